@@ -1,0 +1,581 @@
+"""Recordings: decode any common format, mix to mono, resample, keep to the limits.
+
+WAV, FLAC, OGG, Opus, MP3, AIFF go through libsndfile (soundfile); M4A/AAC, WebM/Opus (what a browser records), the
+sound of MP4 and whatever else libsndfile refuses go through FFmpeg's libraries (PyAV). Both are read in blocks that are
+resampled as they come, so memory beyond the result is a few megabytes however long the recording.
+
+Resampling is soxr's, or torchaudio's where torch is loaded already and torchaudio imports; the two agree within -80 dB
+below 9.8 kHz, the top of the front end. This is the only module that imports torchaudio.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil, gcd
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Protocol, Union, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from amtsep.config import FrontEnd, Limits, Progress
+from amtsep.errors import AudioError, Cancelled
+
+Source = Union[str, "PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
+Resampler = Literal["auto", "soxr", "torchaudio"]
+Block = tuple[int, NDArray[np.float32]]
+"""Sample rate and (frames, channels) float32."""
+
+READABLE = "WAV, FLAC, OGG, Opus, MP3, M4A, MP4 or WebM"
+BLOCK_SAMPLES = 1 << 19
+"""Samples over all channels that are decoded at a time."""
+MIN_RATE, MAX_RATE = 1_000, 1_000_000
+"""Sample rates in Hz outside these mean a damaged header."""
+BROKEN_PEAK = 16.0
+"""Float files over this peak were written in integer units; they are brought back to full scale."""
+
+# Containers that hold sound in themselves. Playlists (HLS, concat, DASH) are left out on purpose: an uploaded one could
+# make the server open files and addresses of the uploader's choice.
+_DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,aac,flac,wav,w64,aiff,caf,au,asf,avi,flv,mpeg,mpegts,amr,ac3,eac3,dts,"
+    "ape,wv,tta,oma,voc"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """A recording: mono, in memory.
+
+    Parameters
+    ----------
+    samples
+        (n,) float32, full scale ±1, n ≥ 1.
+    sample_rate
+        Hz; `load_audio` makes it 22,050.
+    name
+        What the recording is called in messages and file names: the file's name without its folder.
+    remark
+        A sentence the user should see (the file was damaged, samples were replaced), or "".
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+    name: str = "recording"
+    remark: str = ""
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 1 or self.samples.dtype != np.float32:
+            raise ValueError("Audio samples must be a one-dimensional float32 array; see amtsep.audio.from_samples.")
+        if self.sample_rate <= 0:
+            raise ValueError("A sample rate must be positive.")
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate
+
+    def __repr__(self) -> str:
+        return f"Audio({self.name!r}, {self.duration_s:.2f} s, {self.sample_rate} Hz)"
+
+
+def load_audio(
+    source: Source,
+    *,
+    name: str | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    progress: Progress | None = None,
+    sample_rate: int = FrontEnd.sample_rate,
+    resampler: Resampler = "auto",
+) -> Audio:
+    """Decode a recording to mono float32 at `sample_rate`.
+
+    Parameters
+    ----------
+    source
+        Path, the bytes of a file, or a binary file object (seekable or not; it is left open).
+    name
+        Shown in messages; by default the file's name.
+    limits
+        `max_duration_s` holds for every source, `max_upload_mb` for bytes and file objects.
+    progress
+        Called with seconds decoded, seconds in all (the same number while the length is unknown) and a caption.
+    sample_rate
+        Hz of the result.
+    resampler
+        "soxr", "torchaudio", or "auto": torchaudio where torch is loaded already and torchaudio imports, else soxr.
+
+    Returns
+    -------
+    Audio
+        Silent recordings are fine. Channels are averaged; where they cancel each other, the first is taken.
+
+    Raises
+    ------
+    AudioError
+        If the source is absent, empty, no recording, without usable samples, or over a limit.
+    Cancelled
+        If `progress` returns ``False``.
+
+    Examples
+    --------
+    >>> from amtsep.audio import from_samples, load_audio, wav_bytes
+    >>> load_audio(wav_bytes(from_samples([0.0] * 8000, 8000)), name="a.wav").sample_rate
+    22050
+    """
+    name, handle, owned = _open(source, name, limits)
+    try:
+        for first_channel in (False, True):
+            collector = _Collector(name, sample_rate, resampler, limits, progress)
+            for rate, block, expected_s in _decode(handle, name):
+                collector.push(rate, block[:, 0] if first_channel else block, expected_s)
+            if not collector.cancelled_out:
+                break
+        return collector.finish()
+    finally:
+        if owned:
+            handle.close()
+
+
+def from_samples(
+    samples: ArrayLike, sample_rate: int, name: str = "recording", *, target_rate: int = FrontEnd.sample_rate
+) -> Audio:
+    """Make an `Audio` from an array, shape (n,) or (n, channels), full scale ±1 or any integer type.
+
+    Raises
+    ------
+    AudioError
+        If there are no samples, or none that is a finite number.
+    """
+    array = np.asarray(samples)
+    if array.dtype.kind in "iu":
+        scale = float(np.iinfo(array.dtype).max) + 1.0
+        middle = scale / 2.0 if array.dtype.kind == "u" else 0.0
+        array = (array - middle) / (scale / 2.0 if array.dtype.kind == "u" else scale)
+    array = array.astype(np.float32, copy=False)
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim != 2:
+        raise AudioError(f"{name} must be an array of shape (samples,) or (samples, channels).")
+    no_limits = Limits(max_duration_s=float("inf"), max_upload_mb=float("inf"))
+    collector = _Collector(name, target_rate, "auto", no_limits, None)
+    if len(array):
+        collector.push(int(sample_rate), array, len(array) / max(sample_rate, 1))
+    return collector.finish()
+
+
+def resample(
+    samples: NDArray[np.float32], rate_in: int, rate_out: int, resampler: Resampler = "soxr"
+) -> NDArray[np.float32]:
+    """Resample a mono array, shape (n,), in one call; the result has ``round(n * rate_out / rate_in)`` samples or so."""
+    stream = _make_resampler(rate_in, rate_out, resampler)
+    blocks = [stream.push(samples[i : i + BLOCK_SAMPLES]) for i in range(0, len(samples), BLOCK_SAMPLES)]
+    return np.concatenate([*blocks, stream.finish()])
+
+
+def wav_bytes(audio: Audio) -> bytes:
+    """The recording as a 16-bit WAV file, what every browser plays."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.clip(audio.samples, -1.0, 1.0), audio.sample_rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+# --- opening ---------------------------------------------------------------------------------------------------------
+
+
+def _open(source: Source, name: str | None, limits: Limits) -> tuple[str, BinaryIO, bool]:
+    """Name, a seekable binary handle, and whether it is ours to close."""
+    if isinstance(source, (str, PathLike)):
+        path = Path(source)
+        name = name or path.name or str(path)
+        try:
+            if path.is_dir():
+                raise AudioError(f"{name} is a folder; give the path of a recording ({READABLE}).")
+            handle = path.open("rb")
+        except FileNotFoundError:
+            raise AudioError(f"{name} does not exist; check the path.") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise AudioError(f"{name} cannot be opened ({reason.lower()}); check the path and its permissions.") from error
+        if path.stat().st_size == 0:
+            handle.close()
+            raise AudioError(f"{name} is empty (0 bytes); record or export it again.")
+        return name, handle, True
+
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        name = name or "The recording"
+        handle = io.BytesIO(source)
+        size = len(handle.getbuffer())
+    else:
+        name = name or _handle_name(source)
+        if not hasattr(source, "read"):
+            raise TypeError("A recording is a path, bytes, or a binary file object.")
+        if isinstance(source.read(0), str):
+            raise AudioError(f"{name} was opened as text; open it with mode 'rb'.")
+        try:
+            position = source.tell()
+            size = source.seek(0, io.SEEK_END) - position
+            source.seek(position)
+            seekable = position == 0
+        except (OSError, AttributeError):
+            seekable = False
+        if seekable:
+            handle = cast(io.BytesIO, source)
+        else:
+            allowed = int(min(limits.max_upload_mb * 1e6 + 1, sys.maxsize))
+            handle = io.BytesIO(source.read(allowed))
+            size = len(handle.getbuffer())
+    if size == 0:
+        raise AudioError(f"{name} is empty (0 bytes); record or export it again.")
+    if size > limits.max_upload_mb * 1e6:
+        raise AudioError(
+            f"{name} is larger than the limit of {limits.max_upload_mb:g} MB; cut it, or convert it to FLAC or MP3."
+        )
+    return name, handle, handle is not source
+
+
+def _handle_name(handle: Any) -> str:
+    name = getattr(handle, "name", None)
+    return Path(name).name if isinstance(name, str) and name else "The recording"
+
+
+# --- decoding --------------------------------------------------------------------------------------------------------
+
+
+class _Unreadable(Exception):
+    """One decoder could not make sense of the file; the other may."""
+
+
+def _decode(handle: BinaryIO, name: str) -> Iterator[tuple[int, NDArray[np.float32], float]]:
+    """Blocks of (rate, (frames, channels) samples, expected length in s or 0) from the first decoder that knows how."""
+    unreadable = AudioError(f"{name} is not a recording that can be read; use {READABLE}.")
+    for decoder in (_decode_soundfile, _decode_av):
+        handle.seek(0)
+        delivered = False
+        try:
+            for item in decoder(handle, name):
+                delivered = True
+                yield item
+        except _Unreadable:
+            if delivered:
+                return
+            continue
+        if delivered:
+            return
+        unreadable = AudioError(f"{name} holds no sound (zero samples); record or export it again.")
+    raise unreadable
+
+
+def _decode_soundfile(handle: BinaryIO, name: str) -> Iterator[tuple[int, NDArray[np.float32], float]]:
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(_Nameless(handle)) as file:
+            rate, expected = int(file.samplerate), _declared_frames(file) / max(file.samplerate, 1)
+            while True:
+                block = file.read(max(1, BLOCK_SAMPLES // file.channels), dtype="float32", always_2d=True)
+                if not len(block):
+                    return
+                yield rate, block, expected
+    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, AssertionError) as error:
+        raise _Unreadable from error
+
+
+def _declared_frames(file: Any) -> float:
+    """Frames the header promises; libsndfile itself counts what a truncated WAV still holds, and notes it in its log."""
+    cut = re.search(r"^data\s*: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+    # A size near 2 or 4 GB is what a program writes that streams and cannot know it.
+    if cut and 0 < int(cut[2]) < int(cut[1]) < 2**31 - 2**16:
+        return float(file.frames) * int(cut[1]) / int(cut[2])
+    return float(file.frames)
+
+
+class _Nameless:
+    """A file object without a name, so that libsndfile goes by the content and never by a misleading extension."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self.read, self.seek, self.tell = handle.read, handle.seek, handle.tell
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        memoryview(buffer).cast("B")[: len(data)] = data
+        return len(data)
+
+    def write(self, data: bytes) -> int:  # soundfile asks for it, and never calls it when reading
+        raise io.UnsupportedOperation("write")
+
+
+def _decode_av(handle: BinaryIO, name: str) -> Iterator[tuple[int, NDArray[np.float32], float]]:
+    import av
+
+    options = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "none"}
+    try:
+        container = av.open(handle, mode="r", options=options, metadata_errors="ignore")
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise _Unreadable from error
+    with container:
+        if not container.streams.audio:
+            raise AudioError(f"{name} holds no sound; give a recording ({READABLE}).")
+        stream = container.streams.audio[0]
+        length = container.duration / 1e6 if container.duration and container.duration > 0 else 0.0
+        pending: list[NDArray[np.float32]] = []
+        rate = held = 0
+        converter, shape = None, None
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+                frames = packet.decode()
+            except StopIteration:
+                break
+            except av.error.EOFError:
+                break
+            except av.error.InvalidDataError:
+                continue  # a damaged packet: the rest may be sound
+            except av.error.FFmpegError as error:
+                raise _Unreadable from error
+            for frame in frames:
+                described = (frame.format.name, frame.layout.name, frame.sample_rate)
+                if described != shape:
+                    # A stream may change under way (HE-AAC announces half its rate): start afresh with what it is now.
+                    if pending:
+                        yield rate, np.concatenate(pending), length
+                        pending, held = [], 0
+                    converter = av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
+                    shape, rate = described, int(frame.sample_rate)
+                assert converter is not None
+                for converted in converter.resample(frame):
+                    pending.append(np.ascontiguousarray(converted.to_ndarray().T, dtype=np.float32))
+                    held += pending[-1].size
+                if held >= BLOCK_SAMPLES:
+                    yield rate, np.concatenate(pending), length
+                    pending, held = [], 0
+        if pending:
+            yield rate, np.concatenate(pending), length
+
+
+# --- collecting ------------------------------------------------------------------------------------------------------
+
+
+class _Collector:
+    """Takes decoded blocks, makes them mono and clean, resamples them, and grows the result in place."""
+
+    def __init__(
+        self, name: str, target_rate: int, resampler: Resampler, limits: Limits, progress: Progress | None
+    ) -> None:
+        self.name, self.target_rate, self.resampler = name, target_rate, resampler
+        self.limits, self.progress = limits, progress
+        self.samples = np.zeros(0, np.float32)
+        self.filled = self.received = self.broken = 0
+        self.seconds = self.expected_s = self.peak = 0.0
+        self.energy_mono = self.energy_channels = 0.0
+        self.rate = 0
+        self.stream: _Stream | None = None
+
+    @property
+    def cancelled_out(self) -> bool:
+        """Whether averaging the channels lost all but -40 dB of what they hold (one channel is the other inverted)."""
+        return self.energy_channels > 0 and self.energy_mono < 1e-4 * self.energy_channels
+
+    def push(self, rate: int, block: NDArray[np.float32], expected_s: float) -> None:
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise AudioError(f"{self.name} claims a sample rate of {rate} Hz, so its header is damaged; export it again.")
+        self.expected_s = expected_s
+        self._check_length(max(self.seconds, expected_s))
+        block = block[:, None] if block.ndim == 1 else block
+        sound = np.isfinite(block)
+        broken = block.size - int(np.count_nonzero(sound))
+        if broken:
+            block = np.where(sound, block, np.float32(0.0))
+        self.broken += broken
+        self.received += block.size
+        mono = np.ascontiguousarray(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
+        if block.shape[1] > 1:
+            self.energy_mono += float(np.sum(np.square(mono, dtype=np.float64)))
+            self.energy_channels += float(np.sum(np.square(block, dtype=np.float64))) / block.shape[1]
+        self.peak = max(self.peak, float(np.max(np.abs(mono), initial=0.0)))
+        if self.stream is None or rate != self.rate:
+            if self.stream is not None:
+                self._append(self.stream.finish())
+            self.stream, self.rate = _make_resampler(rate, self.target_rate, self.resampler), rate
+        self._append(self.stream.push(mono))
+        self.seconds += len(mono) / rate
+        self._check_length(self.seconds)
+        if self.progress is not None:
+            total = max(self.expected_s, self.seconds)
+            if self.progress(self.seconds, total, f"Reading {self.name}") is False:
+                raise Cancelled(f"Reading {self.name} was cancelled.")
+
+    def finish(self) -> Audio:
+        if self.stream is not None:
+            self._append(self.stream.finish())
+        if not self.filled:
+            raise AudioError(f"{self.name} holds no sound (zero samples); record or export it again.")
+        if self.broken * 2 > self.received:
+            share = "none" if self.broken == self.received else "less than half"
+            raise AudioError(f"{self.name} is damaged: {share} of its samples are numbers; export it again.")
+        self.samples.resize(self.filled, refcheck=False)
+        remarks = []
+        if self.broken:
+            remarks.append(f"{self.broken} samples of {self.name} were not numbers and were replaced by silence.")
+        if self.expected_s and self.seconds < 0.98 * self.expected_s - 0.1:
+            remarks.append(
+                f"{self.name} ends early: {_clock(self.seconds)} of {_clock(self.expected_s)} could be read."
+            )
+        if self.peak > BROKEN_PEAK:
+            self.samples /= np.float32(self.peak)
+            remarks.append(f"{self.name} was far over full scale and was turned down.")
+        return Audio(self.samples, self.target_rate, self.name, " ".join(remarks))
+
+    def _check_length(self, seconds: float) -> None:
+        limit = self.limits.max_duration_s
+        if seconds > limit + 0.5:
+            raise AudioError(
+                f"{self.name} is {_clock(seconds)} long or more, over the limit of {_clock(limit)}; cut it into pieces."
+            )
+
+    def _append(self, block: NDArray[np.float32]) -> None:
+        end = self.filled + len(block)
+        if end > len(self.samples):
+            # In place (realloc), so that growing never holds two copies. The header's length is a hint, not a promise.
+            hint = ceil(min(self.expected_s, self.limits.max_duration_s) * self.target_rate) + 4096
+            hint = min(hint, self.filled + 600 * self.target_rate)
+            self.samples.resize(max(end, hint, self.filled + self.filled // 4), refcheck=False)
+        self.samples[self.filled : end] = block
+        self.filled = end
+
+
+def _clock(seconds: float) -> str:
+    """A length for a sentence: "12.3 s" or "4:05 min"."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)}:{int(seconds % 60):02d} min"
+
+
+# --- resampling ------------------------------------------------------------------------------------------------------
+
+
+class _Stream(Protocol):
+    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]: ...
+
+    def finish(self) -> NDArray[np.float32]: ...
+
+
+class _Same:
+    """No resampling to do."""
+
+    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        return block
+
+    def finish(self) -> NDArray[np.float32]:
+        return np.zeros(0, np.float32)
+
+
+class _Soxr:
+    """soxr at its highest quality: flat to 0.91 of the lower Nyquist frequency, nothing above it, linear phase."""
+
+    def __init__(self, rate_in: int, rate_out: int) -> None:
+        import soxr
+
+        self._stream = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="VHQ")
+
+    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        return cast("NDArray[np.float32]", self._stream.resample_chunk(block))
+
+    def finish(self) -> NDArray[np.float32]:
+        return cast("NDArray[np.float32]", self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
+
+
+class _Torchaudio:
+    """torchaudio's windowed sinc, made to match soxr's response, run block by block with overlap."""
+
+    ZEROS = 96
+    """Zero crossings a side: transition band 0.91 to 1.0 of the lower Nyquist frequency at over 100 dB."""
+    ROLLOFF = 0.956
+    BETA = 11.5
+    MAX_KERNEL = 1 << 22
+
+    def __init__(self, rate_in: int, rate_out: int, function: Callable[..., Any]) -> None:
+        self._function = function
+        step = gcd(rate_in, rate_out)
+        self._in, self._out = rate_in // step, rate_out // step
+        reach = ceil(self.ZEROS * self._in / (min(self._in, self._out) * self.ROLLOFF)) + self._in
+        self._context = ceil(reach / self._in) * self._in
+        self._pending = np.zeros(0, np.float32)
+        self._before = 0  # samples of context at the head of what is pending
+        self._received = self._made = 0
+
+    @classmethod
+    def affordable(cls, rate_in: int, rate_out: int) -> bool:
+        """Whether the polyphase kernel stays small: rates without a common divisor would need gigabytes."""
+        step = gcd(rate_in, rate_out)
+        phases, width = rate_out // step, 2 * cls.ZEROS * max(1.0, rate_in / rate_out) + rate_in // step
+        return phases * width <= cls.MAX_KERNEL
+
+    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._received += len(block)
+        self._pending = np.concatenate([self._pending, block])
+        body = len(self._pending) - self._before - self._context
+        body -= body % self._in
+        return self._convert(body, body + self._context) if body > 0 else np.zeros(0, np.float32)
+
+    def finish(self) -> NDArray[np.float32]:
+        body = len(self._pending) - self._before
+        left = max(round(self._received * self._out / self._in) - self._made, 0)
+        return self._convert(body, body)[:left] if body else np.zeros(0, np.float32)
+
+    def _convert(self, body: int, until: int) -> NDArray[np.float32]:
+        import torch
+
+        with torch.no_grad():
+            made = self._function(
+                # In double precision, because torchaudio computes its kernel in the precision of the sound: single
+                # precision places the phases badly enough for errors of -75 dB.
+                torch.from_numpy(self._pending[: self._before + until]).double(),
+                self._in,
+                self._out,
+                lowpass_filter_width=self.ZEROS,
+                rolloff=self.ROLLOFF,
+                resampling_method="sinc_interp_kaiser",
+                beta=self.BETA,
+            ).numpy()
+        start = self._before // self._in * self._out
+        result = made[start : start + ceil(body * self._out / self._in)].astype(np.float32, copy=True)
+        keep = min(self._context, self._before + body)
+        keep -= keep % self._in
+        self._pending = self._pending[self._before + body - keep :]
+        self._before = keep
+        self._made += len(result)
+        return result
+
+
+def torchaudio_resample() -> Callable[..., Any] | None:
+    """`torchaudio.functional.resample`, or ``None`` where torchaudio is absent or does not load.
+
+    Its Linux wheel needs the CUDA libraries of the default torch wheel and fails, in several ways, beside a torch for
+    the CPU alone.
+    """
+    try:
+        from torchaudio.functional import resample as function
+    except Exception:
+        return None
+    return cast("Callable[..., Any]", function)
+
+
+def _make_resampler(rate_in: int, rate_out: int, resampler: Resampler) -> _Stream:
+    if resampler not in ("auto", "soxr", "torchaudio"):
+        raise ValueError(f"The resampler is 'auto', 'soxr' or 'torchaudio', not {resampler!r}.")
+    if rate_in == rate_out:
+        return _Same()
+    # Importing torch takes seconds and hundreds of megabytes: never for this alone.
+    wanted = resampler == "torchaudio" or (resampler == "auto" and "torch" in sys.modules)
+    if wanted and _Torchaudio.affordable(rate_in, rate_out):
+        function = torchaudio_resample()
+        if function is not None:
+            return _Torchaudio(rate_in, rate_out, function)
+        if resampler == "torchaudio":
+            raise AudioError("torchaudio cannot be imported here; install it beside torch, or use resampler='soxr'.")
+    return _Soxr(rate_in, rate_out)
