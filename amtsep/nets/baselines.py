@@ -1,0 +1,181 @@
+"""Baselines to train on the same data as ours: so that architecture and data can be told apart.
+
+- `BasicPitchNet`: the architecture of Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note
+  Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, eight-harmonic
+  stacking, 39-bin kernels), as it is released: the note branch starts from the harmonic stack itself.
+- `DeepClusteringNet`: embeddings of spectrogram units by a bidirectional recurrent network, after Hershey et al., ICASSP
+  2016, and, for transcription, Tanaka et al., "Multi-Instrument Music Transcription Based on Deep Spherical Clustering
+  of Spectrograms and Pitchgrams", ISMIR 2020; small enough to train on two cores.
+
+Both take log-CQT features (B, 1, n_bins, T): 36 bins an octave, bin 0 = A0. Deviations from the papers: the kernels have no
+unit-norm constraint, and strides are centred on our CQT, whose every third bin is a semitone's centre.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from amtsep.config import N_PITCHES, FrontEnd
+
+HARMONICS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+BINS_A_SEMITONE = 3
+
+
+class BasicPitchOutput(NamedTuple):
+    """Logits: `frame` and `onset` (B, 88, T), `contour` (B, 264, T), three bins a semitone."""
+
+    frame: Tensor
+    onset: Tensor
+    contour: Tensor
+
+
+class BasicPitchNet(nn.Module):
+    """Basic Pitch's layers on features of ours: 16,782 parameters, as published.
+
+    Parameters
+    ----------
+    channels_in
+        1 for the log CQT, which is stacked here; another number for features that are stacked already.
+    filters
+        Of the note and the onset branch.
+    bins_per_octave
+        Of the features.
+    """
+
+    def __init__(self, channels_in: int = 1, filters: int = 32, bins_per_octave: int = FrontEnd.bins_per_octave) -> None:
+        super().__init__()
+        if bins_per_octave != 12 * BINS_A_SEMITONE:
+            raise ValueError("The Basic Pitch baseline needs 36 bins an octave.")
+        self.stacked = channels_in != 1
+        self.shifts = tuple(round(bins_per_octave * float(np.log2(h))) for h in HARMONICS)
+        width = channels_in if self.stacked else len(HARMONICS)
+        self.normalise = nn.BatchNorm2d(channels_in)
+        # Kernels are (frequency, time): 39 bins = 13 semitones, a little over an octave.
+        self.contour_wide = nn.Conv2d(width, 8, (39, 3), padding="same")
+        self.contour_norm = nn.BatchNorm2d(8)
+        self.contour_out = nn.Conv2d(8, 1, 5, padding="same")
+        self.note_in = nn.Conv2d(1, filters, 7, stride=(3, 1))
+        self.note_out = nn.Conv2d(filters, 1, (3, 7), padding="same")
+        self.onset_in = nn.Conv2d(width, filters, 5, stride=(3, 1))
+        self.onset_norm = nn.BatchNorm2d(filters)
+        self.onset_out = nn.Conv2d(filters + 1, 1, 3, padding="same")
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, n_bins, T) → frame and onset logits, each (B, 88, T)."""
+        output = self.outputs(features)
+        return output.frame, output.onset
+
+    def outputs(self, features: Tensor) -> BasicPitchOutput:
+        """All three heads; the contour has no labels of its own here: supervise it with frames at the middle bins."""
+        x = self.normalise(features)
+        if not self.stacked:
+            x = stack_harmonics(x, self.shifts, N_PITCHES * BINS_A_SEMITONE)
+        else:
+            x = x[:, :, : N_PITCHES * BINS_A_SEMITONE]
+        contour = self.contour_out(F.relu(self.contour_norm(self.contour_wide(x))))
+        note = self.note_out(F.relu(self.note_in(F.pad(torch.sigmoid(contour), (3, 3, 3, 1)))))
+        onset = F.relu(self.onset_norm(self.onset_in(F.pad(x, (2, 2, 2, 0)))))
+        onset = self.onset_out(torch.cat([torch.sigmoid(note), onset], dim=1))
+        return BasicPitchOutput(note[:, 0], onset[:, 0], contour[:, 0])
+
+
+class DeepClusteringNet(nn.Module):
+    """Unit-length embeddings of every spectrogram unit, and of every pitch and frame drawn from them.
+
+    Parameters
+    ----------
+    n_bins
+        Bins of the log CQT.
+    dimensions
+        D of the embedding.
+    hidden
+        Units of each direction of the recurrent layers.
+    layers
+        Recurrent layers.
+    bottleneck
+        Width between the recurrent layers and the D × n_bins outputs, what keeps the network small.
+    """
+
+    def __init__(
+        self,
+        n_bins: int = FrontEnd.n_bins,
+        dimensions: int = 12,
+        hidden: int = 64,
+        layers: int = 2,
+        bottleneck: int = 32,
+        bins_per_octave: int = FrontEnd.bins_per_octave,
+    ) -> None:
+        super().__init__()
+        self.n_bins, self.dimensions = n_bins, dimensions
+        self.normalise = nn.BatchNorm2d(1)
+        self.recurrent = nn.GRU(n_bins, hidden, layers, batch_first=True, bidirectional=True)
+        self.bottleneck = nn.Linear(2 * hidden, bottleneck)
+        self.out = nn.Linear(bottleneck, dimensions * n_bins)
+        self.harmonic_shifts = tuple(round(bins_per_octave * float(np.log2(h))) for h in (1, 2, 3, 4))
+        self.step = bins_per_octave // 12
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, 1, n_bins, T) log CQT → (B, D, n_bins, T), unit length along D."""
+        if features.shape[2] != self.n_bins:
+            raise ValueError(f"This network was made for {self.n_bins} bins, not {features.shape[2]}.")
+        batch, _, bins, frames = features.shape
+        x = self.normalise(features)[:, 0].transpose(1, 2)
+        x, _ = self.recurrent(x)
+        x = self.out(torch.tanh(self.bottleneck(x))).view(batch, frames, self.dimensions, bins)
+        return F.normalize(x.permute(0, 2, 3, 1), dim=1)
+
+    def pitch_embedding(self, features: Tensor) -> Tensor:
+        """(B, D, 88, T): mean over the first four harmonics' units, weighted by their level; unit length along D."""
+        embedding = self(features)
+        # The log level above the frame's weakest bin: loud partials decide, empty ones have no say.
+        level = features - features.amin(dim=2, keepdim=True)
+        weighted = embedding * level
+        total = sum(stack_harmonics(weighted, (shift,), self.step * N_PITCHES) for shift in self.harmonic_shifts)
+        assert isinstance(total, Tensor)
+        return F.normalize(total[:, :, :: self.step], dim=1)
+
+
+def stack_harmonics(x: Tensor, shifts: tuple[int, ...], n_out: int) -> Tensor:
+    """(B, C, n_bins, T) → (B, C · len(shifts), n_out, T): output bin k of shift s holds input bin k + s, zero outside."""
+    below = max(0, -min(shifts))
+    above = max(0, n_out + max(shifts) - x.shape[2])
+    padded = F.pad(x, (0, 0, below, above))
+    return torch.cat([padded[:, :, below + s : below + s + n_out] for s in shifts], dim=1)
+
+
+def affinity_loss(embedding: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+    """The deep clustering loss |VVᵀ - YYᵀ|² in its D × D form (Hershey et al. 2016, eq. 2), a mean over pairs of units.
+
+    Parameters
+    ----------
+    embedding
+        (B, D, F, T), unit length along D.
+    labels
+        (B, K, F, T), one-hot over parts (the part that is loudest in the unit).
+    weight
+        (B, F, T), 0 for silent units.
+
+    Returns
+    -------
+    Tensor
+        Scalar; 0 for a clip without an active unit.
+    """
+    root = weight.clamp_min(0).sqrt().flatten(1).unsqueeze(1)
+    v = embedding.flatten(2) * root
+    y = labels.to(v.dtype).flatten(2) * root
+    total = weight.clamp_min(0).flatten(1).sum(1)
+    error = _gram(v, v) - 2 * _gram(v, y) + _gram(y, y)
+    return (error / total.square().clamp_min(1e-8)).mean()
+
+
+def _gram(a: Tensor, b: Tensor) -> Tensor:
+    return torch.matmul(a, b.transpose(1, 2)).square().sum(dim=(1, 2))
