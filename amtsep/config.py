@@ -1,0 +1,178 @@
+"""Every setting of the library, as frozen dataclasses.
+
+A default stands here and nowhere else: the command line, the sliders, the training configs and the documentation
+read it from these classes. A parameter has the same name everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Progress = Callable[[float, float, str], object]
+"""``progress(done, total, what)``; returning ``False`` (exactly) asks the work to stop with ``Cancelled``."""
+
+MIDI_MIN = 21
+"""Lowest pitch, A0."""
+N_PITCHES = 88
+"""Pitches A0 to C8 (MIDI 21 to 108)."""
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """The constant-Q front end (lengths in samples at `sample_rate`, frequencies in Hz)."""
+
+    sample_rate: int = 22050
+    hop_length: int = 256
+    bins_per_octave: int = 36
+    f_min: float = 27.5
+    n_bins: int = 306
+    """8.5 octaves: the highest bin, 9.8 kHz, keeps its main lobe under the Nyquist frequency."""
+    gamma: float = 2.0
+    """Hz added to the bandwidth f/Q of every bin, so that windows of low bins stay short (a variable-Q transform)."""
+    log_floor: float = 1e-7
+    """Added to the power (clip mean = 1) before the logarithm: -70 dB."""
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.hop_length / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How posteriors become notes: what the sliders and the command line set."""
+
+    onset_threshold: float = 0.5
+    """Height in [0, 1] that a peak of the onset posterior must reach."""
+    frame_threshold: float = 0.3
+    """Height in [0, 1] over which the frame posterior counts as sounding."""
+    min_note_length: float = 0.06
+    """Shortest note, in seconds."""
+    energy_tolerance: int = 11
+    """Frames that the frame posterior may stay under its threshold before a note ends."""
+    inferred_onsets: bool = True
+    """Join the network's onsets with those inferred from rises of the frame posterior."""
+    leftover_notes: bool = True
+    """Add notes without an onset where the frame posterior is left unexplained."""
+    min_pitch: int = MIDI_MIN
+    max_pitch: int = MIDI_MIN + N_PITCHES - 1
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """How notes become tracks by their timbre embeddings."""
+
+    timbres: int | None = None
+    """How many; ``None`` has the number estimated."""
+    max_timbres: int = 8
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the app and the library accept."""
+
+    max_duration_s: float = 3600.0
+    max_upload_mb: float = 200.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the user can turn, in one value."""
+
+    decoding: Decoding = field(default_factory=Decoding)
+    clustering: Clustering = field(default_factory=Clustering)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Shape of the network; `NETWORKS` holds those that have weights."""
+
+    name: str = "light"
+    harmonics: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+    """Multiples of the fundamental that are stacked as channels."""
+    channels: int = 16
+    """Of the trunk: the 5 x 5 convolution over the harmonic stack and all that follows it, at one row a pitch."""
+    octave_groups: int = 4
+    """Groups of the 25 x 3 convolution over two octaves."""
+    blocks: tuple[tuple[int, int], ...] = ((1, 2), (1, 4))
+    """Dilations (pitch, time) of the residual 3 x 3 blocks after it."""
+    head_channels: int = 12
+    embedding_channels: int = 0
+    """Width of the timbre branch; 0 leaves it out."""
+    embedding_dim: int = 0
+    """Length D of the timbre embedding."""
+
+
+NETWORKS: dict[str, Network] = {
+    "light": Network(),
+    "base": Network(
+        name="base",
+        channels=32,
+        blocks=((1, 1), (12, 2), (7, 4), (1, 8)),
+        head_channels=24,
+        embedding_channels=32,
+        embedding_dim=16,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """How clips are mixed from stems while training; probabilities in [0, 1], levels in dB."""
+
+    clip_s: float = 6.0
+    parts: tuple[float, ...] = (0.22, 0.28, 0.22, 0.18, 0.10)
+    """Weights of 1, 2, ... parts in a clip."""
+    same_piece: float = 0.5
+    """Share of the mixes whose parts come from one piece of music, where the bank has it."""
+    part_gain_db: float = 7.0
+    """Standard deviation of the parts' levels."""
+    part_equalizer: float = 0.4
+    room: float = 0.35
+    equalizer: float = 0.3
+    band_limit: float = 0.12
+    noise: float = 0.5
+    hum: float = 0.05
+    clipping: float = 0.08
+    codec: float = 0.04
+    level_db: tuple[float, float] = (-14.0, 6.0)
+    """Range of the clip's mean level around one: a quiet passage of a longer recording is under it."""
+    augment: bool = True
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training loop."""
+
+    network: str = "light"
+    steps: int = 6000
+    batch_size: int = 8
+    accumulate: int = 1
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    warm_up: int = 200
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998
+    frame_alpha: float = 0.35
+    """Weight of sounding frames against silent ones in the focal loss (1 - alpha for the silent)."""
+    frame_gamma: float = 1.0
+    onset_alpha: float = 0.25
+    onset_gamma: float = 1.0
+    onset_weight: float = 3.0
+    """Of the onset loss beside the frame loss."""
+    timbre_weight: float = 0.15
+    timbre_temperature: float = 0.15
+    max_notes: int = 96
+    """Notes of a clip that enter the timbre loss."""
+    seed: int = 1
+    workers: int = 1
+    checkpoint_every: int = 250
+    mixing: Mixing = field(default_factory=Mixing)
+
+
+TRAININGS: dict[str, Training] = {
+    "light": Training(),
+    "base": Training(network="base", mixing=Mixing(parts=(0.15, 0.27, 0.25, 0.21, 0.12))),
+}

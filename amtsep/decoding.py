@@ -1,0 +1,283 @@
+"""Posteriors and thresholds to notes, fast enough to run while a slider is dragged.
+
+The rule is that of Basic Pitch (Bittner et al. 2022) with its details put to the test: peaks of the onset posterior
+start notes, a note lasts until the frame posterior has stayed under its threshold for the energy tolerance or until its
+pitch starts again, and what the frame posterior still holds after that may become notes without an onset. What does not
+depend on a threshold (peaks and their times, levels, sums) is computed once, in `Decoder`; a slider step only selects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtsep.config import MIDI_MIN, Decoding
+from amtsep.notes import Notes
+from amtsep.posteriors import DB_STEP, Posteriors
+
+Index = NDArray[np.intp]
+Values = NDArray[np.float32]
+
+SMOOTHING = (0.25, 0.5, 0.25)
+"""Of the onset posterior over time before its peaks are taken: a soft attack spreads over neighbouring frames."""
+PEAK_FLOOR = 0.02
+"""Peaks under this height are never notes; the sliders start here."""
+LEVEL_FRAMES = 8
+"""Frames after the onset in which the level of a note is taken."""
+LOUD_VELOCITY, VELOCITY_PER_DB = 108.0, 1.6
+"""A note as loud as the loudest of the recording gets the first; every dB less costs the second."""
+
+
+@dataclass(frozen=True, eq=False)
+class Peaks:
+    """Candidates for onsets, sorted by row, then time: row (pitch - 21), frame, height, and time in seconds."""
+
+    row: Index
+    frame: Index
+    height: Values
+    time: NDArray[np.float64]
+
+    def select(self, mask: NDArray[np.bool_]) -> Peaks:
+        """Those where `mask` is true."""
+        return Peaks(self.row[mask], self.frame[mask], self.height[mask], self.time[mask])
+
+
+def smooth(posterior: Values) -> Values:
+    """Weighted mean over three frames, (88, T)."""
+    outer, centre, _ = SMOOTHING
+    result = centre * posterior
+    result[:, 1:] += outer * posterior[:, :-1]
+    result[:, :-1] += outer * posterior[:, 1:]
+    return result
+
+
+def infer_onsets(onset: Values, frame: Values) -> Values:
+    """Join onsets with rises of the frame posterior over two frames, scaled to the height of the onsets; (88, T)."""
+    rise = np.zeros_like(frame)
+    if frame.shape[1] > 2:
+        rise[:, 2:] = np.minimum(frame[:, 2:] - frame[:, 1:-1], frame[:, 2:] - frame[:, :-2])
+    highest = float(rise.max(initial=0.0))
+    if highest <= 0.0:
+        return onset
+    return np.maximum(onset, rise * np.float32(float(onset.max()) / highest))
+
+
+def find_peaks(height: Values, hop_s: float) -> Peaks:
+    """Local maxima over time of every row, their times between frames by a parabola through three values."""
+    rows, times = np.nonzero(height >= PEAK_FLOOR)
+    last = height.shape[1] - 1
+    here = height[rows, times]
+    before = np.where(times > 0, height[rows, np.maximum(times - 1, 0)], 0.0)
+    after = np.where(times < last, height[rows, np.minimum(times + 1, last)], 0.0)
+    top = (here > before) & (here >= after)
+    rows, times, here, before, after = rows[top], times[top], here[top], before[top], after[top]
+    curvature = before - 2.0 * here + after
+    shift = np.clip(0.5 * (before - after) / np.where(curvature < 0, curvature, -1.0), -0.5, 0.5)
+    seconds = np.maximum((times + shift) * hop_s, 0.0)
+    return Peaks(rows, times, here.astype(np.float32), seconds.astype(np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Stretches in which a row sounds, gaps shorter than the tolerance closed; sorted by row, then start (frames)."""
+
+    row: Index
+    start: Index
+    end: Index
+
+
+def find_segments(frame: Values, threshold: float, tolerance: int) -> Segments:
+    """Stretches of frames at or over the threshold, joined where fewer than `tolerance` frames lie between them."""
+    n_rows, n_frames = frame.shape
+    padded = np.zeros((n_rows, n_frames + 1), bool)
+    np.greater_equal(frame, threshold, out=padded[:, :-1])
+    flat = padded.reshape(-1)
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    if flat[0]:
+        edges = np.concatenate([[0], edges])
+    starts, ends = edges[0::2], edges[1::2]
+    width = n_frames + 1
+    row = starts // width
+    if len(starts) > 1:
+        joined = (row[1:] == row[:-1]) & (starts[1:] - ends[:-1] < tolerance)
+        starts, ends = starts[np.concatenate([[True], ~joined])], ends[np.concatenate([~joined, [True]])]
+        row = starts // width
+    return Segments(row, starts - row * width, ends - row * width)
+
+
+def drop_crowded(peaks: Peaks, min_frames: float) -> Peaks:
+    """Of peaks on one row that are closer than the shortest note keep the higher ones."""
+    close = np.flatnonzero((np.diff(peaks.row) == 0) & (np.diff(peaks.frame) < min_frames))
+    if not len(close):
+        return peaks
+    keep = np.ones(len(peaks.row), bool)
+    involved = np.union1d(close, close + 1)
+    frames, rows = peaks.frame.tolist(), peaks.row.tolist()
+    for index in involved[np.argsort(-peaks.height[involved], kind="stable")].tolist():
+        if not keep[index]:
+            continue
+        for step in (-1, 1):
+            other = index + step
+            while 0 <= other < len(frames) and rows[other] == rows[index]:
+                if abs(frames[other] - frames[index]) >= min_frames:
+                    break
+                keep[other] = False
+                other += step
+    return peaks.select(keep)
+
+
+class Decoder:
+    """Everything about a recording's posteriors that no threshold changes; call it with thresholds to get notes.
+
+    Parameters
+    ----------
+    posteriors
+        Of one recording.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> onset, frame = np.zeros((2, 88, 100), np.float32)
+    >>> onset[39, 10], frame[39, 10:50] = 0.9, 0.8
+    >>> decoder = Decoder(Posteriors(onset, frame, np.zeros((306, 100), np.uint8), hop_s=0.01, duration_s=1.0))
+    >>> notes = decoder(Decoding(onset_threshold=0.3))
+    >>> int(notes.pitch[0]), round(float(notes.onset[0]), 2), round(float(notes.offset[0]), 3)
+    (60, 0.1, 0.495)
+    """
+
+    def __init__(self, posteriors: Posteriors) -> None:
+        self.posteriors = posteriors
+        onset = smooth(posteriors.onset)
+        self._plain = find_peaks(onset, posteriors.hop_s)
+        self._joined = find_peaks(smooth(infer_onsets(posteriors.onset, posteriors.frame)), posteriors.hop_s)
+        frame = posteriors.frame
+        self._sums = np.zeros((frame.shape[0], frame.shape[1] + 1), np.float64)
+        np.cumsum(frame, axis=1, out=self._sums[:, 1:])
+        spectrogram = posteriors.spectrogram
+        self._loudest = float(np.percentile(spectrogram.max(axis=0), 98)) if spectrogram.size else 0.0
+
+    def onset_peaks(self, inferred: bool = True) -> Values:
+        """Heights of all candidate onsets, for a histogram beside the slider."""
+        return (self._joined if inferred else self._plain).height
+
+    def __call__(self, decoding: Decoding = Decoding()) -> Notes:  # noqa: B008 - frozen
+        """Notes at these thresholds."""
+        posteriors, hop_s = self.posteriors, self.posteriors.hop_s
+        if not posteriors.n_frames:
+            return Notes.empty()
+        peaks = self._joined if decoding.inferred_onsets else self._plain
+        low, high = decoding.min_pitch - MIDI_MIN, decoding.max_pitch - MIDI_MIN
+        peaks = peaks.select(
+            (peaks.height >= max(decoding.onset_threshold, PEAK_FLOOR)) & (peaks.row >= low) & (peaks.row <= high)
+        )
+        peaks = drop_crowded(peaks, decoding.min_note_length / hop_s)
+        segments = find_segments(posteriors.frame, decoding.frame_threshold, decoding.energy_tolerance)
+        end, owner = self._ends(peaks, segments, decoding.energy_tolerance)
+        offset = np.minimum((end - 0.5) * hop_s, posteriors.duration_s)
+        long_enough = offset - peaks.time >= max(decoding.min_note_length, 0.5 * hop_s)
+        row, onset_s = peaks.row[long_enough], peaks.time[long_enough]
+        offset_s, confidence = offset[long_enough], peaks.height[long_enough]
+        first = peaks.frame[long_enough]
+        if decoding.leftover_notes:
+            start, stop, rows, mean = self._leftovers(peaks, owner, segments, decoding)
+            row, first = np.concatenate([row, rows]), np.concatenate([first, start])
+            onset_s = np.concatenate([onset_s, start * hop_s])
+            offset_s = np.concatenate([offset_s, np.minimum((stop - 0.5) * hop_s, posteriors.duration_s)])
+            # Less sure than any note with an onset: the evidence for a start is missing.
+            confidence = np.concatenate([confidence, 0.5 * decoding.onset_threshold * mean])
+        audible = offset_s > onset_s
+        return Notes.build(
+            onset_s[audible],
+            offset_s[audible],
+            row[audible] + MIDI_MIN,
+            self._velocity(row[audible], first[audible]),
+            np.clip(confidence[audible], 0.0, 1.0),
+        )
+
+    def _ends(self, peaks: Peaks, segments: Segments, tolerance: int) -> tuple[Index, Index]:
+        """End frame of each peak's note and the segment it lies in (-1: none within the tolerance)."""
+        width = self.posteriors.n_frames + tolerance + 2
+        keys = segments.row * width + segments.end
+        at = np.searchsorted(keys, peaks.row * width + peaks.frame, side="right")
+        safe = np.minimum(at, max(len(keys) - 1, 0))
+        if not len(keys):
+            return peaks.frame.copy(), np.full(len(peaks.row), -1, np.intp)
+        fits = (at < len(keys)) & (segments.row[safe] == peaks.row) & (segments.start[safe] < peaks.frame + tolerance)
+        end = np.where(fits, segments.end[safe], peaks.frame)
+        following = np.full(len(peaks.row), self.posteriors.n_frames, np.intp)
+        same = np.diff(peaks.row) == 0
+        following[:-1][same] = peaks.frame[1:][same]
+        return np.minimum(end, following), np.where(fits, safe, -1)
+
+    def _leftovers(
+        self, peaks: Peaks, owner: Index, segments: Segments, decoding: Decoding
+    ) -> tuple[Index, Index, Index, Values]:
+        """The part of every segment before its first onset, where it is long and stands out among its neighbours."""
+        stop = segments.end.copy()
+        owned = owner >= 0
+        np.minimum.at(stop, owner[owned], peaks.frame[owned])
+        pitch = segments.row + MIDI_MIN
+        length = stop - segments.start
+        min_frames = max(decoding.min_note_length / self.posteriors.hop_s, decoding.energy_tolerance)
+        chosen = (length >= min_frames) & (pitch >= decoding.min_pitch) & (pitch <= decoding.max_pitch)
+        start, stop, row = segments.start[chosen], stop[chosen], segments.row[chosen]
+        total = self._sums[row, stop] - self._sums[row, start]
+        for step in (-1, 1):
+            beside = np.clip(row + step, 0, len(self._sums) - 1)
+            neighbour = np.where(beside == row, -1.0, self._sums[beside, stop] - self._sums[beside, start])
+            ahead = total > neighbour
+            start, stop, row, total = start[ahead], stop[ahead], row[ahead], total[ahead]
+        return start, stop, row, (total / np.maximum(stop - start, 1)).astype(np.float32)
+
+    def _velocity(self, row: Index, first: Index) -> NDArray[np.int16]:
+        """Level of the fundamental and the octave over it after the onset, as MIDI velocity."""
+        spectrogram = self.posteriors.spectrogram
+        if not len(row):
+            return np.zeros(0, np.int16)
+        n_bins, n_frames = spectrogram.shape
+        per_pitch = self.posteriors.bins_per_octave // 12
+        level = np.zeros(len(row), np.float64)
+        for step in range(LEVEL_FRAMES):
+            column = np.minimum(first + step, n_frames - 1)
+            for shift in (0, self.posteriors.bins_per_octave):
+                bins = np.minimum(row * per_pitch + shift, n_bins - 1)
+                level = np.maximum(level, spectrogram[bins, column])
+        below = (self._loudest - level) * DB_STEP
+        return np.clip(np.round(LOUD_VELOCITY - VELOCITY_PER_DB * below), 1, 127).astype(np.int16)
+
+
+def decode(posteriors: Posteriors, decoding: Decoding = Decoding()) -> Notes:  # noqa: B008 - frozen
+    """Notes of one recording at these thresholds; keep a `Decoder` to try several."""
+    return Decoder(posteriors)(decoding)
+
+
+def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
+    """Give every note its timbre embedding: the mean over its frames, weighted by the frame posterior, to unit length.
+
+    Raises
+    ------
+    ValueError
+        If the posteriors hold no embedding.
+    """
+    from dataclasses import replace
+
+    if posteriors.embedding is None:
+        raise ValueError("These posteriors hold no timbre embedding; use a model with a timbre branch.")
+    dim = posteriors.embedding.shape[2]
+    if not len(notes):
+        return replace(notes, embedding=np.zeros((0, dim), np.float32))
+    row = np.clip(notes.pitch.astype(np.intp) - MIDI_MIN, 0, posteriors.onset.shape[0] - 1)
+    first = np.clip(np.round(notes.onset / posteriors.hop_s).astype(np.intp), 0, posteriors.n_frames - 1)
+    last = np.clip(np.round(notes.offset / posteriors.hop_s).astype(np.intp), first + 1, posteriors.n_frames)
+    count = last - first
+    begins = np.concatenate([[0], np.cumsum(count)[:-1]])
+    cells = np.arange(int(count.sum())) - np.repeat(begins - first, count)
+    rows = np.repeat(row, count)
+    weight = posteriors.frame[rows, cells] + np.float32(1e-3)
+    units = posteriors.embedding[rows, cells].astype(np.float32) * weight[:, None]
+    sums = np.add.reduceat(units, begins, axis=0)
+    return replace(notes, embedding=sums / (np.linalg.norm(sums, axis=1, keepdims=True) + 1e-9))
+
+

@@ -1,0 +1,228 @@
+"""`Transcriber`: a recording to posteriors, in chunks, with ONNX Runtime or torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtsep.audio import Audio
+from amtsep.config import N_PITCHES, FrontEnd, Progress
+from amtsep.errors import Cancelled, ModelError
+from amtsep.posteriors import Posteriors, encode_db
+
+CHUNK_FRAMES = 1292
+"""15 s: long enough that the halo costs little, short enough that memory stays small and progress moves."""
+
+Arrays = list[NDArray[np.float32]]
+
+
+class Engine(Protocol):
+    """What runs a chunk: (n,) samples to onset, frame (88, T), level (n_bins, T) and maybe embedding (88, T, D)."""
+
+    name: str
+    halo: int
+    front_end: FrontEnd
+
+    def __call__(self, samples: NDArray[np.float32]) -> Arrays:
+        """Run."""
+
+
+def models_folder() -> Path:
+    """Folder of the shipped weights: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "models"
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[1] / "models"
+
+
+def available_models() -> list[str]:
+    """Names of the shipped models."""
+    return sorted(path.stem for path in models_folder().glob("*.onnx"))
+
+
+def find_model(model: str | os.PathLike[str], suffix: str) -> Path:
+    """Path of a shipped model's file, or of the user's own.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or a shipped file does not have the checksum that it was shipped with.
+    """
+    path = Path(model)
+    if path.suffix in (".onnx", ".safetensors"):
+        if not path.is_file():
+            raise ModelError(f"The model file {path} does not exist; check its path.")
+        return path
+    shipped = models_folder() / f"{model}{suffix}"
+    if not shipped.is_file():
+        raise ModelError(f"There is no model '{model}'; choose one of {', '.join(available_models()) or 'none installed'}.")
+    check(shipped)
+    return shipped
+
+
+def check(path: Path) -> None:
+    """Compare a shipped file with ``SHA256SUMS``; raises `ModelError` where it differs."""
+    sums = path.parent / "SHA256SUMS"
+    known = dict(line.split()[::-1] for line in sums.read_text().splitlines() if line.strip()) if sums.is_file() else {}
+    if path.name not in known or hashlib.sha256(path.read_bytes()).hexdigest() != known[path.name]:
+        raise ModelError(f"{path.name} is damaged (its checksum differs); install amtsep again.")
+
+
+class OnnxEngine:
+    """ONNX Runtime on the CPU."""
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or min(os.cpu_count() or 1, 8)
+        options.inter_op_num_threads = 1
+        # A growing arena would keep the peak of every chunk length; chunks are alike, so plain allocation is as fast.
+        options.enable_cpu_mem_arena = False
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            about = json.loads(self.session.get_modelmeta().custom_metadata_map["amtsep"])
+            self.front_end = FrontEnd(**about["front_end"])
+        except Exception as error:  # noqa: BLE001 - the runtime has no common base for its errors
+            raise ModelError(f"{path.name} is not an ONNX file written by 'amtsep export'.") from error
+        self.name, self.halo = str(about["name"]), int(about["halo"])
+
+    def __call__(self, samples: NDArray[np.float32]) -> Arrays:
+        """Run one chunk."""
+        return [output[0] for output in self.session.run(None, {"audio": samples[None]})]
+
+
+class TorchEngine:
+    """Torch on CPU, CUDA or Apple's MPS."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        import torch
+
+        from amtsep.nets.checkpoint import load_end_to_end
+
+        self._torch, self.device = torch, torch.device(device)
+        self.module = load_end_to_end(path).to(self.device)
+        self.name, self.halo = self.module.net.network.name, self.module.halo
+        self.front_end = self.module.net.front_end
+
+    def __call__(self, samples: NDArray[np.float32]) -> Arrays:
+        """Run one chunk."""
+        with self._torch.inference_mode():
+            onset, frame, level, embedding = self.module(self._torch.from_numpy(samples)[None].to(self.device))
+            outputs = [onset, frame, level] + ([] if embedding is None else [embedding.permute(0, 2, 3, 1)])
+            return [output[0].float().cpu().numpy() for output in outputs]
+
+
+def choose_engine(model: str | os.PathLike[str], device: str, backend: str, threads: int | None) -> Engine:
+    """The engine for a device: ONNX Runtime on the CPU, torch on an accelerator, unless `backend` says otherwise.
+
+    Raises
+    ------
+    ModelError
+        If the device or backend is not there.
+    """
+    if device not in ("auto", "cpu", "cuda", "mps") or backend not in ("auto", "onnx", "torch"):
+        raise ModelError(f"Unknown device '{device}' or backend '{backend}'; see amtsep transcribe --help.")
+    suffix = Path(model).suffix
+    if device in ("cuda", "mps") or backend == "torch" or suffix == ".safetensors":
+        try:
+            import torch
+        except ImportError:
+            raise ModelError(
+                f"Device '{device}' needs PyTorch, which is not installed; install it with pip install 'amtsep[gpu]'."
+            ) from None
+        there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if not there.get(device, True):
+            raise ModelError(f"Device '{device}' is not available on this machine; leave out --device or use cpu.")
+        if device == "auto":
+            device = next((name for name, here in there.items() if here), "cpu")
+        return TorchEngine(find_model(model, ".safetensors"), device)
+    return OnnxEngine(find_model(model, ".onnx"), threads)
+
+
+class Transcriber:
+    """Run a network over recordings.
+
+    Parameters
+    ----------
+    model
+        ``"light"``, another shipped model, or the path of an ``.onnx`` or ``.safetensors`` file.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    backend
+        ``"auto"``, ``"onnx"`` (needs no torch) or ``"torch"``.
+    threads
+        Of ONNX Runtime; all cores up to eight by default.
+    chunk_frames
+        Frames computed at once; the result does not depend on it.
+
+    Examples
+    --------
+    >>> from amtsep import Transcriber, load_audio  # doctest: +SKIP
+    >>> posteriors = Transcriber()(load_audio("song.wav"))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "light",
+        device: str = "auto",
+        backend: str = "auto",
+        threads: int | None = None,
+        chunk_frames: int = CHUNK_FRAMES,
+    ) -> None:
+        self.engine = choose_engine(model, device, backend, threads)
+        self.chunk_frames = chunk_frames
+
+    def __call__(self, audio: Audio, progress: Progress | None = None) -> Posteriors:
+        """Posteriors of a recording.
+
+        Parameters
+        ----------
+        audio
+            At the front end's rate.
+        progress
+            Called with seconds done and seconds in all.
+
+        Raises
+        ------
+        Cancelled
+            If `progress` returns ``False``.
+        """
+        front_end, halo = self.engine.front_end, self.engine.halo
+        hop, samples = front_end.hop_length, audio.samples
+        n_frames = max(-(-len(samples) // hop), 1)
+        # The whole recording's mean energy is brought to one: the state that a chunk cannot know (see EnergyNormalizer).
+        energy = float(np.dot(samples, samples)) / max(len(samples), 1)
+        energy = max(energy, 1e-12)
+        gain = np.float32(energy**-0.5)
+        onset = np.zeros((N_PITCHES, n_frames), np.float32)
+        frame = np.zeros_like(onset)
+        spectrogram = np.zeros((front_end.n_bins, n_frames), np.uint8)
+        embedding: NDArray[np.int8] | None = None
+        for first in range(0, n_frames, self.chunk_frames):
+            last = min(first + self.chunk_frames, n_frames)
+            chunk = cut(samples, (first - halo) * hop, (last + halo) * hop) * gain
+            outputs: Any = [o[:, halo : halo + last - first] for o in self.engine(chunk)]
+            onset[:, first:last], frame[:, first:last] = outputs[0], outputs[1]
+            spectrogram[:, first:last] = encode_db(outputs[2] + np.float32(10.0 * np.log10(energy)))
+            if len(outputs) > 3:
+                if embedding is None:
+                    embedding = np.zeros((N_PITCHES, n_frames, outputs[3].shape[2]), np.int8)
+                embedding[:, first:last] = np.round(outputs[3] * 127.0).astype(np.int8)
+            done = min(last * hop / front_end.sample_rate, audio.duration_s)
+            if progress is not None and progress(done, audio.duration_s, "Transcribing") is False:
+                raise Cancelled("The transcription was cancelled.")
+        return Posteriors(
+            onset, frame, spectrogram, front_end.hop_s, audio.duration_s, front_end.bins_per_octave, embedding, self.engine.name
+        )
+
+
+def cut(samples: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
+    """Samples ``start`` to ``stop``, zeros where these lie outside."""
+    inner = samples[max(start, 0) : max(min(stop, len(samples)), 0)]
+    return np.pad(inner, (max(-start, 0), stop - max(start, 0) - len(inner)))

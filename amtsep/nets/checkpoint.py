@@ -1,0 +1,92 @@
+"""Weights in and out: safetensors with metadata (version, settings, calibration, training data, figures)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from amtsep.config import FrontEnd, Network
+from amtsep.errors import ModelError
+from amtsep.nets.model import EndToEnd, TranscriberNet
+
+FORMAT = "amtsep-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a weights file says about itself, beside its tensors.
+
+    Parameters
+    ----------
+    network, front_end
+        Settings that rebuild the network.
+    onset_shift, frame_shift
+        Calibration: added to the logits so that the default thresholds fit.
+    info
+        Anything worth knowing: steps, seed, bank, figures.
+    """
+
+    network: Network
+    front_end: FrontEnd = field(default_factory=FrontEnd)
+    onset_shift: float = 0.0
+    frame_shift: float = 0.0
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def to_metadata(self) -> dict[str, str]:
+        """As strings, for the file's header."""
+        return {"format": FORMAT, **{name: json.dumps(value) for name, value in asdict(self).items()}}
+
+    @staticmethod
+    def from_metadata(metadata: dict[str, str]) -> Checkpoint:
+        """The inverse of `to_metadata`."""
+        if metadata.get("format") != FORMAT:
+            raise ValueError("another format")
+        values = {f.name: json.loads(metadata[f.name]) for f in fields(Checkpoint)}
+        network = values.pop("network")
+        network["harmonics"] = tuple(network["harmonics"])
+        network["blocks"] = tuple(tuple(b) for b in network["blocks"])
+        return Checkpoint(network=Network(**network), front_end=FrontEnd(**values.pop("front_end")), **values)
+
+
+def save_checkpoint(path: Path, net: TranscriberNet, checkpoint: Checkpoint) -> None:
+    """Write weights and metadata."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    save_file(tensors, str(path), metadata=checkpoint.to_metadata())
+
+
+def load_checkpoint(path: Path) -> tuple[TranscriberNet, Checkpoint]:
+    """Read weights into a network in evaluation mode.
+
+    Raises
+    ------
+    ModelError
+        If the file is absent, damaged or made by another version.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path.name} does not exist; name a weights file (.safetensors) or one of the shipped models.")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            checkpoint = Checkpoint.from_metadata(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        net = TranscriberNet(checkpoint.network, checkpoint.front_end)
+        net.load_state_dict(tensors)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(f"{path.name} is not a weights file of this version of amtsep; fetch it again.") from error
+    return net.eval(), checkpoint
+
+
+def load_end_to_end(path: Path) -> EndToEnd:
+    """The calibrated module from waveform to posteriors."""
+    net, checkpoint = load_checkpoint(path)
+    return EndToEnd(net, checkpoint.onset_shift, checkpoint.frame_shift).eval()
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, as in ``models/SHA256SUMS``."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,200 @@
+"""The constant-Q front end as a torch module made of FIR filters alone, so that it exports to ONNX.
+
+Every octave is computed at its own sampling rate, after zero-phase decimation by two (Schörkhuber and Klapuri 2010),
+with Blackman-Harris windows. Windows of high bins are shorter than a hop; there the power is computed several times a
+frame and averaged under a triangle, so that no click falls between two frames. The bandwidth of a bin is f / Q + gamma, which keeps the windows of low bins short (the
+variable-Q transform of Schörkhuber et al. 2014); with gamma = 0 it is the constant-Q transform of Brown (1991).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from amtsep.config import FrontEnd
+
+HALF_BAND_TAPS = 47
+"""Length of the decimation filter: pass band to 0.345, stop band from 0.655 of the new rate's Nyquist pair, > 100 dB."""
+
+
+def bin_frequencies(settings: FrontEnd) -> NDArray[np.float64]:
+    """Centre frequency of every bin in Hz, (n_bins,)."""
+    return settings.f_min * 2.0 ** (np.arange(settings.n_bins) / settings.bins_per_octave)
+
+
+def window_lengths(settings: FrontEnd) -> NDArray[np.float64]:
+    """Window length of every bin in samples at the full rate, (n_bins,): rate / (f / Q + gamma)."""
+    quality = 1.0 / (2.0 ** (1.0 / settings.bins_per_octave) - 1.0)
+    return settings.sample_rate / (bin_frequencies(settings) / quality + settings.gamma)
+
+
+def blackman_harris(length: float, offsets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The four-term Blackman-Harris window (Harris 1978) of a fractional `length`, at `offsets` samples from its centre."""
+    phase = 2.0 * np.pi * (offsets / length + 0.5)
+    window = 0.35875 - 0.48829 * np.cos(phase) + 0.14128 * np.cos(2 * phase) - 0.01168 * np.cos(3 * phase)
+    return np.where(np.abs(offsets) <= length / 2, window, 0.0)
+
+
+def half_band_filter(taps: int = HALF_BAND_TAPS) -> NDArray[np.float64]:
+    """A symmetric low-pass at a quarter of the rate with unit gain at zero frequency, (taps,)."""
+    offsets = np.arange(taps) - taps // 2
+    filt = 0.5 * np.sinc(offsets / 2.0) * np.kaiser(taps, 10.0)
+    return filt / filt.sum()
+
+
+class CQT(nn.Module):
+    """Power of a constant-Q (or variable-Q) transform.
+
+    A sine of amplitude a gives power a² / 2, its mean energy, in its own bin, at every octave.
+
+    Parameters
+    ----------
+    settings
+        The front end; `hop_length` must be divisible by the decimation of the lowest octave.
+    """
+
+    def __init__(self, settings: FrontEnd = FrontEnd()) -> None:  # noqa: B008 - frozen
+        super().__init__()
+        self.settings = settings
+        frequencies = bin_frequencies(settings)
+        lengths = window_lengths(settings)
+        per_octave = settings.bins_per_octave
+        n_octaves = math.ceil(settings.n_bins / per_octave)
+        # An octave may be decimated as long as its upper edge stays under 0.345 of the rate it is computed at.
+        top = settings.f_min * 2.0 ** np.arange(1, n_octaves + 1)
+        levels = [max(0, math.floor(math.log2(0.345 * settings.sample_rate / f))) for f in top]
+        if settings.hop_length % 2 ** max(levels):
+            raise ValueError(f"The hop must be a multiple of {2 ** max(levels)} samples, not {settings.hop_length}.")
+        self.levels = tuple(dict.fromkeys(levels))  # from the lowest octave (largest decimation) up
+        self.oversampling: dict[int, int] = {}
+        self.register_buffer("low_pass", torch.tensor(half_band_filter(), dtype=torch.float32)[None, None], persistent=False)
+        for level in self.levels:
+            octaves = [o for o in range(n_octaves) if levels[o] == level]
+            bins = np.arange(octaves[0] * per_octave, min((octaves[-1] + 1) * per_octave, settings.n_bins))
+            rate = settings.sample_rate / 2**level
+            half = math.ceil(lengths[bins[0]] / 2**level / 2)
+            offsets = np.arange(-half, half + 1, dtype=np.float64)
+            kernel = np.zeros((2, len(bins), len(offsets)))
+            for row, index in enumerate(bins):
+                window = blackman_harris(lengths[index] / 2**level, offsets)
+                window *= math.sqrt(2.0) / window.sum()
+                phase = 2.0 * np.pi * frequencies[index] / rate * offsets
+                kernel[:, row] = window * np.cos(phase), window * np.sin(phase)
+            # A Blackman-Harris window is effectively a bit less than half its support: one for every such stretch.
+            every = max(lengths[bins[-1]] / 2.2, settings.hop_length / 8)
+            self.oversampling[level] = 2 ** max(0, math.ceil(math.log2(settings.hop_length / every)))
+            self.oversampling[level] = min(self.oversampling[level], settings.hop_length // 2**level)
+            flat = torch.tensor(kernel.reshape(-1, 1, len(offsets)), dtype=torch.float32)
+            self.register_buffer(f"kernel_{level}", flat, persistent=False)
+
+    @property
+    def halo(self) -> int:
+        """Frames at either end of a chunk that differ from the same frames of the whole recording."""
+        reach = 0.0
+        for level in range(max(self.levels) + 1):
+            if level in self.levels:
+                half = self._kernel(level).shape[-1] // 2 * 2**level
+                reach = max(reach, self._decimation_reach(level) + half + self.settings.hop_length)
+        return math.ceil(reach / self.settings.hop_length)
+
+    @staticmethod
+    def _decimation_reach(level: int) -> int:
+        return sum(HALF_BAND_TAPS // 2 * 2**step for step in range(level))
+
+    def _kernel(self, level: int) -> Tensor:
+        kernel: Tensor = getattr(self, f"kernel_{level}")
+        return kernel
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Transform audio.
+
+        Parameters
+        ----------
+        audio
+            (B, N) float32, N a multiple of the hop.
+
+        Returns
+        -------
+        Tensor
+            (B, n_bins, N // hop) power; frame t is centred on sample ``t * hop``.
+        """
+        signal = audio[:, None, :]
+        parts: list[Tensor] = []
+        for level in range(max(self.levels) + 1):
+            if level:
+                signal = functional.conv1d(signal, self.low_pass, stride=2, padding=HALF_BAND_TAPS // 2)  # type: ignore[arg-type]
+            if level in self.levels:
+                parts.append(self._power(signal, level))
+        frames = audio.shape[-1] // self.settings.hop_length
+        return torch.cat([part[..., :frames] for part in reversed(parts)], dim=1)
+
+    def _power(self, signal: Tensor, level: int) -> Tensor:
+        kernel, times = self._kernel(level), self.oversampling[level]
+        half = kernel.shape[-1] // 2
+        hop = self.settings.hop_length // 2**level // times
+        # `times` windows a frame, from times - 1 before the first frame's centre to as many after the last's. The padding
+        # is written out, since not every runtime knows `same`.
+        before, after = half + (times - 1) * hop, half + (times - 1) * hop
+        transformed = functional.conv1d(functional.pad(signal, (before, after)), kernel, stride=hop)
+        real, imaginary = transformed.chunk(2, dim=1)
+        power = real * real + imaginary * imaginary
+        if times == 1:
+            return power
+        triangle = times - torch.arange(-(times - 1), times, device=power.device, dtype=power.dtype).abs()
+        weights = (triangle / times**2).repeat(power.shape[1], 1, 1)
+        return functional.conv1d(power, weights, stride=times, groups=power.shape[1])
+
+
+class LogPower(nn.Module):
+    """Power to a compressed feature: log10 over the floor, in [0, ~1.3], then a learnable affine.
+
+    Parameters
+    ----------
+    floor
+        Power (the clip's mean energy = 1) that counts as silence.
+    """
+
+    def __init__(self, floor: float) -> None:
+        super().__init__()
+        self.floor = floor
+        self.scale = nn.Parameter(torch.ones(1))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, power: Tensor) -> Tensor:
+        """(B, F, T) power to (B, F, T) feature."""
+        span = -math.log10(self.floor)
+        compressed = torch.log(power + self.floor) * (1.0 / (math.log(10.0) * span)) + 1.0
+        return compressed * self.scale + self.bias
+
+
+class EnergyNormalizer:
+    """Mean energy of a recording, gathered chunk by chunk: the explicit state of the normalisation.
+
+    By Parseval's theorem the mean energy of the samples is that of the spectrum, so it is taken in the time domain,
+    once, before the first chunk is transformed. In a stream, call `update` as audio arrives and use `gain` as it is.
+    """
+
+    def __init__(self, energy: float = 0.0, count: int = 0) -> None:
+        self.energy = energy
+        self.count = count
+
+    def update(self, samples: NDArray[np.float32]) -> EnergyNormalizer:
+        """Add samples, (n,); returns itself."""
+        self.energy += float(np.dot(samples, samples))
+        self.count += len(samples)
+        return self
+
+    @property
+    def mean(self) -> float:
+        """Mean energy so far (full scale sine = 0.5); never zero."""
+        return max(self.energy / max(self.count, 1), 1e-12)
+
+    @property
+    def gain(self) -> float:
+        """Factor that brings the mean energy to one."""
+        return self.mean**-0.5

@@ -1,0 +1,210 @@
+"""The network: log constant-Q power in, onset and frame logits for 88 pitches and a timbre embedding out.
+
+Harmonic stacking follows Bittner et al. (2022, Basic Pitch), the convolution of two octaves with a dilation of one
+semitone the timbre-separating lightweight transcriber (arXiv 2509.12712). Unlike in both, the step from three bins a
+semitone to one row a pitch is taken in the first convolution, not in the heads: its five bins still see all three of a
+pitch and the edges of its neighbours, and everything after it costs a third. A dilation of three bins is then a dilation
+of one row.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from amtsep.config import N_PITCHES, FrontEnd, Network
+from amtsep.nets.cqt import CQT, LogPower
+
+BINS_PER_PITCH = 3
+
+
+class HarmonicStack(nn.Module):
+    """Align the harmonics of every bin as channels.
+
+    Channel c, row f of the output is row ``f + round(bins_per_octave * log2(harmonics[c]))`` of the input, zero where
+    that lies outside.
+
+    Parameters
+    ----------
+    harmonics
+        Multiples of the fundamental.
+    bins_per_octave, n_rows
+        Resolution of the input, and how many rows (from the lowest bin) to keep.
+    """
+
+    def __init__(self, harmonics: tuple[float, ...], bins_per_octave: int, n_rows: int) -> None:
+        super().__init__()
+        self.shifts = tuple(round(bins_per_octave * math.log2(h)) for h in harmonics)
+        self.n_rows = n_rows
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """(B, F, T) to (B, harmonics, n_rows, T)."""
+        height = feature.shape[1]
+        channels = []
+        for shift in self.shifts:
+            low, high = max(shift, 0), min(shift + self.n_rows, height)
+            channels.append(functional.pad(feature[:, low:high], (0, 0, low - shift, shift + self.n_rows - high)))
+        return torch.stack(channels, dim=1)
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution over (pitch, time) that keeps the size (divided by the stride), batch normalisation, ReLU."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: tuple[int, int],
+        dilation: tuple[int, int] = (1, 1),
+        stride: int = 1,
+        groups: int = 1,
+        activation: bool = True,
+    ) -> None:
+        padding = tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
+        layers: list[nn.Module] = [
+            nn.Conv2d(inputs, outputs, kernel, (stride, 1), padding, dilation, groups, bias=False),  # type: ignore[arg-type]
+            nn.BatchNorm2d(outputs),
+        ]
+        if activation:
+            layers.append(nn.ReLU())
+        super().__init__(*layers)
+
+
+class ResidualBlock(nn.Module):
+    """relu(x + norm(conv(x)))."""
+
+    def __init__(
+        self, channels: int, kernel: tuple[int, int] = (3, 3), dilation: tuple[int, int] = (1, 1), groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv = ConvNorm(channels, channels, kernel, dilation, groups=groups, activation=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, 88, T) to the same."""
+        return functional.relu(x + self.conv(x))
+
+
+class TimbreBranch(nn.Module):
+    """A unit-length embedding for every pitch and frame, from the harmonic stack and the trunk.
+
+    The branch sees the stack again, since the trunk is trained to forget timbre.
+    """
+
+    def __init__(self, stem: int, trunk: int, channels: int, dim: int) -> None:
+        super().__init__()
+        self.spectral = ConvNorm(stem, channels, (5, 3), stride=BINS_PER_PITCH)
+        self.merge = ConvNorm(channels + trunk, channels, (1, 1))
+        self.blocks = nn.Sequential(ResidualBlock(channels, dilation=(1, 1)), ResidualBlock(channels, dilation=(12, 2)))
+        self.out = nn.Conv2d(channels, dim, 1)
+
+    def forward(self, stack: Tensor, trunk: Tensor) -> Tensor:
+        """(B, H, 264, T) and (B, C, 88, T) to (B, D, 88, T)."""
+        x = self.blocks(self.merge(torch.cat([self.spectral(stack), trunk], dim=1)))
+        embedding: Tensor = self.out(x)
+        # A floor well above the smallest float that a browser's 16-bit arithmetic knows.
+        return embedding / embedding.square().sum(dim=1, keepdim=True).add(1e-6).sqrt()
+
+
+class TranscriberNet(nn.Module):
+    """Log constant-Q power to logits and embedding; see the module's docstring.
+
+    Parameters
+    ----------
+    network
+        Channel counts and dilations.
+    front_end
+        The constant-Q settings the features come from.
+    """
+
+    def __init__(self, network: Network, front_end: FrontEnd = FrontEnd()) -> None:  # noqa: B008 - frozen
+        super().__init__()
+        self.network = network
+        self.front_end = front_end
+        n_rows = N_PITCHES * BINS_PER_PITCH
+        width, head = network.channels, network.head_channels
+        self.log_power = LogPower(front_end.log_floor)
+        self.stack = HarmonicStack(network.harmonics, front_end.bins_per_octave, n_rows)
+        # Row r of a strided convolution is centred on bin 3 r, the centre of pitch r.
+        self.stem = ConvNorm(len(network.harmonics), width, (5, 5), stride=BINS_PER_PITCH)
+        # 25 semitones centred on the pitch: an octave either way.
+        self.octaves = ResidualBlock(width, (25, 3), groups=network.octave_groups)
+        self.blocks = nn.Sequential(*(ResidualBlock(width, dilation=d) for d in network.blocks))
+        self.neck = ConvNorm(width, head, (3, 3))
+        self.frame_hidden = ConvNorm(head, head // 2, (3, 3))
+        self.frame_out = nn.Conv2d(head // 2, 1, (1, 3), padding=(0, 1))
+        self.onset_hidden = ConvNorm(head + 1, head, (3, 5))
+        self.onset_out = nn.Conv2d(head, 1, (1, 3), padding=(0, 1))
+        self.timbre: TimbreBranch | None = None
+        if network.embedding_dim:
+            self.timbre = TimbreBranch(len(network.harmonics), width, network.embedding_channels, network.embedding_dim)
+        for out, prior in ((self.frame_out, 0.05), (self.onset_out, 0.01)):
+            nn.init.constant_(out.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
+
+    def forward(self, power: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Run the network.
+
+        Parameters
+        ----------
+        power
+            (B, n_bins, T), normalised so that the recording's mean energy is one.
+
+        Returns
+        -------
+        onset, frame : Tensor
+            (B, 88, T) logits.
+        embedding : Tensor or None
+            (B, D, 88, T), unit length along D.
+        """
+        stack = self.stack(self.log_power(power))
+        trunk = self.blocks(self.octaves(self.stem(stack)))
+        neck = self.neck(trunk)
+        frame = self.frame_out(self.frame_hidden(neck))
+        onset = self.onset_out(self.onset_hidden(torch.cat([neck, torch.sigmoid(frame)], dim=1)))
+        embedding = self.timbre(stack, trunk) if self.timbre is not None else None
+        return onset.squeeze(1), frame.squeeze(1), embedding
+
+    @property
+    def halo(self) -> int:
+        """Frames of context that the convolutions need at either end of a chunk."""
+        heads = 1 + 1 + 2 + 1
+        reach = 2 + 1 + sum(d[1] for d in self.network.blocks) + heads
+        return max(reach, reach - heads + 3) if self.timbre is not None else reach
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Number of trained values."""
+    return sum(p.numel() for p in net.parameters() if p.requires_grad)
+
+
+class EndToEnd(nn.Module):
+    """Waveform to posteriors: front end, network and calibration in one module, the one that is exported.
+
+    Parameters
+    ----------
+    net
+        The trained network.
+    onset_shift, frame_shift
+        Added to the logits, so that the default thresholds are the best ones on development material.
+    """
+
+    def __init__(self, net: TranscriberNet, onset_shift: float = 0.0, frame_shift: float = 0.0) -> None:
+        super().__init__()
+        self.cqt = CQT(net.front_end)
+        self.net = net
+        self.register_buffer("shifts", torch.tensor([onset_shift, frame_shift]), persistent=False)
+
+    @property
+    def halo(self) -> int:
+        """Frames at either end of a chunk that are not valid."""
+        return self.cqt.halo + self.net.halo
+
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """(B, N) with mean energy one to onset, frame (B, 88, T) in [0, 1], level in dB (B, n_bins, T), embedding."""
+        power = self.cqt(audio)
+        onset, frame, embedding = self.net(power)
+        shifts: Tensor = self.shifts  # type: ignore[assignment]
+        level = torch.log(power + 1e-12) * (10.0 / math.log(10.0))
+        return torch.sigmoid(onset + shifts[0]), torch.sigmoid(frame + shifts[1]), level, embedding

@@ -1,0 +1,216 @@
+"""`Notes`: the one table of note events that every other part reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a timbre is in the output: a name and a General MIDI sound (0-127)."""
+
+    name: str = "Notes"
+    program: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Notes:
+    """Note events as a structure of arrays, one entry a note, sorted by onset, then pitch.
+
+    Parameters
+    ----------
+    onset, offset
+        Seconds, float64; ``0 <= onset < offset``.
+    pitch
+        MIDI numbers, int16, 0 to 127.
+    velocity
+        1 to 127, int16.
+    confidence
+        In [0, 1], float32.
+    track
+        Index into `tracks`, int16.
+    embedding
+        (n, D) float32, unit length; D = 0 where there is none.
+    tracks
+        The tracks that `track` points into; at least one.
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in length or hold values out of range.
+    """
+
+    onset: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    pitch: NDArray[np.int16]
+    velocity: NDArray[np.int16]
+    confidence: NDArray[np.float32]
+    track: NDArray[np.int16]
+    embedding: NDArray[np.float32]
+    tracks: tuple[Track, ...] = field(default=(Track(),))
+
+    @classmethod
+    def build(
+        cls,
+        onset: ArrayLike,
+        offset: ArrayLike,
+        pitch: ArrayLike,
+        velocity: ArrayLike | None = None,
+        confidence: ArrayLike | None = None,
+        track: ArrayLike | None = None,
+        embedding: ArrayLike | None = None,
+        tracks: Sequence[Track] | None = None,
+    ) -> Notes:
+        """Make a table from anything array-like: fills what is left out, sorts, checks.
+
+        Left out, velocity is 80, confidence 1, track 0, and `tracks` is as long as `track` needs.
+        """
+        on = np.asarray(onset, np.float64).reshape(-1)
+        n = len(on)
+        off = np.asarray(offset, np.float64).reshape(-1)
+        pit = np.asarray(pitch, np.int16).reshape(-1)
+        vel = np.full(n, 80, np.int16) if velocity is None else np.asarray(velocity, np.int16).reshape(-1)
+        conf = np.ones(n, np.float32) if confidence is None else np.asarray(confidence, np.float32).reshape(-1)
+        trk = np.zeros(n, np.int16) if track is None else np.asarray(track, np.int16).reshape(-1)
+        emb = np.zeros((n, 0), np.float32) if embedding is None else np.asarray(embedding, np.float32)
+        if emb.ndim != 2 or not (len(off) == len(pit) == len(vel) == len(conf) == len(trk) == len(emb) == n):
+            raise ValueError("The columns of a note table must have the same length.")
+        if tracks is None:
+            count = max(int(trk.max()) + 1 if n else 1, 1)
+            tracks = (Track(),) if count == 1 else tuple(Track(f"Timbre {i + 1}") for i in range(count))
+        order = np.lexsort((trk, pit, on))
+        table = cls(on[order], off[order], pit[order], vel[order], conf[order], trk[order], emb[order], tuple(tracks))
+        table.validate()
+        return table
+
+    @classmethod
+    def empty(cls, tracks: Sequence[Track] = (Track(),)) -> Notes:
+        """A table with no notes."""
+        return cls.build([], [], [], tracks=tracks)
+
+    def validate(self) -> None:
+        """Raise ``ValueError`` with a sentence if a column holds a value out of its range."""
+        if not len(self):
+            return
+        if not (np.all(np.isfinite(self.onset)) and np.all(np.isfinite(self.offset))):
+            raise ValueError("A note has an onset or offset that is not a number.")
+        if np.any(self.onset < 0) or np.any(self.offset <= self.onset):
+            raise ValueError("A note starts before zero or ends before it starts.")
+        if self.pitch.min() < 0 or self.pitch.max() > 127:
+            raise ValueError("A pitch lies outside the MIDI range 0 to 127.")
+        if self.velocity.min() < 1 or self.velocity.max() > 127:
+            raise ValueError("A velocity lies outside 1 to 127.")
+        if self.track.min() < 0 or self.track.max() >= len(self.tracks):
+            raise ValueError("A note points to a track that does not exist.")
+
+    def __len__(self) -> int:
+        return len(self.onset)
+
+    def __repr__(self) -> str:
+        span = f"{self.onset[0]:.2f}-{self.end:.2f} s" if len(self) else "empty"
+        return f"Notes({len(self)} notes, {len(self.tracks)} track(s), {span})"
+
+    @property
+    def end(self) -> float:
+        """Seconds at which the last note ends; 0 for an empty table."""
+        return float(self.offset.max()) if len(self) else 0.0
+
+    @property
+    def duration(self) -> NDArray[np.float64]:
+        """Seconds, a value a note."""
+        return self.offset - self.onset
+
+    def select(self, which: ArrayLike) -> Notes:
+        """The notes at these indices or where this mask is true; tracks stay as they are."""
+        index = np.asarray(which)
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
+        index = np.sort(index.astype(np.intp).reshape(-1))
+        return replace(
+            self,
+            onset=self.onset[index],
+            offset=self.offset[index],
+            pitch=self.pitch[index],
+            velocity=self.velocity[index],
+            confidence=self.confidence[index],
+            track=self.track[index],
+            embedding=self.embedding[index],
+        )
+
+    def with_tracks(self, track: ArrayLike, tracks: Sequence[Track]) -> Notes:
+        """The same notes with other track numbers (a value a note, in this table's order)."""
+        table = replace(self, track=np.asarray(track, np.int16).reshape(-1), tracks=tuple(tracks))
+        table.validate()
+        return table
+
+    def by_track(self) -> Iterator[tuple[Track, Notes]]:
+        """Each track with its own notes."""
+        for index, track in enumerate(self.tracks):
+            yield track, self.select(self.track == index)
+
+    def equals(self, other: Notes, tolerance_s: float = 0.0) -> bool:
+        """Whether two tables hold the same notes and tracks, times within `tolerance_s` (embeddings are not compared)."""
+        return (
+            len(self) == len(other)
+            and self.tracks == other.tracks
+            and bool(np.all(np.abs(self.onset - other.onset) <= tolerance_s))
+            and bool(np.all(np.abs(self.offset - other.offset) <= tolerance_s))
+            and bool(np.array_equal(self.pitch, other.pitch))
+            and bool(np.array_equal(self.velocity, other.velocity))
+            and bool(np.array_equal(self.track, other.track))
+        )
+
+    @staticmethod
+    def concatenate(tables: Sequence[Notes]) -> Notes:
+        """Join tables; the tracks of each follow those of the one before."""
+        if not tables:
+            return Notes.empty()
+        shift = np.cumsum([0] + [len(t.tracks) for t in tables])
+        width = max(t.embedding.shape[1] for t in tables)
+        embeddings = [t.embedding if t.embedding.shape[1] == width else np.zeros((len(t), width), np.float32) for t in tables]
+        return Notes.build(
+            np.concatenate([t.onset for t in tables]),
+            np.concatenate([t.offset for t in tables]),
+            np.concatenate([t.pitch for t in tables]),
+            np.concatenate([t.velocity for t in tables]),
+            np.concatenate([t.confidence for t in tables]),
+            np.concatenate([t.track + s for t, s in zip(tables, shift[:-1], strict=True)]),
+            np.concatenate(embeddings),
+            [track for t in tables for track in t.tracks],
+        )
+
+    # The formats live in `amtsep.formats`; these are the short way to them.
+
+    def to_midi(self, path: str | PathLike[str]) -> Path:
+        """Write a standard MIDI file, one track a timbre; see `amtsep.formats.write_midi`."""
+        from amtsep import formats
+
+        return formats.write_midi(self, path)
+
+    def to_csv(self, path: str | PathLike[str]) -> Path:
+        """Write onset_s, offset_s, pitch, velocity, confidence, track; see `amtsep.formats.write_csv`."""
+        from amtsep import formats
+
+        return formats.write_csv(self, path)
+
+    def to_json(self, path: str | PathLike[str]) -> Path:
+        """Write the table and its tracks; see `amtsep.formats.write_json`."""
+        from amtsep import formats
+
+        return formats.write_json(self, path)
+
+    @staticmethod
+    def from_midi(path: str | PathLike[str]) -> Notes:
+        """Read a standard MIDI file; see `amtsep.formats.read_midi`."""
+        from amtsep import formats
+
+        return formats.read_midi(path)

@@ -1,0 +1,134 @@
+"""`Posteriors`: what the network says about a recording, and the border between slow and fast.
+
+Everything left of this value runs once for a recording; everything right of it runs while a slider is dragged, on
+NumPy alone.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtsep.errors import FormatError
+
+FORMAT_VERSION = 1
+DB_STEP = 0.5
+DB_FLOOR = -120.0
+
+
+@dataclass(frozen=True, eq=False)
+class Posteriors:
+    """Posteriors of one recording, time in frames along the last axis.
+
+    Parameters
+    ----------
+    onset, frame
+        (88, T) float32 in [0, 1]: probability that pitch ``21 + row`` starts, or sounds, in a frame.
+    spectrogram
+        (n_bins, T) uint8: constant-Q level of the recording, ``dB = value * 0.5 - 120`` re full scale, lowest bin first.
+    hop_s
+        Seconds from frame to frame; frame ``t`` is centred on ``t * hop_s``.
+    duration_s
+        Length of the recording.
+    bins_per_octave
+        Of `spectrogram`, whose bin 0 is A0.
+    embedding
+        (88, T, D) int8, 127 times a vector of unit length, or ``None`` where the network has no timbre branch. Eight
+        bits keep an hour of it in half a gigabyte and turn a vector by less than half a degree.
+    model
+        Name and version of the network that made them.
+    """
+
+    onset: NDArray[np.float32]
+    frame: NDArray[np.float32]
+    spectrogram: NDArray[np.uint8]
+    hop_s: float
+    duration_s: float
+    bins_per_octave: int = 36
+    embedding: NDArray[np.int8] | None = None
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        if self.onset.shape != self.frame.shape or self.onset.ndim != 2:
+            raise ValueError("Onset and frame posteriors must both be (88, T).")
+        if self.spectrogram.shape[1] != self.n_frames:
+            raise ValueError("The spectrogram must have as many frames as the posteriors.")
+        if self.embedding is not None and self.embedding.shape[:2] != self.onset.shape:
+            raise ValueError("The embedding must be (88, T, D).")
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames T."""
+        return int(self.onset.shape[1])
+
+    def level_db(self) -> NDArray[np.float32]:
+        """The spectrogram in dB re full scale, (n_bins, T) float32."""
+        return self.spectrogram.astype(np.float32) * np.float32(DB_STEP) + np.float32(DB_FLOOR)
+
+    def save(self, path: str | PathLike[str] | BinaryIO) -> None:
+        """Write an ``.npz`` (posteriors as 16-bit fixed point: exact to 8e-6)."""
+        arrays = {
+            "format_version": np.int64(FORMAT_VERSION),
+            "onset": quantize(self.onset),
+            "frame": quantize(self.frame),
+            "spectrogram": self.spectrogram,
+            "hop_s": np.float64(self.hop_s),
+            "duration_s": np.float64(self.duration_s),
+            "bins_per_octave": np.int64(self.bins_per_octave),
+            "model": np.str_(self.model),
+        }
+        if self.embedding is not None:
+            arrays["embedding"] = self.embedding
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | PathLike[str] | BinaryIO) -> Posteriors:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FormatError
+            If the file is absent, is no posterior file, or comes from a newer version.
+        """
+        name = Path(path).name if isinstance(path, (str, PathLike)) else "The posterior file"
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                if int(data["format_version"]) > FORMAT_VERSION:
+                    raise FormatError(f"{name} was written by a newer amtsep; update amtsep to open it.")
+                return cls(
+                    onset=dequantize(data["onset"]),
+                    frame=dequantize(data["frame"]),
+                    spectrogram=data["spectrogram"],
+                    hop_s=float(data["hop_s"]),
+                    duration_s=float(data["duration_s"]),
+                    bins_per_octave=int(data["bins_per_octave"]),
+                    embedding=data["embedding"] if "embedding" in data.files else None,
+                    model=str(data["model"]),
+                )
+        except FileNotFoundError:
+            raise FormatError(f"{name} does not exist; check the path of the posterior file.") from None
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise FormatError(
+                f"{name} is not a posterior file of amtsep; make one with 'amtsep transcribe --posteriors'."
+            ) from error
+
+
+def quantize(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """[0, 1] to 16-bit fixed point."""
+    return np.round(np.clip(values, 0.0, 1.0) * 65535.0).astype(np.uint16)
+
+
+def dequantize(values: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The inverse of `quantize`."""
+    return values.astype(np.float32) / np.float32(65535.0)
+
+
+def encode_db(level_db: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """DB re full scale to the bytes that `Posteriors.spectrogram` holds (-120 to +7.5 dB in half dB)."""
+    return np.clip(np.round((level_db - DB_FLOOR) / DB_STEP), 0, 255).astype(np.uint8)

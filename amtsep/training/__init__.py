@@ -1,0 +1,1 @@
+"""Training: losses, the data loader, the loop."""

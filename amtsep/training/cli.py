@@ -1,0 +1,53 @@
+"""``amtsep train``."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from amtsep.config import TRAININGS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``amtsep train``."""
+    parser.add_argument("--config", choices=sorted(TRAININGS), default="light", help="which network (default: light)")
+    parser.add_argument("--bank", type=Path, required=True, help="folder of a stem bank made by 'amtsep synthesize'")
+    parser.add_argument("--out", type=Path, required=True, help="folder for weights and logs")
+    parser.add_argument("--steps", type=int, help="optimizer steps")
+    parser.add_argument("--minutes", type=float, help="end after so many minutes, the learning rate having come down")
+    parser.add_argument("--batch-size", type=int, help="clips a step and device")
+    parser.add_argument("--accumulate", type=int, help="batches a step")
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--workers", type=int, help="processes that mix clips")
+    parser.add_argument("--init", type=Path, help="weights to start from")
+    parser.add_argument("--leave-out", default="", help="instrument families not to train on, with commas")
+    parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
+    parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps or auto")
+    parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--num-nodes", type=int, default=1)
+    parser.add_argument("--precision", default="bf16-mixed", help="bf16-mixed or 32-true")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the network")
+    parser.add_argument("--no-augment", action="store_true", help="mix stems without rooms, equalisation, noise, codecs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and say where the weights are."""
+    from amtsep.training.loop import Run, train
+
+    settings = TRAININGS[args.config]
+    given = {k: getattr(args, k) for k in ("steps", "batch_size", "accumulate", "learning_rate", "seed", "workers")}
+    settings = replace(settings, **{k: v for k, v in given.items() if v is not None})
+    if args.minutes and not args.steps:
+        settings = replace(settings, steps=10**9)
+    if args.no_augment:
+        settings = replace(settings, mixing=replace(settings.mixing, augment=False))
+    where = Run(
+        bank=args.bank, out=args.out, devices=args.devices, num_nodes=args.num_nodes, accelerator=args.accelerator,
+        precision=args.precision, compile=args.compile, resume=args.resume, init=args.init,
+        leave_out=frozenset(filter(None, args.leave_out.split(","))),
+        **({"max_minutes": args.minutes} if args.minutes else {}),
+    )
+    print(f"Weights: {train(settings, where)}")
+    return 0

@@ -1,0 +1,118 @@
+"""Batches of mixed clips with their targets, made in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
+from amtsep.synthesis.bank import Bank
+from amtsep.synthesis.mixing import Clip, Mixer, targets
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Tensors of B clips.
+
+    Parameters
+    ----------
+    audio
+        (B, N).
+    onset, frame
+        (B, 88, T) targets.
+    notes
+        (B, M, 3) int64 row, first frame, last frame + 1.
+    label
+        (B, M) int64 part, -1 for padding.
+    """
+
+    audio: Tensor
+    onset: Tensor
+    frame: Tensor
+    notes: Tensor
+    label: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Copy to a device."""
+        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__))
+
+
+def collate(clips: list[Clip], front_end: FrontEnd, max_notes: int, rng: np.random.Generator) -> Batch:
+    """Make a batch of clips."""
+    n_frames = len(clips[0].audio) // front_end.hop_length
+    onsets, frames, tables, labels = [], [], [], []
+    for clip in clips:
+        onset, frame = targets(clip.notes, n_frames, front_end.hop_s)
+        onsets.append(onset)
+        frames.append(frame)
+        table, label = np.zeros((max_notes, 3), np.int64), np.full(max_notes, -1, np.int64)
+        rows = clip.notes[:, 2].astype(np.int64) - MIDI_MIN
+        first = np.clip(np.round(clip.notes[:, 0] / front_end.hop_s), 0, n_frames).astype(np.int64)
+        last = np.clip(np.round(clip.notes[:, 1] / front_end.hop_s), 0, n_frames).astype(np.int64)
+        usable = np.flatnonzero((rows >= 0) & (rows < N_PITCHES) & (last - first >= 3))
+        usable = rng.permutation(usable)[:max_notes]
+        table[: len(usable)] = np.stack([rows[usable], first[usable], last[usable]], axis=1)
+        label[: len(usable)] = clip.notes[usable, 3].astype(np.int64)
+        tables.append(table)
+        labels.append(label)
+    arrays = ([clip.audio for clip in clips], onsets, frames, tables, labels)
+    return Batch(*(torch.from_numpy(np.stack(a)) for a in arrays))
+
+
+class ClipStream(IterableDataset[Batch]):
+    """An endless stream of batches; workers and ranks take every k-th.
+
+    Parameters
+    ----------
+    folder
+        The bank.
+    first
+        Number of the first batch, for resuming.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mixing: Mixing,
+        front_end: FrontEnd,
+        batch_size: int,
+        max_notes: int,
+        seed: int,
+        first: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        leave_out: frozenset[str] = frozenset(),
+    ) -> None:
+        self.folder, self.mixing, self.front_end = folder, mixing, front_end
+        self.batch_size, self.max_notes, self.seed = batch_size, max_notes, seed
+        self.first, self.rank, self.world, self.leave_out = first, rank, world, leave_out
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield batches for ever."""
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        bank = Bank.open(self.folder)
+        mixer = Mixer(bank, self.mixing, self.front_end, self.seed, leave_out=self.leave_out)
+        number = self.first + worker
+        while True:
+            base = (number * self.world + self.rank) * self.batch_size
+            clips = [mixer.clip(base + k) for k in range(self.batch_size)]
+            yield collate(clips, self.front_end, self.max_notes, np.random.default_rng([self.seed, 3, number]))
+            number += workers
+
+
+def loader(stream: ClipStream, workers: int) -> DataLoader[Batch]:
+    """A loader with `workers` processes; with none, batches are made in the loop."""
+    return DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+
+
+def development_clips(folder: Path, mixing: Mixing, front_end: FrontEnd, count: int, seed: int) -> list[Clip]:
+    """Clips of the development split, without augmentation, always the same."""
+    mixer = Mixer(Bank.open(folder), replace(mixing, augment=False), front_end, seed, split="dev")
+    return [mixer.clip(i) for i in range(count)]
