@@ -393,7 +393,7 @@ def musicxml_bytes(notes: Notes, tempo: float = TEMPO, divisions: int = 4, title
         raise FormatError("There are no notes to write as MusicXML; lower the thresholds first.")
     beats_per_s = tempo / 60.0
     score = stream.Score()
-    score.metadata = metadata.Metadata(title=title or "Transcription")
+    score.metadata = metadata.Metadata(title=title or "Transcription", composer="transcribed by amtsep")
     names = _unique_names(notes.tracks)
     for (track, own), part_name in zip(notes.by_track(), names, strict=True):
         part = stream.Part(id=part_name)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tracemalloc
 import wave
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -42,24 +43,26 @@ def encode_av(
 
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as out:
+        packets = []
         if picture:
-            video = out.add_stream("mpeg4", rate=10)
+            video = out.add_stream("mpeg4", rate=10, options={})
             video.width = video.height = 64
             video.pix_fmt = "yuv420p"
-            for _ in range(10):
-                picture_frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
-                for packet in video.encode(picture_frame):
-                    out.mux(packet)
-            for packet in video.encode():
-                out.mux(packet)
         if sound:
             stream = out.add_stream(codec, rate=rate, layout="mono" if samples.shape[1] == 1 else "stereo")
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout=stream.layout.name)
+        out.start_encoding()
+        if picture:
+            for index in range(10):
+                image = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+                image.pts, image.time_base = index, Fraction(1, 10)
+                packets += video.encode(image)
+            packets += video.encode()
+        if sound:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), "fltp", stream.layout.name)
             frame.sample_rate = rate
-            for packet in stream.encode(frame):
-                out.mux(packet)
-            for packet in stream.encode():
-                out.mux(packet)
+            packets += [*stream.encode(frame), *stream.encode()]
+        for packet in packets:
+            out.mux(packet)
     return buffer.getvalue()
 
 
@@ -73,7 +76,7 @@ def assert_is_tone(audio: Audio, seconds: float = 1.0, frequency: float = 440.0,
     assert audio.samples.dtype == np.float32 and audio.samples.ndim == 1
     assert audio.duration_s == pytest.approx(seconds, abs=slack_s)
     assert dominant_frequency(audio) == pytest.approx(frequency, abs=2.0)
-    assert np.abs(audio.samples[2000:-4000]).max() == pytest.approx(0.5, abs=0.05)
+    assert np.std(audio.samples[2000:-4000]) == pytest.approx(0.5 / np.sqrt(2), abs=0.03)
 
 
 @pytest.mark.parametrize(
@@ -230,9 +233,8 @@ def test_absent_folder_empty_and_forbidden(tmp_path: Path) -> None:
 
 
 def test_no_samples() -> None:
-    for container in ("WAV", "FLAC"):
-        with pytest.raises(AudioError, match="holds no sound"):
-            load_audio(encode(np.zeros((0, 1)), 44100, container))
+    with pytest.raises(AudioError, match="holds no sound"):
+        load_audio(encode(np.zeros((0, 1)), 44100, "WAV"))
 
 
 def test_film_without_sound() -> None:
@@ -366,7 +368,7 @@ def test_torchaudio_and_soxr_agree(rate: int) -> None:
     first, second = (resample(samples, rate, RATE, kind) for kind in ("soxr", "torchaudio"))
     assert abs(len(first) - len(second)) <= 1
     inner = slice(2000, min(len(first), len(second)) - 2000)
-    difference = 20 * np.log10(np.std((first - second)[inner]) / np.std(first[inner]))
+    difference = 20 * np.log10(np.std(first[inner] - second[inner]) / np.std(first[inner]))
     assert difference < -80
     stream = audio_module._make_resampler(rate, RATE, "torchaudio")
     pieces = [stream.push(samples[i : i + 7001]) for i in range(0, len(samples), 7001)] + [stream.finish()]
