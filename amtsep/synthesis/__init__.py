@@ -1,0 +1,1 @@
+"""Training data: scores, sound and the bank of stems."""

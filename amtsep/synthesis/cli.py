@@ -1,0 +1,66 @@
+"""`amtsep synthesize`: render a bank of stems with their notes, to train on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from amtsep.errors import AmtsepError
+from amtsep.synthesis.generate import Recipe, Sources, synthesize
+from amtsep.synthesis.soundfonts import find_soundfonts
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options on `parser`."""
+    default = Recipe()
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the bank to")
+    parser.add_argument("--hours", type=float, default=default.hours, help="hours of stems (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=default.seed, help="the same seed makes the same bank (default %(default)s)")
+    parser.add_argument("--samples", type=Path, help="folder with a folder of single recorded notes for each instrument")
+    parser.add_argument("--scores", type=Path, help="folder of MIDI and MusicXML files to render beside random scores")
+    parser.add_argument("--guitarset", type=Path, help="GuitarSet folder; its training players enter as real stems")
+    parser.add_argument(
+        "--soundfont", type=Path, action="append", default=[], help="a General MIDI soundfont beside those installed (repeatable)"
+    )
+    parser.add_argument("--no-soundfonts", action="store_true", help="use no soundfont at all")
+    parser.add_argument("--music", type=float, default=default.music, help="share of real music (default %(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (default %(default)s); does not change the result")
+    parser.add_argument("--pack", type=Path, help="also write the bank compressed to this file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render; returns the exit status."""
+    if not 0 < args.hours <= 10000:
+        print("--hours must be more than 0.", file=sys.stderr)
+        return 2
+    began = time.monotonic()
+    try:
+        for option in ("samples", "scores", "guitarset"):
+            folder = getattr(args, option)
+            if folder is not None and not folder.is_dir():
+                print(f"There is no folder {folder} (--{option}).", file=sys.stderr)
+                return 2
+        fonts = {} if args.no_soundfonts else find_soundfonts(tuple(args.soundfont))
+        sources = Sources(args.samples, args.scores, args.guitarset, fonts)
+        recipe = Recipe(hours=args.hours, seed=args.seed, music=args.music)
+
+        def progress(done: float, total: float, what: str) -> None:
+            end = "\r" if sys.stderr.isatty() else "\n"
+            if sys.stderr.isatty() or int(done) % 500 < 30:
+                print(f"{int(done)}/{int(total)} {what}", end=end, file=sys.stderr, flush=True)
+
+        bank = synthesize(args.out, recipe, sources, max(args.jobs, 1), progress)
+        seconds = time.monotonic() - began
+        print(
+            f"{bank!r} in {args.out}: {seconds:.0f} s with {args.jobs} processes, "
+            f"{bank.hours * 3600 / seconds:.0f} times real time; fonts: {', '.join(fonts) or 'none'}"
+        )
+        if args.pack is not None:
+            path = bank.pack(args.pack)
+            print(f"packed into {path}: {path.stat().st_size / 2**20:.1f} MiB")
+    except AmtsepError as error:
+        print(str(error), file=sys.stderr)
+        return 1
+    return 0

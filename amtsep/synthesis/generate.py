@@ -1,0 +1,452 @@
+"""Plan and render a stem bank: which timbre plays what, on how many processes, the same bits for the same seed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtsep.config import FrontEnd, Progress
+from amtsep.errors import Cancelled, DataError
+from amtsep.synthesis import expression, guitarset, sampler, soundfonts
+from amtsep.synthesis.bank import NOTE_DTYPE, Bank, BankWriter, Stem
+from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
+from amtsep.synthesis.music import Piece, excerpt, load_scores
+from amtsep.synthesis.onsets import LabelRule
+from amtsep.synthesis.scores import monophonic, random_score
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a bank is made of."""
+
+    hours: float = 6.0
+    seed: int = 0
+    clip_s: float = 9.0
+    sample_rate: int = FrontEnd().sample_rate
+    music: float = 0.5
+    """Share of real music among rendered stems; the rest is drawn at random."""
+    recorded: float = 0.38
+    """Share of stems played with recorded notes."""
+    synthetic: float = 0.06
+    """Share of stems played with timbres that do not exist."""
+    guitarset: float = 0.07
+    """Share of stems that are real guitar."""
+    dev: float = 0.04
+    """Share of development stems with the timbres of training."""
+    held_out: float = 0.05
+    """Share of development stems with timbres that training never hears."""
+    level_db: float = -20.0
+    """Level of a stem: its loud moments (95 % of its 50 ms levels lie under it), dBFS."""
+    rule: LabelRule = field(default_factory=LabelRule)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the material lies; whatever is None is left out."""
+
+    samples: Path | None = None
+    scores: Path | None = None
+    guitarset: Path | None = None
+    fonts: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A timbre that stems can be given to."""
+
+    key: str
+    source: str
+    instrument: Instrument
+    program: int
+    held_out: bool
+    weight: float
+    font: soundfonts.FontTimbre | None = None
+    shortest_s: float = 0.05
+
+
+@dataclass(frozen=True)
+class Order:
+    """One stem to be rendered."""
+
+    voice: int
+    seed: tuple[int, int]
+    score: NDArray[np.void] | None
+    piece: str | None
+    part: int
+    split: str
+
+
+# --- what each process holds -----------------------------------------------------------------------------------------
+
+_state: dict[str, Any] = {}
+
+
+def _start(sources: Sources, recipe: Recipe) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    _state.update(sources=sources, recipe=recipe, set_key=None, set=None)
+
+
+def _sample_set(key: str) -> sampler.SampleSet:
+    if _state.get("set_key") != key:
+        kind, name = key.split(":", 1)
+        rule = _state["recipe"].rule
+        if kind == "synthetic":
+            made = sampler.synthetic_set(int(name), rule)
+        else:
+            made = sampler.load_folder(_state["sources"].samples / name, rule)
+        _state.update(set_key=key, set=made)
+    return _state["set"]
+
+
+def level(audio: NDArray[np.float32], sample_rate: int, level_db: float) -> NDArray[np.int16] | None:
+    """Bring a stem to its level and to int16; None where it is silent."""
+    n = int(0.05 * sample_rate)
+    frames = audio[: len(audio) // n * n].reshape(-1, n)
+    power = np.mean(np.square(frames, dtype=np.float64), axis=1)
+    loud = float(np.quantile(power, 0.95))
+    if loud < 1e-10:
+        return None
+    gain = 10 ** (level_db / 20) / np.sqrt(loud)
+    peak = float(np.abs(audio).max())
+    gain = min(gain, 0.97 / peak)
+    return np.round(audio * (gain * 32767)).astype(np.int16)
+
+
+def _render(voice: Voice, order: Order) -> tuple[NDArray[np.int16], NDArray[np.void]] | None:
+    recipe: Recipe = _state["recipe"]
+    for attempt in range(4):
+        rng = np.random.default_rng([recipe.seed, *order.seed, attempt])
+        made = _sample_set(voice.key) if voice.font is None else None
+        instrument = made.instrument if made is not None else voice.instrument
+        score = order.score
+        if score is None:
+            score = random_score(rng, instrument, recipe.clip_s, shortest_s=voice.shortest_s)
+        if len(score) < 3:
+            continue
+        sustains = instrument.category not in {"piano", "guitar", "mallet", "bass", "plucked"}
+        bent = expression.draw(rng, instrument.mono, sustains)
+        if made is not None:
+            audio, notes = sampler.render_samples(rng, made, score, recipe.clip_s, bent, recipe.rule)
+        else:
+            import soxr
+
+            assert voice.font is not None
+            wide, notes = soundfonts.render_font(
+                soundfonts._worker_synthesizer(), voice.font, score, recipe.clip_s, bent, recipe.rule
+            )
+            audio = soxr.resample(wide, soundfonts.RATE, recipe.sample_rate, quality="HQ")
+        n = int(round(recipe.clip_s * recipe.sample_rate))
+        audio = np.pad(audio, (0, max(n - len(audio), 0)))[:n]
+        whole = level(audio, recipe.sample_rate, recipe.level_db)
+        if whole is not None and len(notes) >= 3:
+            return whole, _bank_notes(notes)
+        if order.score is not None:
+            break
+    return None
+
+
+def _bank_notes(notes: NDArray[np.void]) -> NDArray[np.void]:
+    rows = np.zeros(len(notes), NOTE_DTYPE)
+    for name in ("onset", "offset", "pitch", "velocity"):
+        rows[name] = notes[name]
+    return rows
+
+
+_Result = list[tuple[NDArray[np.int16], NDArray[np.void], Stem]]
+
+
+def _job(job: tuple[Voice, list[Order]]) -> _Result:
+    voice, orders = job
+    out = []
+    for order in orders:
+        done = _render(voice, order)
+        if done is not None:
+            out.append((*done, _stem(voice, order)))
+    return out
+
+
+def _guitar_job(take: Path) -> _Result:
+    recipe: Recipe = _state["recipe"]
+    out = []
+    for number, (audio, notes) in enumerate(guitarset.windows(take, recipe.clip_s, recipe.sample_rate)):
+        whole = level(audio, recipe.sample_rate, recipe.level_db)
+        if whole is None:
+            continue
+        # Players 00-02 have each their own guitar sound, solo and accompaniment alike.
+        stem = Stem(
+            f"guitarset:{take.name[:2]}", "guitar", "guitar", "guitarset", 24, "music",
+            f"guitarset/{take.stem.rsplit('_', 2)[0]}@{number}", 0 if "_comp" in take.stem else 1, "train", False,
+        )  # fmt: skip
+        out.append((whole, _bank_notes(notes), stem))
+    return out
+
+
+def _stem(voice: Voice, order: Order) -> Stem:
+    return Stem(
+        voice.key,
+        voice.instrument.family,
+        voice.instrument.category,
+        voice.source,
+        voice.program,
+        "random" if order.score is None else "music",
+        order.piece,
+        order.part,
+        order.split,
+        voice.held_out,
+    )
+
+
+# --- the plan --------------------------------------------------------------------------------------------------------
+
+
+def voices(sources: Sources, recipe: Recipe, pool: Any = None) -> list[Voice]:
+    """Every timbre at hand, in a fixed order; a synthetic timbre is made for about every six stems."""
+    out: list[Voice] = []
+    if sources.samples is not None:
+        folders = sorted(p for p in Path(sources.samples).iterdir() if p.is_dir())
+        if not folders:
+            raise DataError(f"{sources.samples} holds no instrument folders: give a folder with one folder an instrument.")
+        for folder in folders:
+            instrument = RECORDED.get(folder.name, Instrument(folder.name, "other", 36, 96, False))
+            held = folder.name in HELD_OUT_RECORDED
+            out.append(Voice(f"philharmonia:{folder.name}", "philharmonia", instrument, -1, held, instrument.weight))
+    for name, path in sources.fonts.items():
+        for timbre in soundfonts.font_timbres(name, path, recipe.rule, pool):
+            delay = float(np.max(np.median(timbre.profile.delay, axis=1)))
+            out.append(
+                Voice(
+                    timbre.name, name, timbre.instrument, timbre.profile.program, timbre.held_out,
+                    timbre.instrument.weight, timbre, max(0.05, 1.3 * delay + 0.04),
+                )
+            )  # fmt: skip
+    for i in range(int(np.ceil(recipe.synthetic * recipe.hours * 3600 / recipe.clip_s / 6))):
+        number = recipe.seed * 100003 + i
+        made = sampler.synthetic_set(number, recipe.rule)
+        out.append(Voice(made.name, "synthetic", made.instrument, -1, False, 1.0))
+    return out
+
+
+def _share(weights: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Split `count` by weights into whole numbers."""
+    if not len(weights) or weights.sum() <= 0 or count <= 0:
+        return np.zeros(len(weights), np.int64)
+    exact = np.cumsum(weights / weights.sum() * count)
+    return np.diff(np.round(exact).astype(np.int64), prepend=0)
+
+
+def plan(recipe: Recipe, known: list[Voice], pieces: list[Piece], guitar: int = 0) -> list[Order]:
+    """Who plays what.
+
+    Parameters
+    ----------
+    known
+        The timbres.
+    pieces
+        Real music; one in twelve is kept for development.
+    guitar
+        Stems of real guitar that come on top.
+    """
+    total = int(round(recipe.hours * 3600 / recipe.clip_s)) - guitar
+    held = np.array([v.held_out for v in known])
+    group = np.array([{"philharmonia": 0, "synthetic": 2}.get(v.source, 1) for v in known])
+    weight = np.array([v.weight for v in known])
+    shares = [recipe.recorded, 1 - recipe.recorded - recipe.synthetic, recipe.synthetic]
+    present = [bool(np.any((group == g) & ~held)) for g in range(3)]
+    norm = sum(s for s, p in zip(shares, present, strict=True) if p)
+    n_dev, n_held = int(total * recipe.dev), int(total * recipe.held_out)
+    n_held = n_held if held.any() else 0
+    orders: list[Order] = []
+    kept = [p for i, p in enumerate(pieces) if i % 12 == 5]
+    trained = [p for i, p in enumerate(pieces) if i % 12 != 5]
+
+    def quota(count: int, which: NDArray[np.bool_]) -> NDArray[np.int64]:
+        out = np.zeros(len(known), np.int64)
+        for g in range(3):
+            mine = np.flatnonzero((group == g) & which)
+            if len(mine) and present[g]:
+                out[mine] = _share(weight[mine], int(round(count * shares[g] / norm)))
+        return out
+
+    blocks = [
+        ("train", quota(total - n_dev - n_held, ~held), trained, 0),
+        ("dev", quota(n_dev, ~held), kept, 1),
+        ("dev", _share(np.where(held, weight, 0.0), n_held), kept, 2),
+    ]
+    for split, wanted, music, block in blocks:
+        left = wanted.copy()
+        if music:
+            rng = np.random.default_rng([recipe.seed, 1009, block])
+            orders += _assign(rng, recipe, known, left, music, split, block)
+        serial = 0
+        for i, count in enumerate(left):
+            for _ in range(int(count)):
+                orders.append(Order(i, (10 + block, serial), None, None, 0, split))
+                serial += 1
+    return orders
+
+
+def _assign(
+    rng: np.random.Generator,
+    recipe: Recipe,
+    known: list[Voice],
+    left: NDArray[np.int64],
+    music: list[Piece],
+    split: str,
+    block: int,
+) -> list[Order]:
+    """Give parts of excerpts to timbres until the share of music is reached; takes them off `left`."""
+    low = np.array([v.instrument.low for v in known])
+    high = np.array([v.instrument.high for v in known])
+    mono = np.array([v.instrument.mono for v in known])
+    category = np.array([v.instrument.category for v in known])
+    room = np.minimum(_share(left * recipe.music, int(round(left.sum() * recipe.music))), left)
+    goal, orders, failures = int(room.sum()), [], 0
+    number = 0
+    order_of_pieces = rng.permutation(len(music))
+    while len(orders) < goal and failures < 400:
+        piece = music[int(order_of_pieces[number % len(music)])]
+        number += 1
+        parts = excerpt(rng, piece, recipe.clip_s)
+        if parts is None:
+            failures += 1
+            continue
+        one_category = str(rng.choice(np.unique(category[room > 0]))) if rng.random() < 0.35 and room.any() else None
+        taken: set[int] = set()
+        placed = 0
+        for part_number, part in enumerate(parts):
+            if len(part) < 4:
+                continue
+            line = monophonic(part)
+            chordal = len(line) < 0.85 * len(part)
+            best: tuple[NDArray[np.float64], int] | None = None
+            for shift in (0, -12, 12):
+                pitches = part["pitch"].astype(int) + shift
+                a, b = np.quantile(pitches, 0.03), np.quantile(pitches, 0.97)
+                fits = (low <= a) & (high >= b) & (room > 0)
+                if taken:
+                    fits[list(taken)] = False
+                chance = np.where(fits, room, 0).astype(float)
+                if chordal:
+                    chance = np.where(mono, 0.3 * chance, chance)
+                if one_category is not None and np.any(chance[category == one_category] > 0):
+                    chance = np.where(category == one_category, chance, 0)
+                if chance.sum() > 0:
+                    best = (chance, shift)
+                    break
+            if best is None:
+                continue
+            i = int(rng.choice(len(known), p=best[0] / best[0].sum()))
+            score = (line if known[i].instrument.mono and chordal else part).copy()
+            score["pitch"] += best[1]
+            score = score[(score["pitch"] >= low[i]) & (score["pitch"] <= high[i])]
+            if known[i].instrument.mono:
+                score = monophonic(score)
+            score = score[score["offset"] - score["onset"] >= min(known[i].shortest_s, 0.12)]
+            if len(score) < 3:
+                continue
+            name = f"{piece.name}@{split[0]}{block}-{number}"
+            orders.append(Order(i, (20 + block, len(orders)), score, name, part_number, split))
+            room[i] -= 1
+            left[i] -= 1
+            taken.add(i)
+            placed += 1
+        failures = 0 if placed else failures + 1
+    return orders
+
+
+def _jobs(known: list[Voice], orders: list[Order], size: int = 24) -> Iterator[tuple[Voice, list[Order]]]:
+    """Orders sorted by timbre, in portions; a large sample set is not read more often than need be."""
+    by_voice: dict[int, list[Order]] = {}
+    for order in orders:
+        by_voice.setdefault(order.voice, []).append(order)
+    for i in sorted(by_voice):
+        mine = by_voice[i]
+        step = 200 if known[i].source == "philharmonia" else size
+        for k in range(0, len(mine), step):
+            yield known[i], mine[k : k + step]
+
+
+def synthesize(
+    out: str | Path, recipe: Recipe, sources: Sources, jobs: int = 2, progress: Progress | None = None
+) -> Bank:
+    """Render a bank into the folder `out`.
+
+    Parameters
+    ----------
+    out
+        Folder to write; a bank already there is replaced.
+    recipe, sources
+        What it is made of.
+    jobs
+        Processes. The result does not depend on it.
+    progress
+        Called with stems done, stems in all and what is going on.
+
+    Raises
+    ------
+    DataError
+        Where there is nothing to make sound with.
+    """
+    n = int(round(recipe.clip_s * recipe.sample_rate))
+    if sources.fonts and not soundfonts.available():
+        raise DataError("Soundfonts need FluidSynth: install it (Debian: apt install fluidsynth), or give --no-soundfonts.")
+    if recipe.sample_rate != sampler.RATE:
+        raise DataError(f"Banks are rendered at {sampler.RATE} Hz, not {recipe.sample_rate}.")
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(sources, recipe)) as pool:
+        known = voices(sources, recipe, pool)
+        pieces = load_scores([sources.scores], soundfonts.cache_folder(), pool) if sources.scores is not None else []
+        takes = guitarset.takes(sources.guitarset) if sources.guitarset is not None else []
+        # Takes last half a minute: three and a half windows. Some more of them than needed, cut off at the quota.
+        guitar = min(int(recipe.guitarset * recipe.hours * 3600 / recipe.clip_s), int(3.3 * len(takes)))
+        if takes and guitar:
+            pick = np.random.default_rng([recipe.seed, 31]).permutation(len(takes))
+            takes = [takes[i] for i in pick[: int(np.ceil(guitar / 3.0)) + 1]]
+        else:
+            takes = []
+        if not known and not takes:
+            raise DataError("There is nothing to render with: give soundfonts (--soundfont), samples (--samples) or GuitarSet.")
+        orders = plan(recipe, known, pieces, guitar) if known else []
+        total = len(orders) + guitar
+        began = time.monotonic()
+        with BankWriter(out, recipe.sample_rate, n, recipe.seed) as writer:
+            work = [(_job, job) for job in _jobs(known, orders)] + [(_guitar_job, take) for take in takes]
+            waiting: list[Any] = []
+            guitars = 0
+            for function, item in work:
+                # A few jobs ahead of the writer, so that results do not pile up in memory.
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= 3 * jobs:
+                    guitars = _collect(writer, waiting.pop(0).result(), guitars, guitar)
+                    if progress is not None:
+                        seconds = time.monotonic() - began
+                        rate = len(writer) * recipe.clip_s / max(seconds, 1e-9)
+                        if progress(len(writer), total, f"rendering stems, {rate:.0f} times real time") is False:
+                            for future in waiting:
+                                future.cancel()
+                            raise Cancelled("Rendering was stopped; no bank was written.")
+            for future in waiting:
+                guitars = _collect(writer, future.result(), guitars, guitar)
+    return Bank.open(out)
+
+
+def _collect(writer: BankWriter, result: _Result, guitars: int, limit: int) -> int:
+    for audio, notes, stem in result:
+        if stem.source == "guitarset":
+            if guitars >= limit:
+                continue
+            guitars += 1
+        writer.append(audio, notes, stem)
+    return guitars
+
+

@@ -1,0 +1,62 @@
+"""GuitarSet's training players as stems: real guitar, with the annotation's own times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtsep.errors import DataError
+from amtsep.synthesis.scores import SCORE_DTYPE, tidy
+
+TRAIN_PLAYERS = ("00", "01", "02")
+DOUBTFUL = frozenset({"01_Rock3-148-C_comp"})
+"""Takes whose labels do not fit the sound."""
+
+
+def takes(root: Path) -> list[Path]:
+    """The training takes under `root` (a ``guitarset`` folder with ``train`` inside, or ``train`` itself), sorted.
+
+    Only players 00-02 are ever listed: the others are for development and evaluation.
+    """
+    root = Path(root)
+    folder = root / "train" if (root / "train").is_dir() else root
+    found = sorted(
+        p
+        for p in folder.glob("*.tsv")
+        if p.name[:2] in TRAIN_PLAYERS and not any(p.name.startswith(d) for d in DOUBTFUL)
+    )
+    if not found:
+        raise DataError(f"{folder} holds no takes of GuitarSet's players {', '.join(TRAIN_PLAYERS)}: give its folder.")
+    return found
+
+
+def windows(take: Path, clip_s: float, sample_rate: int) -> list[tuple[NDArray[np.float32], NDArray[np.void]]]:
+    """A take cut into windows of `clip_s` with their notes; those with fewer than three notes are left out."""
+    import soundfile
+    import soxr
+
+    rows = np.loadtxt(take, ndmin=2)
+    audio, rate = soundfile.read(take.with_suffix(".ogg"), dtype="float32", always_2d=True)
+    mono = soxr.resample(audio.mean(axis=1), rate, sample_rate)
+    notes = np.zeros(len(rows), SCORE_DTYPE)
+    notes["onset"], notes["offset"] = rows[:, 0], rows[:, 1]
+    notes["pitch"] = np.round(rows[:, 2]).astype(np.int16)
+    # The file's velocities are all but arbitrary (1-127 with many ones): keep them in range, nothing more.
+    notes["velocity"] = np.clip(rows[:, 3], 1, 127).astype(np.int16) if rows.shape[1] > 3 else 80
+    n = int(round(clip_s * sample_rate))
+    out = []
+    for start in range(0, len(mono) - n // 2, n):
+        part = np.zeros(n, np.float32)
+        piece = mono[start : start + n]
+        part[: len(piece)] = piece
+        t0 = start / sample_rate
+        # A note that sounds on from before the window keeps its frames: it enters with the window.
+        inside = notes[(notes["offset"] > t0 + 0.05) & (notes["onset"] < t0 + clip_s)].copy()
+        inside["onset"] = np.maximum(inside["onset"] - t0, 0.0)
+        inside["offset"] -= t0
+        inside = tidy(inside, clip_s)
+        if len(inside) >= 3:
+            out.append((part, inside))
+    return out
