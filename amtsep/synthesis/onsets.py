@@ -46,6 +46,8 @@ class NoteShape:
     peak_db: float
 
 
+_DIP_MS = 25
+"""A level under the target for longer than this separates what came before from the note."""
 HOP_S = 0.001
 """Spacing of the level's values in seconds."""
 
@@ -113,10 +115,20 @@ def measure(
         return None
     sustained = float(np.quantile(span, 0.75))
     target = sustained + rule.onset_db
-    above = np.flatnonzero(level[max(first - 200, 0) : off] >= target)
-    if not len(above):
-        return None
-    k = max(first - 200, 0) + int(above[0])
+    # The way up to the sustained level: dips shorter than a period of a low note do not count, but a click of a key
+    # or of the tongue with a pause after it is not the onset.
+    begin = max(first - 200, 0)
+    reached = begin + int(np.argmax(level[begin:off] >= sustained - 3))
+    under = np.flatnonzero(level[begin:reached] < target)
+    k = reached
+    if len(under):
+        breaks = np.flatnonzero(np.diff(np.concatenate([[begin - 10**6], begin + under])) > 1)
+        starts = begin + under[breaks]
+        stops = begin + under[np.concatenate([breaks[1:] - 1, [len(under) - 1]]).astype(int)]
+        long = (stops - starts + 1 > _DIP_MS) | (starts == begin)
+        k = int(stops[long][-1]) + 1 if long.any() else begin
+    elif reached > begin:
+        k = begin
     onset = (k + 0.5) * HOP_S
     if k > 0 and level[k] > level[k - 1]:
         onset -= HOP_S * float(np.clip((level[k] - target) / (level[k] - level[k - 1]), 0, 1))

@@ -52,7 +52,7 @@ def sounding_offset(samples: NDArray[np.floating], sample_rate: int, pitch: int)
         if f0 * len(x) / sample_rate < 12:
             return True
         half = _comb(spectrum, hz, f0, harmonics[:10] - 0.5)
-        return half < 0.25 * on
+        return half < 0.06 * on
 
     for offset in (0, 12, -12):
         if check(440.0 * 2 ** ((pitch + offset - 69) / 12)):

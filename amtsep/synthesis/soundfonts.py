@@ -284,10 +284,10 @@ def profile(
     nodes = list(range(instrument.low + 1, instrument.high + 1, 3))
     hold, total = int(_HOLD_S * RATE) // BLOCK, int((_HOLD_S + _TAIL_S) * RATE) // BLOCK
     note_off = hold * BLOCK / RATE
-    rows: list[tuple[int, int, list[float], float, float]] = []
+    rows: list[tuple[int, int, list[float], float, float, float]] = []
     for key in nodes:
         delays: list[float] = []
-        decay = release = np.nan
+        decay = release = loudness = np.nan
         offset: int | None = None
         for velocity in _VELOCITIES:
             loud = velocity == _VELOCITIES[-1]
@@ -301,10 +301,10 @@ def profile(
             delays.append(shape.onset_s)
             if loud:
                 decay = shape.decayed_s - shape.onset_s if np.isfinite(shape.decayed_s) else 1e9
-                release = shape.release_s
+                release, loudness = shape.release_s, shape.sustained_db
                 offset = sounding_offset(sound[int(shape.onset_s * RATE / 2) :], RATE // 2, key)
         if len(delays) == 2 and offset is not None:
-            rows.append((key, offset, delays, float(decay), float(release)))
+            rows.append((key, offset, delays, float(decay), float(release), float(loudness)))
     if len(rows) < max(4, len(nodes) // 3):
         return bad("silent or without clear pitch")
     offsets = [r[1] for r in rows]
@@ -319,7 +319,9 @@ def profile(
     if spread > max_spread_s:
         return bad(f"unsteady: {1000 * spread:.0f} ms")
     # Single notes that begin much later than the rest are left out; the range shrinks to what remains.
-    keep = np.all(delay < max_delay_s + 2 * max_spread_s, axis=0)
+    # So are notes far softer than the rest: beside them they could not be heard.
+    loud = np.array([r[5] for r in rows])
+    keep = np.all(delay < max_delay_s + 2 * max_spread_s, axis=0) & (loud > np.median(loud) - 12)
     rows = [r for r, k in zip(rows, keep, strict=True) if k]
     pitches = tuple(r[0] + transpose for r in rows)
     if len(rows) < 4:
@@ -344,7 +346,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "amtsep"
 
 
-PROFILE_VERSION = 1
+PROFILE_VERSION = 2
 
 
 def _profile_file(font: Path, rule: LabelRule) -> Path:
