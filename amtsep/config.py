@@ -94,10 +94,8 @@ class Network:
     """Multiples of the fundamental that are stacked as channels."""
     channels: int = 16
     """Of the trunk: the 5 x 5 convolution over the harmonic stack and all that follows it, at one row a pitch."""
-    octave_groups: int = 4
-    """Groups of the 25 x 3 convolution over two octaves."""
-    blocks: tuple[tuple[int, int], ...] = ((1, 2), (1, 4))
-    """Dilations (pitch, time) of the residual 3 x 3 blocks after it."""
+    blocks: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (1, 4))
+    """Dilations (pitch, time) of the residual 3 x 3 blocks."""
     head_channels: int = 12
     embedding_channels: int = 0
     """Width of the timbre branch; 0 leaves it out."""
@@ -110,7 +108,7 @@ NETWORKS: dict[str, Network] = {
     "base": Network(
         name="base",
         channels=32,
-        blocks=((1, 1), (12, 2), (7, 4), (1, 8)),
+        blocks=((1, 1), (12, 2), (7, 4), (1, 8), (1, 1)),
         head_channels=24,
         embedding_channels=32,
         embedding_dim=16,

@@ -86,9 +86,13 @@ class CQT(nn.Module):
                 phase = 2.0 * np.pi * frequencies[index] / rate * offsets
                 kernel[:, row] = window * np.cos(phase), window * np.sin(phase)
             # A Blackman-Harris window is effectively a bit less than half its support: one for every such stretch.
-            every = max(lengths[bins[-1]] / 2.2, settings.hop_length / 8)
+            every = max(lengths[bins[-1]] / 2.6, settings.hop_length / 8)
             self.oversampling[level] = 2 ** max(0, math.ceil(math.log2(settings.hop_length / every)))
             self.oversampling[level] = min(self.oversampling[level], settings.hop_length // 2**level)
+            times = self.oversampling[level]
+            triangle = (times - np.abs(np.arange(1 - times, times))) / times**2
+            weights = torch.tensor(np.tile(triangle, (len(bins), 1, 1)), dtype=torch.float32)
+            self.register_buffer(f"triangle_{level}", weights, persistent=False)
             flat = torch.tensor(kernel.reshape(-1, 1, len(offsets)), dtype=torch.float32)
             self.register_buffer(f"kernel_{level}", flat, persistent=False)
 
@@ -145,9 +149,8 @@ class CQT(nn.Module):
         power = real * real + imaginary * imaginary
         if times == 1:
             return power
-        triangle = times - torch.arange(-(times - 1), times, device=power.device, dtype=power.dtype).abs()
-        weights = (triangle / times**2).repeat(power.shape[1], 1, 1)
-        return functional.conv1d(power, weights, stride=times, groups=power.shape[1])
+        weights: Tensor = getattr(self, f"triangle_{level}")
+        return functional.conv1d(power, weights, stride=times, groups=weights.shape[0])
 
 
 class LogPower(nn.Module):

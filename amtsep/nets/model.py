@@ -129,8 +129,8 @@ class TranscriberNet(nn.Module):
         self.stack = HarmonicStack(network.harmonics, front_end.bins_per_octave, n_rows)
         # Row r of a strided convolution is centred on bin 3 r, the centre of pitch r.
         self.stem = ConvNorm(len(network.harmonics), width, (5, 5), stride=BINS_PER_PITCH)
-        # 25 semitones centred on the pitch: an octave either way.
-        self.octaves = ResidualBlock(width, (25, 3), groups=network.octave_groups)
+        # 25 semitones centred on the pitch, an octave either way; a channel each, the blocks after it mix them.
+        self.octaves = ResidualBlock(width, (25, 3), groups=width)
         self.blocks = nn.Sequential(*(ResidualBlock(width, dilation=d) for d in network.blocks))
         self.neck = ConvNorm(width, head, (3, 3))
         self.frame_hidden = ConvNorm(head, head // 2, (3, 3))

@@ -1,0 +1,120 @@
+"""The network: sizes, harmonic stacking, traps known from others, checkpoints, export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the network needs torch (pip install 'amtsep[train]')")
+
+from amtsep.config import NETWORKS  # noqa: E402
+from amtsep.errors import ModelError  # noqa: E402
+from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, save_checkpoint  # noqa: E402
+from amtsep.nets.cqt import CQT  # noqa: E402
+from amtsep.nets.model import HarmonicStack, TranscriberNet, count_parameters  # noqa: E402
+
+
+@pytest.mark.parametrize(("name", "most"), [("light", 20_000), ("base", 150_000)])
+def test_networks_are_as_small_as_they_say(name: str, most: int) -> None:
+    assert 10_000 < count_parameters(TranscriberNet(NETWORKS[name])) <= most
+
+
+def test_harmonics_of_a_tone_line_up_on_its_fundamental() -> None:
+    rate, hop, pitch = 22050, 256, 36  # A3 = 220 Hz
+    time = np.arange(hop * 100) / rate
+    tone = sum(np.sin(2 * np.pi * 220.0 * k * time) / k for k in range(1, 8))
+    level = CQT()(torch.tensor(tone, dtype=torch.float32)[None])
+    harmonics = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+    stacked = HarmonicStack(harmonics, 36, 264)(torch.log10(level + 1e-6))[0, :, :, 50]
+    row = 3 * pitch
+    assert int(stacked[1:].sum(dim=0).argmax()) == row
+    # Channel h of the fundamental's row holds the h-th harmonic: all are loud there, and half the frequency is silent.
+    assert bool((stacked[1:, row] > -3.5).all())
+    assert float(stacked[0, row]) < -5.0
+    # Shifted the wrong way, channel 2 would hold the harmonic an octave under the row.
+    assert float(stacked[2, row + 36]) > -3.5 > -5.0 > float(stacked[1, row - 36])
+
+
+def test_stack_is_zero_where_a_harmonic_lies_outside() -> None:
+    feature = torch.ones(1, 306, 4)
+    stacked = HarmonicStack((0.5, 1.0, 7.0), 36, 264)(feature)[0]
+    assert stacked[0, :36].abs().max() == 0 and stacked[0, 36:].min() == 1
+    assert stacked[1].min() == 1
+    assert stacked[2, 306 - 101 :].abs().max() == 0 and stacked[2, : 306 - 101].min() == 1
+
+
+@pytest.mark.parametrize("name", ["light", "base"])
+def test_output_shapes_and_unit_embeddings(name: str) -> None:
+    net = TranscriberNet(NETWORKS[name]).eval()
+    onset, frame, embedding = net(torch.rand(2, 306, 30))
+    assert onset.shape == frame.shape == (2, 88, 30)
+    if name == "base":
+        assert embedding is not None and embedding.shape == (2, 16, 88, 30)
+        assert torch.allclose(embedding.norm(dim=1), torch.ones(2, 88, 30), atol=1e-2)
+    else:
+        assert embedding is None
+
+
+def test_nothing_beyond_the_halo_reaches_a_frame() -> None:
+    net = TranscriberNet(NETWORKS["base"]).eval()
+    power = torch.rand(1, 306, 2 * net.halo + 21)
+    changed = power.clone()
+    changed[..., : 10] = 5.0
+    centre = net.halo + 10
+    for a, b in zip(net(power), net(changed), strict=True):
+        assert torch.equal(a[..., centre:], b[..., centre:])
+
+
+def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:
+    net = TranscriberNet(NETWORKS["light"]).eval()
+    path = tmp_path / "net.safetensors"
+    save_checkpoint(path, net, Checkpoint(NETWORKS["light"], onset_shift=0.5, info={"steps": 3}))
+    again, checkpoint = load_checkpoint(path)
+    power = torch.rand(1, 306, 20)
+    assert torch.equal(net(power)[0], again(power)[0])
+    assert checkpoint.onset_shift == 0.5 and checkpoint.info == {"steps": 3} and checkpoint.network == NETWORKS["light"]
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelError, match=r"net\.safetensors"):
+        load_checkpoint(path)
+    with pytest.raises(ModelError, match="does not exist"):
+        load_checkpoint(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("name", ["light", "base"])
+def test_onnx_equals_torch_for_any_length(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("onnx")
+    from amtsep.audio import Audio
+    from amtsep.inference import Transcriber
+    from amtsep.nets.export import export_onnx
+
+    torch.manual_seed(3)
+    net = TranscriberNet(NETWORKS[name]).eval()
+    weights = tmp_path / f"{name}.safetensors"
+    save_checkpoint(weights, net, Checkpoint(NETWORKS[name], onset_shift=2.0, frame_shift=1.0))
+    path = export_onnx(weights, tmp_path / f"{name}.onnx")
+    for seconds in (0.3, 2.0):
+        rng = np.random.default_rng(5)
+        audio = Audio((rng.standard_normal(int(22050 * seconds)) * 0.1).astype(np.float32), 22050, "noise")
+        a, b = Transcriber(path)(audio), Transcriber(weights)(audio)
+        np.testing.assert_allclose(a.onset, b.onset, atol=1e-3)
+        np.testing.assert_allclose(a.frame, b.frame, atol=1e-3)
+        assert np.abs(a.spectrogram.astype(int) - b.spectrogram).max() <= 1
+        if name == "base":
+            assert a.embedding is not None and b.embedding is not None and a.embedding.shape == (88, a.n_frames, 16)
+            assert np.abs(a.embedding.astype(int) - b.embedding).max() <= 1
+
+
+def test_export_uses_only_operators_that_small_runtimes_have(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from amtsep.nets.export import export_onnx
+
+    weights = tmp_path / "base.safetensors"
+    save_checkpoint(weights, TranscriberNet(NETWORKS["base"]), Checkpoint(NETWORKS["base"]))
+    model = onnx.load(str(export_onnx(weights, tmp_path / "base.onnx")))
+    assert {node.domain for node in model.graph.node} <= {"", "ai.onnx"}
+    about = json.loads({p.key: p.value for p in model.metadata_props}["amtsep"])
+    assert about["name"] == "base" and about["halo"] > 0
+    assert not any(a.name == "auto_pad" and a.s not in (b"", b"NOTSET") for n in model.graph.node for a in n.attribute)
