@@ -1,0 +1,191 @@
+"""Run a system over recordings and score it: posteriors cached, decoding and scoring as often as one likes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from amtsep.audio import Audio
+from amtsep.config import Clustering, Decoding, FrontEnd, Progress
+from amtsep.decoding import Decoder
+from amtsep.errors import Cancelled, FormatError
+from amtsep.evaluation.metrics import Agnostic, evaluate_agnostic
+from amtsep.evaluation.readers import Recording
+from amtsep.evaluation.separation import Separated, TrackCounts, count_tracks, evaluate_separated
+from amtsep.notes import Notes
+from amtsep.posteriors import FORMAT_VERSION, Posteriors
+
+HOP_S = FrontEnd().hop_s
+Timbres = Literal["given", "estimated"]
+
+
+class Transcribes(Protocol):
+    """Anything that makes posteriors of a recording, such as `amtsep.inference.Transcriber`."""
+
+    def __call__(self, audio: Audio, /) -> Posteriors: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One recording's figures, with the notes that they were taken from."""
+
+    recording: Recording
+    estimate: Notes
+    agnostic: Agnostic
+    given: Separated | None = None
+    """Tracks by clustering into the true number of timbres."""
+    estimated: Separated | None = None
+    """Tracks by clustering into an estimated number."""
+
+    def figures(self) -> dict[str, float]:
+        """All figures under flat names; separated ones begin with ``given_`` or ``estimated_``."""
+        flat = dict(self.agnostic.figures())
+        for prefix, scores in (("given", self.given), ("estimated", self.estimated)):
+            if scores is not None:
+                flat.update({f"{prefix}_{name}": value for name, value in scores.figures().items()})
+        return flat
+
+
+def default_cache() -> Path:
+    """Where posteriors are kept unless told otherwise: the user's cache directory."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "amtsep" / "posteriors"
+
+
+def posteriors_of(
+    recording: Recording, transcriber: Transcribes, model_hash: str = "", cache: Path | None = None
+) -> Posteriors:
+    """Posteriors of a recording, from the cache where the same sound met the same weights before.
+
+    Parameters
+    ----------
+    recording
+        Its sound is read only where the cache has nothing.
+    transcriber
+        Makes what is missing.
+    model_hash
+        Of the weights; without it nothing is cached, since nothing would tell two networks apart.
+    cache
+        Folder; ``None`` caches nothing.
+    """
+    path = None
+    if cache is not None and model_hash:
+        key = hashlib.sha256(f"{FORMAT_VERSION}\n{model_hash}\n{recording.content_hash()}".encode()).hexdigest()
+        path = cache / key[:2] / f"{key}.npz"
+        if path.is_file():
+            try:
+                return Posteriors.load(path)
+            except FormatError:
+                path.unlink(missing_ok=True)  # a run was killed while it wrote
+    posteriors = transcriber(Audio(recording.audio(), FrontEnd.sample_rate, recording.name))
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as handle:
+            posteriors.save(handle)  # type: ignore[arg-type]
+        Path(handle.name).replace(path)
+    return posteriors
+
+
+def evaluate_recordings(
+    recordings: Sequence[Recording],
+    transcriber: Transcribes,
+    decoding: Decoding | None = None,
+    *,
+    model_hash: str = "",
+    cache: Path | None = None,
+    timbres: Sequence[Timbres] = (),
+    fuse_unisons: bool = True,
+    progress: Progress | None = None,
+) -> list[Result]:
+    """Transcribe and score recordings, one at a time (memory does not grow with their number).
+
+    Parameters
+    ----------
+    recordings
+        From `amtsep.evaluation.readers.recordings`.
+    transcriber
+        Sound to posteriors.
+    decoding
+        Thresholds; the defaults where left out.
+    model_hash, cache
+        See `posteriors_of`.
+    timbres
+        "given" and/or "estimated": also score tracks, where the posteriors hold embeddings.
+    fuse_unisons
+        See `amtsep.evaluation.metrics.evaluate_agnostic`.
+    progress
+        Called with recordings done and in all.
+
+    Raises
+    ------
+    Cancelled
+        If `progress` returns ``False``.
+    """
+    setting = decoding or Decoding()
+    results = []
+    for number, recording in enumerate(recordings):
+        if progress is not None and progress(number, len(recordings), recording.name) is False:
+            raise Cancelled("The evaluation was cancelled.")
+        posteriors = posteriors_of(recording, transcriber, model_hash, cache)
+        notes = Decoder(posteriors)(setting)
+        results.append(
+            score(recording, notes, posteriors.hop_s, timbres if posteriors.embedding is not None else (), fuse_unisons)
+        )
+    if progress is not None:
+        progress(len(recordings), len(recordings), "")
+    return results
+
+
+def evaluate_notes(
+    recordings: Sequence[Recording], transcribe: Callable[[Recording], Notes], hop_s: float = HOP_S
+) -> list[Result]:
+    """Score a system that gives notes: another tool, or a damaged reference."""
+    return [score(recording, transcribe(recording), hop_s) for recording in recordings]
+
+
+def score(
+    recording: Recording,
+    notes: Notes,
+    hop_s: float = HOP_S,
+    timbres: Sequence[Timbres] = (),
+    fuse_unisons: bool = True,
+) -> Result:
+    """Figures of one recording; with `timbres`, the notes are clustered by their embeddings too."""
+    separated: dict[str, Separated | None] = {"given": None, "estimated": None}
+    if timbres:
+        # Imported here: evaluation without timbres needs no clustering.
+        from amtsep.clustering import cluster
+
+        for way in timbres:
+            count = recording.n_parts if way == "given" else None
+            separated[way] = evaluate_separated(recording.reference, cluster(notes, Clustering(timbres=count)), hop_s)
+    agnostic = evaluate_agnostic(recording.reference, notes, hop_s, fuse_unisons=fuse_unisons)
+    return Result(recording, notes, agnostic, separated["given"], separated["estimated"])
+
+
+def track_counts(results: Sequence[Result]) -> TrackCounts:
+    """How well the number of timbres was estimated over recordings."""
+    return count_tracks([(r.estimated.n_parts, r.estimated.n_tracks) for r in results if r.estimated is not None])
+
+
+def decoders_of(
+    recordings: Sequence[Recording], transcriber: Transcribes, model_hash: str = "", cache: Path | None = None
+) -> list[Callable[[Decoding], Notes]]:
+    """The threshold-independent part of every recording, for `amtsep.evaluation.search.search`."""
+    return [Decoder(posteriors_of(recording, transcriber, model_hash, cache)) for recording in recordings]
+
+
+def fingerprint(transcriber: Any) -> str:
+    """What tells one transcriber's results from another's: its own `fingerprint`, or "" (nothing is then cached)."""
+    return str(getattr(transcriber, "fingerprint", "") or "")
