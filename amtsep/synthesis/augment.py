@@ -111,7 +111,10 @@ def through_codec(rng: np.random.Generator, samples: Samples, rate: int) -> Samp
     scale = 0.9 / (float(np.abs(samples).max()) + 1e-9)
     with io.BytesIO() as memory:
         level = float(rng.uniform(0.7, 1.0))
-        soundfile.write(memory, samples * scale, rate, format="OGG", subtype="VORBIS", compression_level=level)
+        with soundfile.SoundFile(memory, "w", rate, 1, format="OGG", subtype="VORBIS", compression_level=level) as file:
+            # In blocks: one long write overflows the stack of some builds of libsndfile.
+            for start in range(0, len(samples), 16384):
+                file.write(samples[start : start + 16384] * scale)
         memory.seek(0)
         decoded, _ = soundfile.read(memory, dtype="float32")
     result = np.zeros_like(samples)

@@ -1,0 +1,159 @@
+"""Losses, clips mixed on the fly, and a loop that learns: in seconds, on a bank of sines."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch (pip install 'amtsep[train]')")
+pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric (pip install 'amtsep[train]')")
+
+from amtsep.config import FrontEnd, Mixing, Training  # noqa: E402
+from amtsep.nets.checkpoint import load_checkpoint  # noqa: E402
+from amtsep.synthesis.bank import NOTE_DTYPE, Bank, BankWriter, Stem  # noqa: E402
+from amtsep.synthesis.mixing import Mixer, targets  # noqa: E402
+from amtsep.training.data import collate  # noqa: E402
+from amtsep.training.loop import Run, compute_losses, schedule, train  # noqa: E402
+from amtsep.training.losses import focal_loss, note_contrastive_loss, pool_notes  # noqa: E402
+
+RATE = 22050
+TINY = Training(
+    steps=4, batch_size=2, workers=0, warm_up=2, checkpoint_every=2, mixing=Mixing(clip_s=1.5), max_notes=16, ema_decay=0.5
+)
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve stems of sines and squares, three seconds each."""
+    folder = tmp_path_factory.mktemp("bank")
+    rng = np.random.default_rng(0)
+    with BankWriter(folder, sample_rate=RATE, clip_samples=3 * RATE, seed=0) as writer:
+        for index in range(12):
+            audio, notes = np.zeros(3 * RATE), []
+            for k in range(5):
+                pitch, start = int(rng.integers(48, 84)), 0.1 + 0.55 * k
+                time = np.arange(int(0.5 * RATE)) / RATE
+                wave = np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time)
+                at = round(start * RATE)
+                audio[at : at + len(time)] += 0.2 * (np.sign(wave) if index % 2 else wave)
+                notes.append((0, start, start + 0.5, pitch, 80))
+            stem = Stem(
+                timbre=f"test:{index % 4}", family="square" if index % 2 else "sine", category="synth", source="test", program=80,
+                kind="random", piece=f"p{index // 3}" if index < 6 else None, part=index % 3,
+                split="dev" if index >= 10 else "train", held_out=False,
+            )
+            writer.append((audio * 32767).astype(np.int16), np.array(notes, NOTE_DTYPE), stem)
+    return folder
+
+
+def test_positives_weigh_less_with_a_small_alpha_and_soft_targets_have_their_minimum_there() -> None:
+    miss = focal_loss(torch.tensor([-2.0]), torch.tensor([1.0]), 0.2, 1.0)
+    false = focal_loss(torch.tensor([2.0]), torch.tensor([0.0]), 0.2, 1.0)
+    assert float(miss) == pytest.approx(float(false) / 4, rel=1e-4)
+    logits = torch.linspace(-3, 3, 61)
+    losses = [float(focal_loss(x[None], torch.tensor([0.5]), 0.5, 1.0)) for x in logits]
+    assert abs(float(logits[int(np.argmin(losses))])) < 0.11
+    extreme = focal_loss(torch.tensor([60.0, -60.0]), torch.tensor([0.0, 1.0]), 0.2, 1.0)
+    assert torch.isfinite(extreme)
+
+
+def test_contrastive_loss_falls_when_parts_are_apart_and_ignores_solos() -> None:
+    label = torch.tensor([[0, 0, 1, 1, -1]])
+    apart = torch.nn.functional.normalize(torch.tensor([[[1.0, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 1]]]), dim=-1)
+    mixed = apart[:, [0, 2, 1, 3, 4]]
+    good, bad = note_contrastive_loss(apart, label, 0.15), note_contrastive_loss(mixed, label, 0.15)
+    assert float(good) < 0.1 < float(bad)
+    solo = apart.clone().requires_grad_()
+    loss = note_contrastive_loss(solo, torch.tensor([[0, 0, 0, 0, -1]]), 0.15)
+    loss.backward()
+    assert float(loss) == 0.0 and solo.grad is not None and float(solo.grad.abs().max()) == 0.0
+
+
+def test_pooled_notes_are_means_over_their_frames() -> None:
+    embedding = torch.zeros(1, 2, 88, 10)
+    embedding[0, 0, 5, 2:6] = 1.0
+    embedding[0, 1, 5, 6:8] = 1.0
+    pooled = pool_notes(embedding, torch.tensor([[[5, 2, 6], [5, 6, 8], [5, 2, 10], [0, 0, 0]]]))
+    np.testing.assert_allclose(pooled[0, 0], [1, 0], atol=1e-5)
+    np.testing.assert_allclose(pooled[0, 1], [0, 1], atol=1e-5)
+    np.testing.assert_allclose(pooled[0, 2], np.array([4, 2]) / np.sqrt(20), atol=1e-5)
+    assert float(pooled[0, 3].abs().max()) == 0.0
+
+
+def test_targets_know_the_time_between_frames() -> None:
+    onset, frame = targets(np.array([[0.10, 0.30, 60, 0], [-0.5, 0.05, 72, 0]], np.float32), 60, 0.01)
+    assert onset[39, 9:12].tolist() == pytest.approx([0.5, 1.0, 0.5], abs=1e-4)
+    assert onset[51].max() == 0.0, "a note that sounds before the clip has no onset in it"
+    assert frame[39, 15] == 1.0 and frame[39, 35] == 0.0 and frame[51, 2] == 1.0
+    between, _ = targets(np.array([[0.105, 0.30, 60, 0]], np.float32), 60, 0.01)
+    assert between[39, 10] == pytest.approx(1.0, abs=1e-4) and between[39, 11] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_clip_comes_again_from_its_number_and_held_out_stems_stay_out(bank: Path) -> None:
+    opened = Bank.open(bank)
+    a, b = (Mixer(opened, Mixing(clip_s=1.5), seed=7) for _ in range(2))
+    assert np.array_equal(a.clip(3).audio, b.clip(3).audio) and np.array_equal(a.clip(3).notes, b.clip(3).notes)
+    assert not np.array_equal(a.clip(3).audio, a.clip(4).audio)
+    for index in range(20):
+        clip = a.clip(index)
+        assert np.isfinite(clip.audio).all() and len(clip.audio) == a.n_samples
+        assert set(clip.notes[:, 3]) <= set(range(len(clip.timbres)))
+    sines = Mixer(opened, Mixing(clip_s=1.5), seed=7, leave_out=frozenset({"square"}))
+    assert all(name in ("test:0", "test:2") for name in sines._names)
+
+
+def test_labels_of_a_clip_match_its_sound(bank: Path) -> None:
+    mixer = Mixer(Bank.open(bank), Mixing(clip_s=1.5, parts=(1.0,), augment=False), seed=1)
+    for index in range(5):
+        clip = mixer.clip(index)
+        level = np.abs(clip.audio).reshape(-1, 147).max(axis=1) if len(clip.audio) % 147 == 0 else None
+        centre = [float(np.mean(row[:2].clip(0, 1.4))) for row in clip.notes if row[1] - max(row[0], 0) > 0.2]
+        for time in centre:
+            at = int(time * RATE)
+            assert np.abs(clip.audio[at - 200 : at + 200]).max() > 0.1, (index, level)
+
+
+def test_gradients_are_cleared_between_steps(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the learning rate at zero every step sees the same network; kept gradients would grow from step to step."""
+    norms: list[float] = []
+    original = torch.optim.AdamW.step
+
+    def spy(self: torch.optim.AdamW, *args: object, **kwargs: object) -> object:
+        norms.append(float(sum(p.grad.norm() for g in self.param_groups for p in g["params"] if p.grad is not None)))
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.grad.fill_(1e6)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    train(replace(TINY, learning_rate=0.0, clip_norm=1e9), Run(bank, tmp_path, accelerator="cpu", precision="32-true"))
+    assert len(norms) == 4 and max(norms) < 1e5
+
+
+def test_training_lowers_the_loss_resumes_and_keeps_its_settings(bank: Path, tmp_path: Path) -> None:
+    settings = replace(TINY, network="base", steps=6, learning_rate=1e-2)
+    train(settings, Run(bank, tmp_path, accelerator="cpu", precision="bf16-mixed"))
+    net, checkpoint = load_checkpoint(tmp_path / "last.safetensors")
+    assert checkpoint.info["step"] == 6 and checkpoint.network.name == "base"
+    train(replace(settings, steps=8), Run(bank, tmp_path, accelerator="cpu", resume=True))
+    again, later = load_checkpoint(tmp_path / "last.safetensors")
+    assert later.info["step"] == 8
+    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    assert [int(r["step"]) for r in rows] == [6, 8]
+    mixer = Mixer(Bank.open(bank), settings.mixing, seed=5)
+    batch = collate([mixer.clip(i) for i in range(2)], FrontEnd(), 16, np.random.default_rng(0))
+    from amtsep.nets.cqt import CQT
+
+    losses = compute_losses(again, CQT(), batch, settings)
+    assert all(torch.isfinite(v) for v in losses.values()) and set(losses) == {"loss", "onset", "frame", "timbre"}
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    assert schedule(0, 0.0, 100) < 0.02
+    assert schedule(100, 0.01, 100) > 0.99
+    assert schedule(1000, 1.0, 100) == pytest.approx(0.01)
