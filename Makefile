@@ -1,0 +1,47 @@
+# make dashboard   the app on localhost, in its own .venv, nothing else needed but Python >= 3.10
+# make test        the whole test suite, set up the same way
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST_ARGS ?= -n 2 --dist loadfile
+DASHBOARD_ARGS ?=
+
+.PHONY: help dashboard app dev test lint format lock demos clean
+
+help:
+	@echo "make dashboard   install the light set into .venv and open the dashboard"
+	@echo "make test        install everything and run all tests, browser tests included"
+	@echo "make lint        ruff and mypy"
+	@echo "make demos       render the demo clips again (needs FluidSynth and the FluidR3 soundfont)"
+	@echo "make lock        resolve the pinned versions again"
+	@echo "make clean       remove .venv and what was built"
+
+app:
+	@tools/install.sh app $(PYTHON)
+
+dev:
+	@tools/install.sh dev $(PYTHON)
+
+dashboard: app
+	@$(BIN)/python -m amtsep dashboard $(DASHBOARD_ARGS)
+
+test: dev
+	@tools/system.sh
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:
+	$(PYTHON) tools/lock.py
+
+demos: dev
+	$(BIN)/python notebooks/demos/make.py
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
