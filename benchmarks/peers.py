@@ -141,7 +141,9 @@ def basic_pitch_notes(
     return found
 
 
-def search_basic_pitch(items: Sequence[Recording]) -> dict[str, tuple[tuple[float, float, float], list[dict[str, float]]]]:
+def search_basic_pitch(
+    items: Sequence[Recording],
+) -> dict[str, tuple[tuple[float, float, float], list[dict[str, float]]]]:
     """For each figure, Basic Pitch's best setting on these recordings: a grid, uphill from its best, note lengths."""
     scores: dict[tuple[float, float, float], list[dict[str, float]]] = {}
 
@@ -201,7 +203,7 @@ def accuracy(options: argparse.Namespace) -> int:
     chosen = [name for name in SETS if not options.sets or any(name.startswith(s) for s in options.sets.split(","))]
     ours = None
     if not options.peers_only:
-        from amtsep.evaluation.runner import default_cache, evaluate_recordings, fingerprint
+        from amtsep.evaluation.runner import default_cache, evaluate_recordings, model_hash
         from amtsep.inference import Transcriber
 
         ours = Transcriber(model=options.model)
@@ -211,8 +213,10 @@ def accuracy(options: argparse.Namespace) -> int:
         print(f"{name}: {len(items)} recordings", file=sys.stderr)
         groups = [item.group for item in items]
         if ours is not None:
-            results = evaluate_recordings(items, ours, model_hash=fingerprint(ours), cache=default_cache())
-            rows.append(_row(name, f"amtsep {options.model}", "default", [r.agnostic.figures() for r in results], items))
+            results = evaluate_recordings(items, ours, model_hash=model_hash(options.model), cache=default_cache())
+            rows.append(
+                _row(name, f"amtsep {options.model}", "default", [r.agnostic.figures() for r in results], items)
+            )
         default = basic_pitch_notes(items, [BASIC_PITCH_DEFAULT])[_key(BASIC_PITCH_DEFAULT)]
         rows.append(
             _row(
@@ -244,10 +248,14 @@ def accuracy(options: argparse.Namespace) -> int:
                 )
             )
         if ours is not None:
-            first, second = (next(r for r in rows if r.set == name and r.system.startswith(s)) for s in ("Basic", "amtsep"))
+            first, second = (
+                next(r for r in rows if r.set == name and r.system.startswith(s)) for s in ("Basic", "amtsep")
+            )
             for figure in FIGURES:
                 c = compare(first.values[figure], second.values[figure], groups)
-                print(f"  amtsep - Basic Pitch default, {figure}: {c.difference}, better in {c.wins}, worse in {c.losses}")
+                print(
+                    f"  amtsep - Basic Pitch default, {figure}: {c.difference}, better in {c.wins}, worse in {c.losses}"
+                )
     print(table(rows))
     BUILD.mkdir(parents=True, exist_ok=True)
     (BUILD / "accuracy.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
@@ -312,7 +320,9 @@ def check(options: argparse.Namespace) -> int:
         onset = mir_eval.transcription.precision_recall_f1_overlap(*arguments, offset_ratio=None)[2]
         offset = mir_eval.transcription.precision_recall_f1_overlap(*arguments)[2]
         worst = max(worst, abs(onset - ours.onset.f1), abs(offset - ours.onset_offset.f1))
-        print(f"{item.name}: mir_eval on its MIDI {onset:.4f} {offset:.4f}, here {ours.onset.f1:.4f} {ours.onset_offset.f1:.4f}")
+        print(
+            f"{item.name}: mir_eval on its MIDI {onset:.4f} {offset:.4f}, here {ours.onset.f1:.4f} {ours.onset_offset.f1:.4f}"
+        )
     print(f"largest difference {worst:.4f} ({'within' if worst <= 0.01 else 'OVER'} 0.01)")
     return 0 if worst <= 0.01 else 1
 
@@ -386,8 +396,12 @@ def speed(options: argparse.Namespace) -> int:
                     costs[title].append(cost)
                 print(f"round {number} {title}: {cost.wall_s:.2f} s", file=sys.stderr)
     ours = costs[next(iter(systems))]
-    print(f"{options.seconds:g} s of audio, {options.threads} threads, whole process, medians of {options.pairs} rounds in turn\n")
-    print("| system | wall s | ratio to amtsep (median of pairs) | CPU s | involuntary switches | peak MiB |\n|---|---|---|---|---|---|")
+    print(
+        f"{options.seconds:g} s of audio, {options.threads} threads, whole process, medians of {options.pairs} rounds in turn\n"
+    )
+    print(
+        "| system | wall s | ratio to amtsep (median of pairs) | CPU s | involuntary switches | peak MiB |\n|---|---|---|---|---|---|"
+    )
     for title, runs in costs.items():
         ratio = statistics.median(r.wall_s / o.wall_s for r, o in zip(runs, ours, strict=True))
         middle = [statistics.median(getattr(r, field) for r in runs) for field in Cost.__dataclass_fields__]

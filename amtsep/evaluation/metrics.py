@@ -148,7 +148,9 @@ def evaluate_agnostic(
     unbiased = onset
     if np.isfinite(bias) and bias != 0.0:
         unbiased = Score.of(
-            len(_match(*_columns(reference), *_columns(estimate, -bias), onset_tolerance_s, offsets=False)), n_ref, n_est
+            len(_match(*_columns(reference), *_columns(estimate, -bias), onset_tolerance_s, offsets=False)),
+            n_ref,
+            n_est,
         )
     velocity = None
     if n_ref and np.ptp(reference.velocity) > 0:

@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from amtsep.audio import Audio
 from amtsep.config import Clustering, Decoding, FrontEnd, Progress
-from amtsep.decoding import Decoder
+from amtsep.decoding import Decoder, embed_notes
 from amtsep.errors import Cancelled, FormatError
 from amtsep.evaluation.metrics import Agnostic, evaluate_agnostic
 from amtsep.evaluation.readers import Recording
@@ -139,9 +139,10 @@ def evaluate_recordings(
             raise Cancelled("The evaluation was cancelled.")
         posteriors = posteriors_of(recording, transcriber, model_hash, cache)
         notes = Decoder(posteriors)(setting)
-        results.append(
-            score(recording, notes, posteriors.hop_s, timbres if posteriors.embedding is not None else (), fuse_unisons)
-        )
+        wanted = timbres if posteriors.embedding is not None else ()
+        if wanted:
+            notes = embed_notes(notes, posteriors)
+        results.append(score(recording, notes, posteriors.hop_s, wanted, fuse_unisons))
     if progress is not None:
         progress(len(recordings), len(recordings), "")
     return results
@@ -186,6 +187,22 @@ def decoders_of(
     return [Decoder(posteriors_of(recording, transcriber, model_hash, cache)) for recording in recordings]
 
 
-def fingerprint(transcriber: Any) -> str:
-    """What tells one transcriber's results from another's: its own `fingerprint`, or "" (nothing is then cached)."""
-    return str(getattr(transcriber, "fingerprint", "") or "")
+def model_hash(model: str | os.PathLike[str]) -> str:
+    """SHA-256 over a network's file and the code that runs it: what cached posteriors are keyed with.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    from amtsep import inference
+
+    suffix = Path(model).suffix or ".onnx"
+    path = inference.find_model(model, suffix)
+    files = [path, Path(inference.__file__)]
+    if suffix == ".safetensors":
+        files += sorted((Path(inference.__file__).parent / "nets").glob("*.py"))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

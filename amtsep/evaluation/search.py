@@ -94,10 +94,7 @@ def search(
         if key not in known:
             setting = replace(base, onset_threshold=key[0], frame_threshold=key[1])
             known[key] = mean(
-                [
-                    _figure(truth, decode(setting), hop_s, what)
-                    for truth, decode in zip(truths, decoders, strict=True)
-                ]
+                [_figure(truth, decode(setting), hop_s, what) for truth, decode in zip(truths, decoders, strict=True)]
             )
         return known[key]
 

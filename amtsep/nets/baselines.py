@@ -47,7 +47,9 @@ class BasicPitchNet(nn.Module):
         Of the features.
     """
 
-    def __init__(self, channels_in: int = 1, filters: int = 32, bins_per_octave: int = FrontEnd.bins_per_octave) -> None:
+    def __init__(
+        self, channels_in: int = 1, filters: int = 32, bins_per_octave: int = FrontEnd.bins_per_octave
+    ) -> None:
         super().__init__()
         if bins_per_octave != 12 * BINS_A_SEMITONE:
             raise ValueError("The Basic Pitch baseline needs 36 bins an octave.")

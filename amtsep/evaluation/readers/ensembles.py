@@ -87,7 +87,9 @@ def urmp(root: str | Path, hint: str = "") -> list[Piece]:
         table = notes_of(rows[:, 0], rows[:, 0] + rows[:, 2], 69.0 + 12.0 * np.log2(rows[:, 1] / 440.0))
         pieces.setdefault(path.parent, []).append(Part(f"{number} {code}", (sound,), table, URMP_PROGRAMS.get(code, 0)))
     return [
-        Piece(place.name, tuple(sorted(parts, key=lambda part: int(part.name.split()[0]))), split_of(place / "x", folder))
+        Piece(
+            place.name, tuple(sorted(parts, key=lambda part: int(part.name.split()[0]))), split_of(place / "x", folder)
+        )
         for place, parts in sorted(pieces.items())
     ]
 
@@ -113,7 +115,9 @@ def phenicx(root: str | Path, hint: str = "") -> list[Piece]:
                 if sound.suffix.lower() in AUDIO_SUFFIXES and re.fullmatch(rf"{instrument}\d*", sound.stem)
             )
             if not desks:
-                raise DataError(f"{place.name}/{instrument} has no sound file in {sounds}; fetch PHENICX-Anechoic again.")
+                raise DataError(
+                    f"{place.name}/{instrument} has no sound file in {sounds}; fetch PHENICX-Anechoic again."
+                )
             rows = read_columns(text, ",")
             table = notes_of(
                 [float(row[0]) for row in rows], [float(row[1]) for row in rows], [pitch_number(row[2]) for row in rows]
@@ -165,7 +169,9 @@ def stems(root: str | Path, hint: str = "") -> list[Piece]:
                 parts.append(Part(midi.stem, (sound,), notes, notes.tracks[0].program))
         if parts:
             name = place.relative_to(folder).as_posix()
-            pieces.append(Piece(folder.resolve().name if name == "." else name, tuple(parts), split_of(place / "x", folder)))
+            pieces.append(
+                Piece(folder.resolve().name if name == "." else name, tuple(parts), split_of(place / "x", folder))
+            )
     return pieces
 
 

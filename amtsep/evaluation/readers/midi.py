@@ -83,5 +83,7 @@ def hold(notes: Notes, pedal: list[tuple[float, int]]) -> Notes:
         same = np.flatnonzero(notes.pitch == pitch)
         following = notes.onset[same[1:]]
         clear = following > notes.onset[same[:-1]]
-        offset[same[:-1][clear]] = np.minimum(offset[same[:-1][clear]], np.maximum(following[clear], notes.offset[same[:-1][clear]]))
+        offset[same[:-1][clear]] = np.minimum(
+            offset[same[:-1][clear]], np.maximum(following[clear], notes.offset[same[:-1][clear]])
+        )
     return Notes.build(notes.onset, offset, notes.pitch, notes.velocity, tracks=notes.tracks)

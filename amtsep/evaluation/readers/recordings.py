@@ -67,7 +67,9 @@ def maps(root: str | Path, hint: str = "") -> list[Recording]:
     folder = existing_root(root, "MAPS", hint)
     found = _tables(folder, "maps", "piano", 0)
     known = {recording.name for recording in found}
-    for sound in sorted(p for p in folder.rglob("MAPS_*") if p.suffix.lower() in AUDIO_SUFFIXES and p.stem not in known):
+    for sound in sorted(
+        p for p in folder.rglob("MAPS_*") if p.suffix.lower() in AUDIO_SUFFIXES and p.stem not in known
+    ):
         text, midi = sound.with_suffix(".txt"), sound.with_suffix(".mid")
         if text.is_file():
             rows = [row for row in read_columns(text) if row[0][0].isdigit()]
@@ -99,7 +101,9 @@ def maestro(root: str | Path, hint: str = "", split: str = "") -> list[Recording
                     raise DataError(f"{midi.name} of MAESTRO is missing beside its sound; fetch the MIDI archive too.")
                 notes = with_track(midi_notes(midi, sustain=True), "piano")
                 about = {"composer": row["canonical_composer"], "title": row["canonical_title"], "year": row["year"]}
-                found.append(Recording(Path(row["audio_filename"]).stem, "maestro", (sound,), notes, sound.stem, belongs, about))
+                found.append(
+                    Recording(Path(row["audio_filename"]).stem, "maestro", (sound,), notes, sound.stem, belongs, about)
+                )
     return found
 
 
@@ -189,10 +193,14 @@ def _musicnet_labels(path: Path) -> Notes:
         [float(r["note"]) for r in rows],
     )
     # `notes_of` sorts; the track numbers follow by sorting with them.
-    return Notes.build(
-        [int(r["start_time"]) / MUSICNET_RATE for r in rows],
-        [max(int(r["end_time"]), int(r["start_time"]) + 44) / MUSICNET_RATE for r in rows],
-        [float(r["note"]) for r in rows],
-        track=[instruments.index(int(r["instrument"])) for r in rows],
-        tracks=[Track(MUSICNET_NAMES.get(i, f"instrument {i}"), (i - 1) % 128) for i in instruments],
-    ) if rows else notes
+    return (
+        Notes.build(
+            [int(r["start_time"]) / MUSICNET_RATE for r in rows],
+            [max(int(r["end_time"]), int(r["start_time"]) + 44) / MUSICNET_RATE for r in rows],
+            [float(r["note"]) for r in rows],
+            track=[instruments.index(int(r["instrument"])) for r in rows],
+            tracks=[Track(MUSICNET_NAMES.get(i, f"instrument {i}"), (i - 1) % 128) for i in instruments],
+        )
+        if rows
+        else notes
+    )
