@@ -5,7 +5,7 @@ sound of MP4 and whatever else libsndfile refuses go through FFmpeg's libraries 
 resampled as they come, so memory beyond the result is a few megabytes however long the recording.
 
 Resampling is soxr's, or torchaudio's where torch is loaded already and torchaudio imports; the two agree within -80 dB
-below 8 kHz (-72 dB above, where soxr is the less exact one for some ratios). This is the only module that imports torchaudio.
+below 8 kHz (-72 dB above, where soxr is the less exact one for some ratios). Only this module imports torchaudio.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def _open(source: Source, name: str | None, limits: Limits) -> tuple[str, Binary
         try:
             if path.is_dir():
                 raise AudioError(f"{name} is a folder; give the path of a recording ({READABLE}).")
-            handle = path.open("rb")
+            handle: BinaryIO = path.open("rb")
         except FileNotFoundError:
             raise AudioError(f"{name} does not exist; check the path.") from None
         except (OSError, ValueError) as error:
@@ -209,8 +209,7 @@ def _open(source: Source, name: str | None, limits: Limits) -> tuple[str, Binary
 
     if isinstance(source, (bytes, bytearray, memoryview)):
         name = name or "The recording"
-        handle = io.BytesIO(source)
-        size = len(handle.getbuffer())
+        handle, size = io.BytesIO(source), memoryview(source).nbytes
     else:
         name = name or _handle_name(source)
         if not hasattr(source, "read"):
@@ -225,11 +224,11 @@ def _open(source: Source, name: str | None, limits: Limits) -> tuple[str, Binary
         except (OSError, AttributeError):
             seekable = False
         if seekable:
-            handle = cast(io.BytesIO, source)
+            handle = source
         else:
             allowed = int(min(limits.max_upload_mb * 1e6 + 1, sys.maxsize))
-            handle = io.BytesIO(source.read(allowed))
-            size = len(handle.getbuffer())
+            data = source.read(allowed)
+            handle, size = io.BytesIO(data), len(data)
     if size == 0:
         raise AudioError(f"{name} is empty (0 bytes); record or export it again.")
     if size > limits.max_upload_mb * 1e6:

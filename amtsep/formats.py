@@ -274,7 +274,10 @@ def read_csv(source: Readable, *, name: str | None = None) -> Notes:
         numbers.append(values)
         which.append(tracks.setdefault(row.get("track") or "Notes", len(tracks)))
     columns = np.array(numbers, np.float64).reshape(-1, 5).T
-    return Notes.build(*columns, track=which, tracks=[Track(n) for n in tracks] or [Track()])
+    onset, offset, pitch, velocity, confidence = columns
+    return Notes.build(
+        onset, offset, pitch, velocity, confidence, which, tracks=[Track(n) for n in tracks] or [Track()]
+    )
 
 
 def _check_values(values: Sequence[float]) -> None:
@@ -356,10 +359,10 @@ def read_json(source: Readable, *, name: str | None = None) -> Notes:
         tracks = [Track(str(t["name"]), int(t["program"])) for t in content["tracks"]]
         for row in rows:
             _check_values([float(row[c]) for c in COLUMNS[:5]])
-        columns = [[row[c] for row in rows] for c in COLUMNS]
+        onset, offset, pitch, velocity, confidence, track = ([row[c] for row in rows] for c in COLUMNS)
         embedding = np.array([row.get("embedding", []) for row in rows], np.float32)
         embedding = embedding.reshape(len(rows), embedding.shape[1] if embedding.ndim == 2 else 0)
-        return Notes.build(*columns, embedding=embedding, tracks=tracks or None)
+        return Notes.build(onset, offset, pitch, velocity, confidence, track, embedding, tracks or None)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FormatError(wrong) from error
 
@@ -423,7 +426,7 @@ def musicxml_bytes(notes: Notes, tempo: float = TEMPO, divisions: int = 4, title
         if not len(own):
             part.append(note.Rest(quarterLength=4.0))
         score.insert(0, part)
-    return cast(bytes, GeneralObjectExporter(score).parse())
+    return bytes(GeneralObjectExporter(score).parse())
 
 
 def write_musicxml(notes: Notes, path: Target, tempo: float = TEMPO, divisions: int = 4, title: str = "") -> Path:

@@ -23,7 +23,9 @@ NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp"))
 
 @st.composite
 def note_tables(draw: st.DrawFn, overlapping: bool = True, max_size: int = 40) -> Notes:
-    tracks = draw(st.lists(st.builds(Track, NAMES, st.integers(0, 127)), min_size=1, max_size=20, unique_by=lambda t: t.name))
+    tracks = draw(
+        st.lists(st.builds(Track, NAMES, st.integers(0, 127)), min_size=1, max_size=20, unique_by=lambda t: t.name)
+    )
     n = draw(st.integers(0, max_size))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     width = draw(st.sampled_from([0, 3]))
@@ -175,8 +177,7 @@ def test_csv_round_trip(notes: Notes) -> None:
 
     def rows(table: Notes) -> list[tuple[object, ...]]:
         return sorted(
-            (int(table.pitch[i]), int(table.velocity[i]), table.tracks[table.track[i]].name)
-            for i in range(len(table))
+            (int(table.pitch[i]), int(table.velocity[i]), table.tracks[table.track[i]].name) for i in range(len(table))
         )
 
     assert rows(again) == rows(notes)
@@ -227,15 +228,20 @@ def test_files_round_trip_through_the_methods_of_notes(tmp_path: Path) -> None:
     notes = some_notes()
     assert notes.to_midi(tmp_path / "a.mid") == tmp_path / "a.mid"
     assert Notes.from_midi(tmp_path / "a.mid").equals(notes, 0.0003)
-    assert formats.read_csv(notes.to_csv(tmp_path / "a.csv")).equals(
-        notes.with_tracks(notes.track, [Track("Klavier"), Track("大提琴")]), 1e-6
-    ) or len(notes) == 4
+    assert (
+        formats.read_csv(notes.to_csv(tmp_path / "a.csv")).equals(
+            notes.with_tracks(notes.track, [Track("Klavier"), Track("大提琴")]), 1e-6
+        )
+        or len(notes) == 4
+    )
     assert formats.read_json(notes.to_json(str(tmp_path / "a.json"))).equals(notes)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.json", "a.mid"]
 
 
 def test_writing_where_one_cannot(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match=r"^a\.mid cannot be written \(no such file or directory\); check the folder\.$"):
+    with pytest.raises(
+        FormatError, match=r"^a\.mid cannot be written \(no such file or directory\); check the folder\.$"
+    ):
         some_notes().to_midi(tmp_path / "absent" / "a.mid")
     with pytest.raises(FormatError, match="cannot be written"):
         some_notes().to_csv(tmp_path)

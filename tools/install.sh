@@ -33,7 +33,7 @@ if [ ! -x $venv/bin/python ] || ! $venv/bin/python -m pip --version >/dev/null 2
     "$python" -m venv $venv
 fi
 
-pip() { $venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }
+pip() { $venv/bin/python -m pip --disable-pip-version-check -qq "$@"; }
 pins=requirements/$set_name.txt
 case $set_name in
 app)

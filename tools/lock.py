@@ -1,4 +1,4 @@
-"""Resolve the pinned versions: ``python tools/lock.py``, with Pythons 3.10 to 3.13 on the path as far as they are there.
+"""Resolve the pinned versions: ``python tools/lock.py``, with the Pythons from 3.10 to 3.13 that are there.
 
 Writes requirements/app.txt and requirements/dev.txt. They are used as constraints (``pip install -c``), so one file
 serves every platform: a package that only Windows needs is simply not pinned. Python 3.11 decides, since it still gets
@@ -27,7 +27,11 @@ HEADER = """\
 
 def interpreter(version: str) -> str | None:
     """A Python of this version that runs, or None."""
-    candidates = [shutil.which(f"python{version}"), sys.executable, *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")]
+    candidates = [
+        shutil.which(f"python{version}"),
+        sys.executable,
+        *Path.home().glob(f".pyenv/versions/{version}.*/bin/python"),
+    ]
     for candidate in filter(None, candidates):
         found = subprocess.run(
             [str(candidate), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],

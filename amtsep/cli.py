@@ -1,0 +1,476 @@
+"""The command ``amtsep``: transcribe, dashboard, synthesize, train, evaluate, export.
+
+Exit status: 0 when all went well, 1 when a file or the work failed, 2 for a wrong command line, 130 after Ctrl-C.
+Only what the chosen command needs is imported, so that ``--help`` comes at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from amtsep.config import Decoding
+from amtsep.errors import AmtsepError, Cancelled, FormatError, ModelError
+
+if TYPE_CHECKING:
+    from amtsep.inference import Transcriber
+    from amtsep.notes import Notes
+    from amtsep.posteriors import Posteriors
+
+ROOMS = {
+    "synthesize": ("amtsep.synthesis.cli", "train", "render a bank of stems with exact notes, to train on"),
+    "train": ("amtsep.training.cli", "train", "train a network on a bank"),
+    "evaluate": (
+        "amtsep.evaluation.cli",
+        "evaluate",
+        "measure accuracy on a data set or on one recording",
+    ),
+    "export": ("amtsep.nets.export_cli", "train", "turn trained weights into an ONNX file"),
+}
+"""Commands that live beside what they run: module, the extra that brings what it imports, and one line of help."""
+
+EPILOG = """\
+examples:
+  amtsep transcribe song.mp3                         song.mid beside it
+  amtsep transcribe *.wav -o midi/ --csv             many files into one folder
+  amtsep transcribe quartet.flac --timbres 4         one track for each of four timbres
+  amtsep dashboard song.mp3                          tune it by eye and ear in the browser
+
+'amtsep COMMAND --help' explains each command.
+"""
+
+PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    try:
+        parser, room = build_parser(arguments)
+        args = parser.parse_args(arguments)
+        if args.command is None:
+            parser.print_help()
+            return 0
+        runner: Callable[[argparse.Namespace], int] = room.run if room is not None else args.run
+        return runner(args)
+    except SystemExit as stop:  # argparse has said what is wrong, or printed its help
+        return stop.code if isinstance(stop.code, int) else 1
+    except (KeyboardInterrupt, Cancelled):
+        if debug:
+            raise
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe went away, as `head` does
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except AmtsepError as error:
+        if debug:
+            raise
+        print(f"amtsep: {error}", file=sys.stderr)
+    except ModuleNotFoundError as error:
+        if debug:
+            raise
+        print(f"amtsep: {_missing(error, arguments)}", file=sys.stderr)
+    except Exception as error:
+        if debug:
+            raise
+        kind = type(error).__name__
+        print(f"amtsep: this should not have happened ({kind}: {error}); add --debug to see where.", file=sys.stderr)
+    return 1
+
+
+def _missing(error: ModuleNotFoundError, arguments: list[str]) -> str:
+    """What to install for a module that is not there."""
+    command = next((a for a in arguments if a in ROOMS), None)
+    name = error.name or "a module"
+    if name.partition(".")[0] in ("amtsep", "widgets"):
+        return f"this installation is incomplete ({name} is missing); install amtsep again."
+    if command is None:
+        return f"{name} is not installed; run: pip install amtsep"
+    return f"'amtsep {command}' needs {name}, which is not installed; run: pip install 'amtsep[{ROOMS[command][1]}]'"
+
+
+def build_parser(arguments: Sequence[str] = ()) -> tuple[argparse.ArgumentParser, ModuleType | None]:
+    """The parser, and the module of the command if it lives in another room (only that one is imported)."""
+    parser = argparse.ArgumentParser(
+        prog="amtsep",
+        description="Turn a recording into separate, editable note tracks, one for each timbre.",
+        epilog=EPILOG,
+        formatter_class=_Help,
+    )
+    parser.add_argument("--version", action="version", version=f"amtsep {_version()}")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    chosen = next((a for a in arguments if not a.startswith("-")), None)
+
+    _add_transcribe(commands.add_parser("transcribe", help="recordings to MIDI, CSV, JSON", formatter_class=_Help))
+    _add_dashboard(commands.add_parser("dashboard", help="the app, in the browser", formatter_class=_Help))
+    room = None
+    for name, (module, _, text) in ROOMS.items():
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=_Help)
+        if name == chosen:
+            room = importlib.import_module(module)
+            room.add_arguments(sub)
+    for sub in commands.choices.values():
+        if "--debug" not in sub._option_string_actions:
+            sub.add_argument("--debug", action="store_true", help="show where an error comes from")
+    return parser, room
+
+
+def _version() -> str:
+    from amtsep import __version__
+
+    return __version__
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Wider columns than argparse gives by default."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=min(110, _columns()))
+
+
+def _columns() -> int:
+    with suppress(OSError, ValueError):
+        return max(60, os.get_terminal_size().columns - 2)
+    return 100
+
+
+# --- transcribe ------------------------------------------------------------------------------------------------------
+
+
+def pitch(text: str) -> int:
+    """A MIDI number or a note name (C4 = 60, F#3, Bb2) to a MIDI number."""
+    with suppress(ValueError):
+        number = int(text)
+        if 0 <= number <= 127:
+            return number
+        raise argparse.ArgumentTypeError(f"{text} is not a MIDI number from 0 to 127")
+    body = text.strip().replace("♯", "#").replace("♭", "b")
+    letter, rest = body[:1].upper(), body[1:]
+    step = 0
+    while rest[:1] in ("#", "b") and rest:
+        step += 1 if rest[0] == "#" else -1
+        rest = rest[1:]
+    with suppress(ValueError, KeyError):
+        number = PITCH_CLASSES[letter] + step + 12 * (int(rest) + 1)
+        if 0 <= number <= 127:
+            return number
+    raise argparse.ArgumentTypeError(f"'{text}' is no pitch: give a MIDI number (60) or a note name (C4, F#3, Bb2)")
+
+
+def share(text: str) -> float:
+    """A number in [0, 1]."""
+    with suppress(ValueError):
+        if 0.0 <= float(text) <= 1.0:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 1")
+
+
+def seconds(text: str) -> float:
+    """Seconds, not negative."""
+    with suppress(ValueError):
+        if 0.0 <= float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a time in seconds")
+
+
+def count(text: str) -> int:
+    """A whole number, not negative."""
+    with suppress(ValueError):
+        if int(text) >= 0:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of 0 or more")
+
+
+def timbres(text: str) -> int | None:
+    """How many timbres: ``auto`` or a number of at least one."""
+    if text == "auto":
+        return None
+    with suppress(ValueError):
+        if 1 <= int(text) <= 64:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is neither 'auto' nor a number of timbres from 1 to 64")
+
+
+OPTIONS: dict[str, tuple[Callable[[str], Any] | None, str, str]] = {
+    "onset_threshold": (share, "0-1", "how sure the network must be that a note starts"),
+    "frame_threshold": (share, "0-1", "how sure it must be that a note goes on"),
+    "min_note_length": (seconds, "S", "shortest note, in seconds"),
+    "energy_tolerance": (count, "FRAMES", "frames of 11.6 ms under the frame threshold before a note ends"),
+    "inferred_onsets": (None, "", "also start notes where the frame posterior rises"),
+    "leftover_notes": (None, "", "also keep sustained notes whose start was missed"),
+    "min_pitch": (pitch, "PITCH", "lowest pitch, as a name (A0) or MIDI number (21)"),
+    "max_pitch": (pitch, "PITCH", "highest pitch"),
+}
+"""What the command line says of the fields of `Decoding`: type, placeholder, help. Defaults come from `Decoding`."""
+
+
+def _add_transcribe(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Transcribe recordings (WAV, FLAC, OGG, Opus, MP3, M4A, MP4, WebM ...) to MIDI.\n"
+        "A posterior file (.npz, written by --posteriors) is decoded again without running the network."
+    )
+    parser.set_defaults(run=run_transcribe)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings, or posterior files (.npz)")
+    out = parser.add_argument_group("output")
+    out.add_argument("-o", "--output", metavar="OUT", help="MIDI file, or folder (for several files; made if new)")
+    out.add_argument("--csv", action="store_true", help="also write the notes as CSV, beside the MIDI file")
+    out.add_argument("--json", action="store_true", help="also write everything as JSON")
+    out.add_argument("--musicxml", action="store_true", help="also write quantised notation (needs music21)")
+    out.add_argument(
+        "--posteriors", type=Path, metavar="NPZ", help="also save the posteriors (several files: a folder)"
+    )
+    out.add_argument("--tempo", type=float, metavar="BPM", help="beats a minute of the MIDI grid and MusicXML (120)")
+    out.add_argument("--overwrite", action="store_true", help="replace files that -o does not name")
+    out.add_argument("-q", "--quiet", action="store_true", help="no progress bar, no summary")
+    tune = parser.add_argument_group("thresholds")
+    for item in fields(Decoding):
+        kind, metavar, text = OPTIONS[item.name]
+        flag = "--" + item.name.replace("_", "-")
+        if kind is None:
+            words = f"{text} ({'yes' if item.default else 'no'})"
+            tune.add_argument(flag, action=argparse.BooleanOptionalAction, default=item.default, help=words)
+        else:
+            tune.add_argument(flag, type=kind, metavar=metavar, default=item.default, help=f"{text} (%(default)s)")
+    how = parser.add_argument_group("network")
+    how.add_argument(
+        "--timbres", type=timbres, default=False, metavar="auto|K", help="one track a timbre: how many, or auto"
+    )
+    how.add_argument("--model", metavar="NAME", help="light, base, or a weights file (light; base for --timbres)")
+    how.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (auto)")
+    how.add_argument("--threads", type=count, metavar="N", help="processor threads (all, up to 8)")
+
+
+def run_transcribe(args: argparse.Namespace) -> int:
+    """Transcribe each file; a file that fails does not stop the others."""
+    decoding = Decoding(**{item.name: getattr(args, item.name) for item in fields(Decoding)})
+    if decoding.min_pitch > decoding.max_pitch:
+        print("amtsep transcribe: --min-pitch is higher than --max-pitch.", file=sys.stderr)
+        return 2
+    if args.tempo is not None and not 10 <= args.tempo <= 960:
+        print("amtsep transcribe: --tempo must be from 10 to 960 beats a minute.", file=sys.stderr)
+        return 2
+    targets = output_paths(args.files, args.output)
+    posterior_targets = posterior_paths(args.files, args.posteriors)
+    transcriber: Transcriber | None = None
+    failed = 0
+    for file, target, posterior_target in zip(args.files, targets, posterior_targets, strict=True):
+        try:
+            wanted = [target] + [target.with_suffix(s) for s in (".csv", ".json", ".musicxml") if getattr(args, s[1:])]
+            # What -o names may be replaced; a name that we made up may be somebody's corrected work.
+            named = args.output is not None and not args.output.endswith(("/", os.sep)) and len(args.files) == 1
+            for path in wanted[1:] if named else wanted:
+                if path.exists() and not args.overwrite:
+                    raise FormatError(f"{path} is there already; add --overwrite, or name another file with -o.")
+            if file.suffix == ".npz":
+                from amtsep.posteriors import Posteriors
+
+                posteriors = Posteriors.load(file)
+            else:
+                from amtsep.audio import load_audio
+
+                audio = load_audio(file)
+                if audio.remark and not args.quiet:
+                    print(audio.remark, file=sys.stderr)
+                if transcriber is None:
+                    from amtsep.inference import Transcriber
+
+                    model = args.model or ("light" if args.timbres is False else "base")
+                    transcriber = Transcriber(model, args.device, threads=args.threads)
+                with _Bar(audio.name, audio.duration_s, args.quiet) as progress:
+                    posteriors = transcriber(audio, progress)
+            if posterior_target is not None:
+                _save_posteriors(posteriors, posterior_target)
+            notes = _decode(posteriors, decoding, args.timbres, file.name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(notes, wanted, args.tempo, file)
+            if not args.quiet:
+                tracks = f" in {len(notes.tracks)} tracks" if args.timbres is not False else ""
+                print(f"{file} -> {', '.join(map(str, wanted))}: {len(notes)} notes{tracks}")
+        except ModelError:
+            raise  # without a network no other file will do better
+        except (AmtsepError, OSError) as error:
+            if args.debug or isinstance(error, (Cancelled, BrokenPipeError)):
+                raise
+            failed += 1
+            message = str(error) if isinstance(error, AmtsepError) else f"{file}: {(error.strerror or error)}."
+            print(f"amtsep: {message}", file=sys.stderr)
+    if failed and len(args.files) > 1:
+        print(f"amtsep: {failed} of {len(args.files)} files could not be transcribed.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def output_paths(files: Sequence[Path], output: str | None) -> list[Path]:
+    """Where the MIDI file of each input goes; inputs of one name get -2, -3 ... in a common folder."""
+    if output is not None:
+        path = Path(output)
+        as_folder = path.is_dir() or output.endswith(("/", os.sep)) or len(files) > 1 or not path.suffix
+        if not as_folder:
+            return [path]
+        if path.is_file():
+            raise FormatError(f"{output} is a file; for several recordings -o names a folder.")
+    taken: set[str] = set()
+    result = []
+    for file in files:
+        folder = Path(output) if output is not None else file.parent
+        stem, number = file.stem or file.name, 1
+        candidate = folder / f"{stem}.mid"
+        while str(candidate).casefold() in taken:
+            number += 1
+            candidate = folder / f"{stem}-{number}.mid"
+        taken.add(str(candidate).casefold())
+        result.append(candidate)
+    return result
+
+
+def posterior_paths(files: Sequence[Path], target: Path | None) -> list[Path | None]:
+    """Where the posteriors of each input go, if anywhere."""
+    if target is None:
+        return [None] * len(files)
+    if len(files) == 1 and not target.is_dir():
+        return [target if target.suffix == ".npz" else target.with_name(target.name + ".npz")]
+    return [path.with_suffix(".npz") for path in output_paths(files, f"{target}/")]
+
+
+def _save_posteriors(posteriors: Posteriors, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        posteriors.save(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FormatError(f"{path} cannot be written ({reason}); check the folder.") from error
+
+
+def _decode(posteriors: Posteriors, decoding: Decoding, wanted: int | None | bool, name: str) -> Notes:
+    from amtsep.decoding import decode, embed_notes
+
+    notes = decode(posteriors, decoding)
+    if wanted is False:
+        return notes
+    if posteriors.embedding is None:
+        raise FormatError(f"{name}: the model {posteriors.model} cannot tell timbres apart; use --model base.")
+    from amtsep.clustering import cluster
+    from amtsep.config import Clustering
+
+    return cluster(embed_notes(notes, posteriors), Clustering(timbres=wanted))
+
+
+def _write(notes: Notes, paths: Sequence[Path], tempo: float | None, source: Path) -> None:
+    from amtsep import formats
+
+    beats = formats.TEMPO if tempo is None else tempo
+    for path in paths:
+        if path.suffix == ".csv":
+            formats.write_csv(notes, path)
+        elif path.suffix == ".json":
+            formats.write_json(notes, path, {"source": source.name})
+        elif path.suffix == ".musicxml":
+            formats.write_musicxml(notes, path, beats, title=source.stem)
+        else:
+            formats.write_midi(notes, path, beats, title=source.stem)
+
+
+class _Bar:
+    """A progress bar in seconds of audio, on the terminal only."""
+
+    def __init__(self, name: str, total: float, quiet: bool) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            desc=name,
+            total=total,
+            unit="s",
+            disable=True if quiet else None,
+            leave=False,
+            bar_format="{desc}: {percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} s [{elapsed}<{remaining}]",
+        )
+
+    def __enter__(self) -> Callable[[float, float, str], bool]:
+        def progress(done: float, total: float, what: str) -> bool:
+            self._bar.update(done - self._bar.n)
+            return True
+
+        return progress
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+
+# --- dashboard -------------------------------------------------------------------------------------------------------
+
+
+def _add_dashboard(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Open the app in the browser: tune thresholds, tell timbres apart, listen, correct, export."
+    parser.set_defaults(run=run_dashboard)
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a recording to open at once")
+    parser.add_argument("--port", type=count, help="first port to try")
+    parser.add_argument("--host", help="address to listen on (this computer only); others need a token")
+    parser.add_argument("--token", help="ask visitors for this token; 'auto' makes one")
+    parser.add_argument("--max-upload", type=seconds_or_number, metavar="MB", help="largest upload")
+    parser.add_argument("--idle-timeout", type=seconds, metavar="S", help="end a closed page's kernel after S seconds")
+    parser.add_argument("--preheat", type=count, metavar="N", help="pages kept ready, so that they open at once")
+    parser.add_argument(
+        "--browser", action=argparse.BooleanOptionalAction, help="open a browser (if there is a display)"
+    )
+
+
+def seconds_or_number(text: str) -> float:
+    """A number over zero."""
+    with suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a number over 0")
+
+
+def dashboard_arguments(args: argparse.Namespace) -> list[str]:
+    """What is passed on to ``python -m widgets``: only what was given, whose defaults are the app's."""
+    passed = [str(args.file)] if args.file is not None else []
+    for name in ("port", "host", "token", "max_upload", "idle_timeout", "preheat"):
+        value = getattr(args, name)
+        if value is not None:
+            passed.append(f"--{name.replace('_', '-')}={value:g}" if isinstance(value, float) else f"--{name}={value}")
+    if args.browser is not None:
+        passed.append("--browser" if args.browser else "--no-browser")
+    return passed
+
+
+def run_dashboard(args: argparse.Namespace) -> int:
+    """Run the app as a process of its own: the library does not import it."""
+    absent = [name for name in ("ipywidgets", "anywidget", "plotly", "voila") if importlib.util.find_spec(name) is None]
+    if absent:
+        raise AmtsepError(f"the dashboard needs {absent[0]}, which is not installed; run: pip install 'amtsep[app]'")
+    if args.file is not None and not args.file.is_file():
+        raise AmtsepError(f"{args.file} does not exist; check the path.")
+    # A folder named widgets where the user happens to be must not be taken for the app.
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    process = subprocess.Popen([sys.executable, "-m", "widgets", *dashboard_arguments(args)], env=environment)
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the app has had the same Ctrl-C and is closing its kernels
+            try:
+                process.wait(timeout=10)
+                return 0
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                process.kill()
+                return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
