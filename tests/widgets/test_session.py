@@ -1,0 +1,116 @@
+"""The state of the app, as a person would notice it: what opens, what stays, what follows a slider."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from amtsep.config import Limits
+from widgets import cache
+from widgets.session import Session
+
+
+def test_opening_a_recording_gives_its_notes(session, true_notes):
+    assert session.audio.name == "tune.wav"
+    assert session.notes and len(session.notes) > 0.5 * len(true_notes)
+    assert session.status.values["notes"] == len(session.notes)
+    assert session.progress is None
+
+
+def test_lower_onset_threshold_gives_more_notes_and_every_true_one(session, true_notes):
+    session.set_decoding(leftover_notes=False, onset_threshold=0.9)
+    few = len(session.notes)
+    session.set_decoding(onset_threshold=0.2)
+    assert few < len(session.notes) == len(true_notes)
+    order = np.lexsort((session.notes.pitch, np.round(session.notes.onset, 1)))
+    wanted = np.lexsort((true_notes.pitch, np.round(true_notes.onset, 1)))
+    assert np.array_equal(session.notes.pitch[order], true_notes.pitch[wanted])
+
+
+def test_sliders_never_run_the_network(session, transcriber):
+    for value in np.linspace(0.1, 0.9, 20):
+        session.set_decoding(onset_threshold=float(value), frame_threshold=float(value))
+    assert transcriber.calls == 1
+
+
+def test_same_recording_again_comes_from_the_cache(session, transcriber, recording):
+    for _ in range(200):  # the cache is written in a thread
+        if list(cache.folder().glob("*.npz")):
+            break
+        time.sleep(0.05)
+    notes = session.notes
+    session.open(recording, name="again.wav")
+    session.wait(60)
+    assert transcriber.calls == 1
+    assert session.notes.equals(notes, 1e-6)
+    assert session.audio.name == "again.wav"
+
+
+def test_a_file_that_is_no_recording_gets_a_sentence_and_changes_nothing(session):
+    before = session.notes
+    session.open(b"These are words, not sound. " * 50, name="letter.wav")
+    session.wait(60)
+    assert session.status.kind == "error"
+    assert "letter.wav" in session.status.text
+    assert "Traceback" in session.status.details and "Traceback" not in session.status.text
+    assert session.notes is before and session.audio.name == "tune.wav"
+
+
+def test_too_long_a_recording_is_refused_with_the_limit(transcriber, recording):
+    session = Session(limits=Limits(max_duration_s=5.0))
+    session.open(recording, name="tune.wav")
+    session.wait(60)
+    assert session.status.kind == "error" and "tune.wav" in session.status.text
+    assert session.audio is None
+
+
+def test_cancelling_keeps_what_was_open(session, transcriber, true_notes):
+    import synthetic
+
+    before = session.notes
+    transcriber.gate = threading.Event()
+    session.open(synthetic.wav_bytes(synthetic.sound(true_notes, 9.0)), name="other.wav")
+    assert session.busy
+    session.cancel()
+    transcriber.gate.set()
+    time.sleep(0.2)
+    assert not session.busy and session.progress is None
+    assert session.notes is before and session.audio.name == "tune.wav"
+    assert session.status.key == "cancelled"
+
+
+def test_the_event_loop_runs_on_while_a_recording_is_transcribed(transcriber, recording):
+    async def main() -> tuple[Session, int, list[float]]:
+        session = Session()
+        seen: list[float] = []
+        session.observe(lambda c: seen.append(c.new.done) if c.new else None, "progress")
+        transcriber.gate = threading.Event()
+        session.open(recording, name="tune.wav")
+        ticks = 0
+        while session.busy and ticks < 400:
+            if ticks == 5:
+                transcriber.gate.set()
+            await asyncio.sleep(0.01)
+            ticks += 1
+        return session, ticks, seen
+
+    session, ticks, seen = asyncio.run(main())
+    assert ticks >= 5 and len(session.notes)
+    assert seen[-1] == pytest.approx(12.0, abs=0.1), "progress is told in seconds of audio"
+
+
+def test_a_drag_is_one_step_back(session):
+    before = session.state.decoding.onset_threshold
+    for value in (0.55, 0.6, 0.65):
+        session.set_decoding(lasting=False, onset_threshold=value)
+    session.set_decoding(lasting=True, onset_threshold=0.7)
+    notes = len(session.notes)
+    session.undo()
+    assert session.state.decoding.onset_threshold == before
+    assert not session.can_undo
+    session.redo()
+    assert session.state.decoding.onset_threshold == 0.7 and len(session.notes) == notes

@@ -1,0 +1,73 @@
+"""The whole page: every widget around one session."""
+
+from __future__ import annotations
+
+import os
+from os import PathLike
+from typing import Any
+
+import ipywidgets as ipw
+
+from amtsep.config import Limits
+from widgets.export import Export
+from widgets.player import Player
+from widgets.roll import Roll
+from widgets.session import Session
+from widgets.source import Source
+from widgets.thresholds import Thresholds
+
+
+class Dashboard(ipw.Box):
+    """Transcribe, tune, listen, correct and save, on one screen.
+
+    Parameters
+    ----------
+    source
+        A recording to open at once: path, bytes or file object.
+    session
+        A `Session` to show; a new one by default.
+    language
+        ``en`` or ``zh``; by default what the browser prefers.
+    theme
+        ``dark`` or ``light``; by default what the browser prefers.
+
+    Examples
+    --------
+    >>> from widgets import Dashboard
+    >>> Dashboard("song.wav")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        source: str | PathLike[str] | bytes | None = None,
+        *,
+        session: Session | None = None,
+        language: str | None = None,
+        theme: str | None = None,
+        model: str = "light",
+        device: str = "auto",
+        limits: Limits | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.session = session or Session(model=model, device=device, limits=limits)
+        prefs = {k: v for k, v in (("language", language), ("theme", theme)) if v}
+        self.source = Source(self.session, prefs=prefs)
+        self.roll = Roll(self.session, prefs=prefs)
+        self.player = Player(self.session, prefs=prefs)
+        self.thresholds = Thresholds(self.session, prefs=prefs)
+        self.export = Export(self.session, prefs=prefs)
+        side = ipw.Box((self.thresholds, self.export))
+        side.add_class("amtsep-side")
+        super().__init__(children=(self.source, self.roll, side, self.player), **kwargs)
+        self.add_class("amtsep-app")
+        if source is not None:
+            self.session.open(source)
+
+
+def from_environment() -> Dashboard:
+    """The page that the launcher serves: its choices come as environment variables of the kernel."""
+    limits = Limits()
+    upload = os.environ.get("AMTSEP_MAX_UPLOAD_MB")
+    if upload:
+        limits = Limits(max_duration_s=limits.max_duration_s, max_upload_mb=float(upload))
+    return Dashboard(os.environ.get("AMTSEP_OPEN") or None, limits=limits)

@@ -1,0 +1,120 @@
+// What the parts of one page share in the browser: the notes on show, the transport, selection, language and theme.
+// Every widget runs a module instance of its own; the hub of a session is the one thing they have in common.
+
+import type { Notes, Track } from "./notes";
+import { unpack } from "./notes";
+import type { Theme } from "./palette";
+import { Transport } from "./sound/transport";
+
+export interface Prefs {
+  language: string;
+  theme: Theme;
+}
+
+export interface Mix {
+  volume: number;
+  mute: boolean;
+  solo: boolean;
+  hidden: boolean;
+}
+
+type Handler = (value: any) => void;
+
+export class Hub {
+  prefs: Prefs;
+  notes: Notes = unpack(new Float32Array(0));
+  tracks: Track[] = [];
+  mix: Mix[] = [];
+  reference: Notes | null = null;
+  duration = 0;
+  selection: Set<number> = new Set();
+  tab = "";
+  /** What parts offer to one another by name: the shortcut keys and the empty page call them. */
+  actions: Record<string, (...args: any[]) => any> = {};
+  keyUsers = 0;
+  keyHandler: ((e: KeyboardEvent) => void) | null = null;
+  readonly transport: Transport;
+  private handlers = new Map<string, Set<Handler>>();
+
+  constructor(readonly id: string) {
+    this.prefs = { language: remembered("language") ?? "", theme: (remembered("theme") as Theme) ?? "" };
+    this.transport = new Transport(this);
+  }
+
+  on(name: string, handler: Handler): () => void {
+    let set = this.handlers.get(name);
+    if (!set) this.handlers.set(name, (set = new Set()));
+    set.add(handler);
+    return () => set.delete(handler);
+  }
+
+  emit(name: string, value?: unknown): void {
+    for (const handler of [...(this.handlers.get(name) ?? [])]) handler(value);
+  }
+
+  /** What the page was asked to begin with counts over what the browser prefers, a choice made here over both. */
+  begin(given: Partial<Prefs>): void {
+    this.prefs.language ||= given.language || (navigator.language.startsWith("zh") ? "zh" : "en");
+    this.prefs.theme ||=
+      (given.theme as Theme) || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
+  }
+
+  prefer(change: Partial<Prefs>): void {
+    Object.assign(this.prefs, change);
+    for (const [key, value] of Object.entries(change)) {
+      try {
+        localStorage.setItem(`amtsep.${key}`, String(value));
+      } catch {
+        // Private windows may refuse: the choice then lasts as long as the page.
+      }
+    }
+    this.emit("prefs");
+  }
+
+  setNotes(notes: Notes): void {
+    this.notes = notes;
+    for (const i of this.selection) if (i >= notes.n) this.selection.delete(i);
+    this.emit("notes");
+  }
+
+  setTracks(tracks: Track[], mix?: Mix[]): void {
+    this.tracks = tracks;
+    if (mix) this.mix = mix;
+    while (this.mix.length < tracks.length) this.mix.push({ volume: 1, mute: false, solo: false, hidden: false });
+    this.emit("tracks");
+  }
+
+  setMix(track: number, change: Partial<Mix>): void {
+    Object.assign(this.mix[track], change);
+    this.emit("mix");
+  }
+
+  select(selection: Iterable<number>): void {
+    this.selection = new Set(selection);
+    this.emit("selection");
+  }
+
+  audible(track: number): boolean {
+    const mix = this.mix[track];
+    if (!mix) return true;
+    const solo = this.mix.slice(0, this.tracks.length).some((m) => m.solo);
+    return !mix.mute && (!solo || mix.solo);
+  }
+}
+
+function remembered(key: string): string | null {
+  try {
+    return localStorage.getItem(`amtsep.${key}`);
+  } catch {
+    return null;
+  }
+}
+
+const REGISTRY = Symbol.for("amtsep.hubs");
+
+export function hub(id: string): Hub {
+  const all: Map<string, Hub> = ((globalThis as any)[REGISTRY] ??= new Map());
+  let found = all.get(id);
+  if (!found) all.set(id, (found = new Hub(id)));
+  return found;
+}

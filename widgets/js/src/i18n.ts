@@ -1,0 +1,14 @@
+import type { Hub } from "./hub";
+import { type Words, en } from "./words/en";
+import { zh } from "./words/zh";
+
+const TABLES: Record<string, Words> = { en, zh };
+
+export type Word = keyof Words;
+
+/** A sentence in the language of the page, with `{name}` filled in. */
+export function say(hub: Hub, key: Word | string, values: Record<string, unknown> = {}): string {
+  const table = TABLES[hub.prefs.language] ?? en;
+  const text = (table as Record<string, string>)[key] ?? (en as Record<string, string>)[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}

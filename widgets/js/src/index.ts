@@ -1,0 +1,69 @@
+// The one module behind every widget: `part` says which face it shows.
+
+import { hub as hubOf } from "./hub";
+import type { Hub } from "./hub";
+import { shortcuts } from "./keys";
+import type { Model } from "./model";
+import { mountExport } from "./parts/export";
+import { mountPlayer } from "./parts/player";
+import { mountSource } from "./parts/source";
+import { mountThresholds } from "./parts/thresholds";
+import { mountRoll } from "./roll/roll";
+
+type Mount = (model: Model, element: HTMLElement, hub: Hub) => () => void;
+
+const PARTS: Record<string, Mount> = {
+  roll: mountRoll,
+  player: mountPlayer,
+  source: mountSource,
+  thresholds: mountThresholds,
+  export: mountExport,
+};
+
+function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
+  const part: string = model.get("part");
+  const hub = hubOf(model.get("session_id"));
+  hub.begin(model.get("prefs") ?? {});
+  el.classList.add("amt-host", `amt-host-${part}`);
+  let end: () => void = () => undefined;
+  let language = "";
+  const mount = () => {
+    if (language) end();
+    language = hub.prefs.language;
+    const root = document.createElement("section");
+    root.className = `amt amt-${part}`;
+    root.dataset.theme = hub.prefs.theme;
+    root.lang = language;
+    el.replaceChildren(root);
+    end = PARTS[part](model, root, hub);
+  };
+  mount();
+  const off = hub.on("prefs", () => {
+    (el.firstElementChild as HTMLElement).dataset.theme = hub.prefs.theme;
+    // The roll has no words of its own and keeps its window; everything else is built again for icons and words.
+    if (part !== "roll") mount();
+    paintPage(el, hub);
+  });
+  const release = shortcuts(hub);
+  requestAnimationFrame(() => paintPage(el, hub));
+  return () => {
+    off();
+    release();
+    end();
+  };
+}
+
+/** In Voilà the app is the page; in JupyterLab it is a cell's output. */
+function paintPage(el: HTMLElement, hub: Hub): void {
+  const app = el.closest<HTMLElement>(".amtsep-app");
+  if (!app) return;
+  app.dataset.theme = hub.prefs.theme;
+  const inLab = document.body.dataset.voila === undefined;
+  app.classList.toggle("amt-page", !inLab);
+  if (!inLab) {
+    document.title = "amtsep";
+    document.documentElement.style.background = getComputedStyle(app).getPropertyValue("--ground");
+  }
+}
+
+export default { render };

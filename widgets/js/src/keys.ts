@@ -1,0 +1,55 @@
+// Keys. They work wherever the focus is in the app, except in a field that takes text; in JupyterLab only while the
+// focus is in the app, so that the notebook keeps its own.
+
+import type { Hub } from "./hub";
+
+/** Every part asks for the keys; one listener serves them all. */
+export function shortcuts(hub: Hub): () => void {
+  hub.keyUsers += 1;
+  if (hub.keyUsers === 1) {
+    hub.keyHandler = (e: KeyboardEvent) => press(hub, e);
+    document.addEventListener("keydown", hub.keyHandler, true);
+  }
+  return () => {
+    hub.keyUsers -= 1;
+    if (hub.keyUsers === 0 && hub.keyHandler) document.removeEventListener("keydown", hub.keyHandler, true);
+  };
+}
+
+function press(hub: Hub, e: KeyboardEvent): void {
+  const target = e.target as HTMLElement;
+  const inApp = Boolean(target.closest?.(".amt, .amtsep-app"));
+  const page = Boolean(document.querySelector(".amtsep-app.amt-page"));
+  if (!inApp && !(page && target === document.body)) return;
+  const typing = target.matches("input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable=true]");
+  if (typing) return;
+  const name = (e.ctrlKey || e.metaKey ? "Mod+" : "") + (e.shiftKey && e.key.length > 1 ? "Shift+" : "") + (e.key.length === 1 ? e.key.toLowerCase() : e.key);
+  const { transport } = hub;
+  const view = hub.actions.roll?.();
+  const onControl = target.matches("[role=slider], input[type=range], [role=menuitem], summary");
+  const table: Record<string, () => void> = {
+    " ": () => transport.toggle(),
+    l: () => hub.actions.loop?.(),
+    Home: () => transport.seek(0),
+    End: () => transport.seek(transport.duration),
+    ArrowLeft: () => transport.seek(transport.position - 1),
+    ArrowRight: () => transport.seek(transport.position + 1),
+    "Shift+ArrowLeft": () => transport.seek(transport.position - 5),
+    "Shift+ArrowRight": () => transport.seek(transport.position + 5),
+    "+": () => view?.zoomTime(0.8, view.x(transport.position)),
+    "=": () => view?.zoomTime(0.8, view.x(transport.position)),
+    "-": () => view?.zoomTime(1.25, view.x(transport.position)),
+    "0": () => view?.fit(true),
+    f: () => hub.actions.follow?.(),
+    Escape: () => hub.select([]),
+    "Mod+a": () => hub.select(Array.from({ length: hub.notes.n }, (_, i) => i)),
+    ...(hub.actions.keys?.(e) ?? {}),
+  };
+  const act = table[name];
+  if (!act) return;
+  if (onControl && name !== " " && (name.includes("Arrow") || name === "Home" || name === "End")) return;
+  // Space plays even from a button: a press of Enter still works it.
+  e.preventDefault();
+  e.stopPropagation();
+  act();
+}

@@ -1,0 +1,68 @@
+// The note table as the browser has it: columns of float32, sorted by onset.
+
+export interface Notes {
+  n: number;
+  onset: Float32Array;
+  offset: Float32Array;
+  pitch: Float32Array;
+  velocity: Float32Array;
+  confidence: Float32Array;
+  track: Float32Array;
+  hand: Float32Array;
+  /** Longest note in seconds: how far before a moment one must look for notes that still sound. */
+  longest: number;
+}
+
+export interface Track {
+  name: string;
+  program: number;
+  color: number;
+}
+
+const COLUMNS = 7;
+
+export function unpack(data: Float32Array): Notes {
+  const n = Math.floor(data.length / COLUMNS);
+  const column = (i: number) => data.subarray(i * n, (i + 1) * n);
+  const notes: Notes = {
+    n,
+    onset: column(0),
+    offset: column(1),
+    pitch: column(2),
+    velocity: column(3),
+    confidence: column(4),
+    track: column(5),
+    hand: column(6),
+    longest: 0,
+  };
+  for (let i = 0; i < n; i++) notes.longest = Math.max(notes.longest, notes.offset[i] - notes.onset[i]);
+  return notes;
+}
+
+/** Index of the first note that begins at or after `time`. */
+export function firstAt(notes: Notes, time: number): number {
+  let low = 0;
+  let high = notes.n;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (notes.onset[middle] < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+const NAMES = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
+
+export const isBlack = (pitch: number): boolean => [1, 3, 6, 8, 10].includes(((pitch % 12) + 12) % 12);
+
+export const pitchName = (pitch: number): string =>
+  `${NAMES[((pitch % 12) + 12) % 12]}${Math.floor(pitch / 12) - 1}`;
+
+/** 0:07.3, 12:05.0, 1:02:03. */
+export function clock(seconds: number, digits = 1): string {
+  const s = Math.max(0, seconds);
+  const h = Math.floor(s / 3600);
+  const m = Math.floor((s % 3600) / 60);
+  const rest = (s % 60).toFixed(digits).padStart(digits ? 3 + digits : 2, "0");
+  return h ? `${h}:${String(m).padStart(2, "0")}:${rest}` : `${m}:${rest}`;
+}

@@ -1,0 +1,113 @@
+// The transport bar.
+
+import { button, h, icon } from "../dom";
+import type { Hub } from "../hub";
+import { say } from "../i18n";
+import { type Model, Scope, floats, octets } from "../model";
+import { clock, unpack } from "../notes";
+
+export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () => void {
+  const scope = new Scope(model);
+  const { transport } = hub;
+  const t = (key: string, values?: Record<string, unknown>) => say(hub, key, values);
+
+  // Alone in a notebook there is no roll to bring the notes.
+  if (!hub.actions.roll) {
+    scope.watch("tracks", (value) => hub.setTracks(value?.list ?? [], value?.mix));
+    scope.watch("notes_data", (value) => hub.setNotes(unpack(floats(value))));
+    scope.watch("about", (about) => (hub.duration = about?.duration ?? 0));
+  }
+
+  const play = button({ class: "amt-play", label: t("play"), keys: "Space", onclick: () => transport.toggle() });
+  const back = button({ icon: "back", label: t("to_start"), keys: "Home", class: "amt-back", onclick: () => transport.seek(transport.loop.on ? transport.loop.from : 0) });
+  const loop = button({ icon: "loop", label: `${t("loop")}: ${t("loop_hint")}`, keys: "L", class: "amt-loop", "aria-pressed": "false", onclick: () => hub.actions.loop() });
+  const time = h("div", { class: "amt-time" }, h("b", {}), h("span", {}));
+  const blend = h("input", { type: "range", min: "0", max: "1", step: "0.01", class: "amt-range amt-blend", "aria-label": t("blend"), oninput: () => transport.setBlend(Number(blend.value)), ondblclick: () => transport.setBlend(0.5) });
+  const split = button({ text: t("split"), label: t("split_hint"), class: "amt-split amt-small", "aria-pressed": "false", onclick: () => transport.setBlend(transport.blend, !transport.split) });
+  const speed = h("input", { type: "range", min: "-2", max: "1", step: "0.05", class: "amt-range amt-speed", "aria-label": t("speed"), oninput: () => transport.setRate(2 ** Number(speed.value)), ondblclick: () => transport.setRate(1) });
+  const speedValue = h("output", {});
+  const volume = h("input", { type: "range", min: "0", max: "1", step: "0.01", class: "amt-range amt-volume", "aria-label": t("volume"), oninput: () => transport.setVolume(Number(volume.value)) });
+  const follow = button({ text: t("follow"), class: "amt-small amt-follow", onclick: () => {
+    const view = hub.actions.roll?.();
+    if (view) view.follow = !view.follow;
+    show();
+  } });
+  const sound = h("span", { class: "amt-note" });
+  element.append(
+    h("div", { class: "amt-group" }, back, play, loop),
+    time,
+    h("div", { class: "amt-group amt-mixer" }, h("span", { class: "amt-end" }, t("rec")), blend, h("span", { class: "amt-end" }, t("notes")), split),
+    h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("speed")), speed, speedValue),
+    h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("volume")), volume),
+    sound,
+    follow,
+  );
+  hub.actions.loop = () => {
+    const view = hub.actions.roll?.();
+    if (transport.loop.to <= transport.loop.from && view) {
+      Object.assign(transport.loop, { from: Math.max(0, view.window.t0), to: Math.min(view.window.t1, hub.duration) });
+    }
+    transport.setLoop({ on: !transport.loop.on });
+  };
+
+  const show = () => {
+    play.replaceChildren(icon(transport.playing ? "pause" : "play", 22));
+    play.setAttribute("aria-label", t(transport.playing ? "pause" : "play"));
+    play.setAttribute("aria-pressed", String(transport.playing));
+    loop.setAttribute("aria-pressed", String(transport.loop.on));
+    split.setAttribute("aria-pressed", String(transport.split));
+    blend.value = String(transport.blend);
+    speed.value = String(Math.log2(transport.rate));
+    speedValue.textContent = `×${transport.rate.toFixed(2)}`;
+    volume.value = String(transport.volume);
+    const view = hub.actions.roll?.();
+    follow.hidden = !view;
+    follow.setAttribute("aria-pressed", String(Boolean(view?.follow)));
+  };
+  scope.add(hub.on("transport", show));
+  show();
+  let frame = 0;
+  let shown = "";
+  const tick = () => {
+    const text = clock(transport.position);
+    if (text !== shown) {
+      shown = text;
+      (time.firstChild as HTMLElement).textContent = text;
+      (time.lastChild as HTMLElement).textContent = ` / ${clock(hub.duration, 0)}`;
+    }
+    frame = requestAnimationFrame(tick);
+  };
+  tick();
+  scope.add(() => cancelAnimationFrame(frame));
+  scope.add(hub.on("duration", () => (shown = "")));
+
+  // --- the recording's samples come in pieces, asked for one after the other -----------------------------------------
+
+  let samples: Float32Array<ArrayBuffer> | null = null;
+  const want = (version: number, start: number) => model.send({ do: "sound", version, start });
+  scope.watch("sound", (about) => {
+    if (hub.actions.sound_version?.() === about?.version && transport.recording) return;
+    transport.setRecording(null, 1);
+    samples = about?.samples ? new Float32Array(about.samples) : null;
+    sound.textContent = "";
+    if (samples) {
+      sound.textContent = t("sound_loading");
+      want(about.version, 0);
+    }
+  });
+  scope.message((content, buffers) => {
+    const about = model.get("sound") ?? {};
+    if (content.do !== "sound" || content.version !== about.version || !samples) return;
+    const bytes = octets(buffers[0]).slice();
+    const piece = new Int16Array(bytes.buffer, 0, bytes.length >> 1);
+    for (let i = 0; i < piece.length; i++) samples[content.start + i] = piece[i] / 32767;
+    const next = content.start + piece.length;
+    if (next < samples.length && piece.length) want(about.version, next);
+    else {
+      transport.setRecording(samples, about.rate);
+      hub.actions.sound_version = () => about.version;
+      sound.textContent = "";
+    }
+  });
+  return () => scope.end();
+}

@@ -1,0 +1,283 @@
+// The bar at the top: what is open, how far the work is, what went wrong; and the page to begin with.
+
+import { button, h, icon } from "../dom";
+import type { Hub } from "../hub";
+import { say } from "../i18n";
+import { type Model, Scope } from "../model";
+import { clock } from "../notes";
+
+interface Upload {
+  file: Blob;
+  name: string;
+  index: number;
+  sent: number;
+  id: number;
+  timer: number;
+}
+
+const AHEAD = 4;
+
+export function mountSource(model: Model, element: HTMLElement, hub: Hub): () => void {
+  const scope = new Scope(model);
+  const t = (key: string, values?: Record<string, unknown>) => say(hub, key, values);
+  let upload: Upload | null = null;
+  let uploads = 0;
+  let arrived = 0;
+
+  const picker = h("input", { type: "file", accept: "audio/*,video/mp4,video/webm,.flac,.opus,.ogg,.m4a,.mid", hidden: true, class: "amt-file" });
+  const title = h("div", { class: "amt-title" });
+  const work = h("div", { class: "amt-work" });
+  const line = h("div", { class: "amt-status", role: "status", "aria-live": "polite" });
+  const details = h("pre", { class: "amt-details", hidden: true });
+  const menu = h("div", { class: "amt-menu", role: "menu", hidden: true });
+  const openButton = button({ icon: "open", label: t("open_file"), text: t("open_file"), class: "amt-open", onclick: () => picker.click() });
+  const demoButton = button({ icon: "note", label: t("demos"), text: t("demos"), class: "amt-demos", "aria-haspopup": "menu", onclick: () => toggleMenu() }, icon("down", 14));
+  const right = h("div", { class: "amt-right" });
+  element.append(
+    h("div", { class: "amt-brand", title: t("tagline") }, mark(), h("b", {}, "amtsep")),
+    h("div", { class: "amt-openers" }, openButton, h("div", { class: "amt-anchor" }, demoButton, menu)),
+    h("div", { class: "amt-middle" }, title, work, line),
+    right,
+    picker,
+    details,
+  );
+  right.append(
+    button({ text: t("language"), label: t("language_label"), class: "amt-language", onclick: () => hub.prefer({ language: hub.prefs.language === "zh" ? "en" : "zh" }) }),
+    button({ icon: hub.prefs.theme === "dark" ? "sun" : "moon", label: t("theme"), class: "amt-theme", onclick: () => hub.prefer({ theme: hub.prefs.theme === "dark" ? "light" : "dark" }) }),
+  );
+
+  // --- the page to begin with ---------------------------------------------------------------------------------------
+
+  const limits = () => {
+    const { megabytes = 200, minutes = 60 } = model.get("limits") ?? {};
+    return { megabytes: Math.round(megabytes), minutes: Math.round(minutes) };
+  };
+  const welcome = h("div", { class: "amt-welcome" });
+  const fillWelcome = () => {
+    const list = (model.get("demos") ?? []) as { id: string; name: string }[];
+    welcome.replaceChildren(
+      h(
+        "div",
+        { class: "amt-card" },
+        mark(44),
+        h("h1", {}, t("drop")),
+        h("p", {}, t("formats", limits())),
+        button({ icon: "open", text: t("choose"), class: "amt-primary amt-choose", onclick: () => picker.click() }),
+        list.length ? h("p", { class: "amt-or" }, t("try_demo")) : null,
+        h("div", { class: "amt-chips" }, ...list.map((d) => button({ icon: "play", text: d.name, class: "amt-demo", "data-demo": d.id, onclick: () => demo(d.id) }))),
+      ),
+    );
+  };
+  const place = () => {
+    const opened = Boolean(model.get("about")?.name);
+    const slot: HTMLElement | undefined = hub.actions.slot?.();
+    if (opened) welcome.remove();
+    else (slot ?? element).append(welcome);
+    (slot ?? element).classList.toggle("amt-empty", !opened);
+  };
+  scope.watch("demos", () => {
+    fillWelcome();
+    const list = (model.get("demos") ?? []) as { id: string; name: string }[];
+    menu.replaceChildren(
+      ...list.map((d) => h("button", { type: "button", role: "menuitem", "data-demo": d.id, onclick: () => demo(d.id) }, d.name)),
+    );
+    demoButton.hidden = !list.length;
+  });
+  scope.watch("limits", fillWelcome);
+  scope.add(hub.on("slot", place));
+  scope.add(() => welcome.remove());
+
+  const toggleMenu = (open = menu.hidden) => {
+    menu.hidden = !open;
+    if (open) (menu.firstElementChild as HTMLElement | null)?.focus();
+  };
+  scope.listen(document, "pointerdown", (e: PointerEvent) => {
+    if (!menu.hidden && !menu.parentElement?.contains(e.target as Node)) toggleMenu(false);
+  });
+  scope.listen(menu, "keydown", (e: KeyboardEvent) => {
+    const items = [...menu.children] as HTMLElement[];
+    const at = items.indexOf(document.activeElement as HTMLElement);
+    if (e.key === "ArrowDown") items[(at + 1) % items.length]?.focus();
+    else if (e.key === "ArrowUp") items[(at + items.length - 1) % items.length]?.focus();
+    else if (e.key === "Escape") {
+      toggleMenu(false);
+      demoButton.focus();
+    } else return;
+    e.preventDefault();
+    e.stopPropagation();
+  });
+  const demo = (id: string) => {
+    toggleMenu(false);
+    model.send({ do: "demo", id });
+  };
+
+  // --- status -------------------------------------------------------------------------------------------------------
+
+  let local: { kind: string; text: string } | null = null;
+  const showLine = () => {
+    const status = local ?? model.get("status") ?? {};
+    const text = status.text || (status.key ? t(status.key, status.values) : "");
+    const busy = Boolean(upload || model.get("progress"));
+    line.className = `amt-status amt-${status.kind ?? "idle"}`;
+    line.hidden = !text || (busy && status.kind !== "error") || (status.kind === "info" && status.key === "opened");
+    line.replaceChildren(
+      h("span", { class: "amt-text", title: text }, text),
+      ...(status.kind === "error"
+        ? [
+            status.details ? button({ text: t("details"), class: "amt-link amt-more", onclick: () => (details.hidden = !details.hidden) }) : "",
+            button({ icon: "close", label: t("dismiss"), class: "amt-plain amt-dismiss", onclick: () => (local ? fail("") : model.send({ do: "clear_status" })) }),
+          ]
+        : []),
+    );
+    details.textContent = status.details ?? "";
+    if (!status.details) details.hidden = true;
+    title.hidden = busy || !line.hidden;
+  };
+  const fail = (text: string) => {
+    local = text ? { kind: "error", text } : null;
+    showLine();
+  };
+  scope.watch("status", () => {
+    local = null;
+    showLine();
+  });
+
+  const showWork = () => {
+    const progress = model.get("progress");
+    let part = 0;
+    let text = "";
+    if (upload) {
+      part = upload.sent / upload.file.size;
+      text = `${t("uploading", { name: upload.name })} · ${(upload.sent / 1e6).toFixed(1)} / ${(upload.file.size / 1e6).toFixed(1)} MB`;
+    } else if (progress) {
+      part = progress.total ? progress.done / progress.total : 0;
+      const amounts = progress.total ? t("of_seconds", { done: progress.done.toFixed(0), total: progress.total.toFixed(0) }) : "";
+      const what = t(`what_${progress.what}`);
+      const name = model.get("status")?.values?.name ?? "";
+      text = `${what.startsWith("what_") ? progress.what : what} ${name}${amounts ? ` · ${amounts}` : ""}`;
+    }
+    const busy = Boolean(upload || progress);
+    work.hidden = !busy;
+    if (busy) {
+      let bar = work.querySelector<HTMLElement>(".amt-bar");
+      if (!bar) {
+        bar = h("div", { class: "amt-bar", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" }, h("i", {}));
+        work.replaceChildren(
+          h("span", { class: "amt-text" }),
+          bar,
+          button({ icon: "close", text: t("cancel"), class: "amt-cancel", onclick: cancel }),
+        );
+      }
+      (work.querySelector(".amt-text") as HTMLElement).textContent = text;
+      bar.classList.toggle("amt-unsure", part === 0);
+      bar.setAttribute("aria-valuenow", String(Math.round(part * 100)));
+      (bar.firstElementChild as HTMLElement).style.width = `${(part * 100).toFixed(1)}%`;
+    } else work.replaceChildren();
+    showLine();
+  };
+  scope.watch("progress", showWork);
+  scope.watch("about", (about) => {
+    title.replaceChildren(
+      ...(about?.name ? [h("b", { title: about.name }, about.name), h("span", {}, clock(about.duration ?? 0, 0))] : [h("span", {}, t("tagline"))]),
+    );
+    place();
+  });
+
+  // --- upload -------------------------------------------------------------------------------------------------------
+
+  const send = (file: Blob, name: string) => {
+    const { megabytes = 200 } = model.get("limits") ?? {};
+    local = null;
+    if (file.size > megabytes * 1e6) return fail(t("too_large", { name, size: (file.size / 1e6).toFixed(0), megabytes }));
+    stopUpload();
+    upload = { file, name, index: 0, sent: 0, id: ++uploads, timer: 0 };
+    arrived = 0;
+    model.send({ do: "upload", name, size: file.size, id: upload.id });
+    watchdog();
+    showWork();
+    return undefined;
+  };
+  const watchdog = () => {
+    if (!upload) return;
+    clearTimeout(upload.timer);
+    upload.timer = window.setTimeout(() => {
+      stopUpload();
+      fail(t("connection"));
+    }, 30_000);
+  };
+  const push = async () => {
+    const job = upload;
+    const { chunk = 1 << 20 } = model.get("limits") ?? {};
+    while (job && job === upload && job.index * chunk < job.file.size && job.index * chunk - arrived < AHEAD * chunk) {
+      const { index } = job;
+      job.index += 1;
+      const data = await job.file.slice(index * chunk, (index + 1) * chunk).arrayBuffer();
+      if (job !== upload) return;
+      model.send({ do: "chunk", index, name: job.name }, undefined, [data]);
+    }
+  };
+  const stopUpload = () => {
+    if (upload) clearTimeout(upload.timer);
+    upload = null;
+    showWork();
+  };
+  const cancel = () => {
+    if (upload) {
+      stopUpload();
+      model.send({ do: "drop_upload" });
+    } else model.send({ do: "cancel" });
+  };
+  scope.message((content) => {
+    if (!upload) return;
+    if (content.do === "go" && content.id === upload.id) void push();
+    else if (content.do === "refused") stopUpload();
+    else if (content.do === "got") {
+      arrived = upload.sent = content.received;
+      watchdog();
+      if (arrived >= upload.file.size) stopUpload();
+      else {
+        showWork();
+        void push();
+      }
+    }
+  });
+  scope.listen(picker, "change", () => {
+    const file = picker.files?.[0];
+    if (file) send(file, file.name);
+    picker.value = "";
+  });
+  let depth = 0;
+  const over = (on: boolean) => document.documentElement.classList.toggle("amt-dropping", on);
+  scope.listen(document, "dragenter", (e: DragEvent) => {
+    if (!e.dataTransfer?.types.includes("Files")) return;
+    depth += 1;
+    over(true);
+  });
+  scope.listen(document, "dragleave", () => {
+    depth = Math.max(0, depth - 1);
+    if (!depth) over(false);
+  });
+  scope.listen(document, "dragover", (e: DragEvent) => {
+    if (e.dataTransfer?.types.includes("Files")) e.preventDefault();
+  });
+  scope.listen(document, "drop", (e: DragEvent) => {
+    depth = 0;
+    over(false);
+    const file = e.dataTransfer?.files[0];
+    if (!file) return;
+    e.preventDefault();
+    send(file, file.name);
+  });
+  hub.actions.send = send;
+  return () => {
+    over(false);
+    scope.end();
+  };
+}
+
+/** The mark: four notes of different colours, stepping up out of one wave. */
+function mark(size = 24): HTMLElement {
+  const box = h("span", { class: "amt-mark", "aria-hidden": "true" });
+  box.innerHTML = `<svg viewBox="0 0 24 24" width="${size}" height="${size}"><rect x="1" y="15" width="9" height="4" rx="1.500" fill="#f2b134"/><rect x="6" y="10" width="8" height="4" rx="1.500" fill="#63c4ff"/><rect x="11" y="5" width="7" height="4" rx="1.500" fill="#1fc59a"/><rect x="14" y="15" width="9" height="4" rx="1.500" fill="#ff7f4f"/></svg>`;
+  return box;
+}

@@ -1,0 +1,112 @@
+// Sliders of the decoding. Each step goes to Python; the next only when that one has been answered.
+
+import { button, h } from "../dom";
+import type { Hub } from "../hub";
+import { say } from "../i18n";
+import { Latest, type Model, Scope, floats } from "../model";
+import { pitchName } from "../notes";
+import { Slider } from "../slider";
+
+type Values = Record<string, number | boolean>;
+
+export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): () => void {
+  const scope = new Scope(model);
+  const t = (key: string, values?: Record<string, unknown>) => say(hub, key, values);
+  const defaults: Values = model.get("defaults") ?? {};
+  let wanted: Values = {};
+  let lasting = false;
+  const latest = new Latest<null>((_, turn) => {
+    model.send({ do: "set", values: wanted, lasting, turn });
+    wanted = {};
+    lasting = false;
+  });
+  const change = (values: Values, last: boolean) => {
+    Object.assign(wanted, values);
+    lasting ||= last;
+    hub.emit("threshold", values);
+    latest.send(null);
+  };
+  scope.message((content) => {
+    if (content.do === "done") latest.answer(content.turn);
+    if (latest.idle) show();
+  });
+
+  const current: Values = { ...(model.get("values") ?? {}) };
+  const slider = (name: string, options: { min: number; max: number; step: number; histogram?: boolean; format: (v: number) => string; passes?: "over" | "none" }) =>
+    new Slider({
+      label: t(name),
+      hint: t(`hint_${name}`),
+      value: Number(current[name]),
+      start: Number(defaults[name]),
+      change: (value, last) => change({ [name]: value }, last),
+      ...options,
+    });
+  const sliders: Record<string, Slider> = {
+    onset_threshold: slider("onset_threshold", { min: 0.05, max: 0.95, step: 0.01, histogram: true, format: (v) => v.toFixed(2) }),
+    frame_threshold: slider("frame_threshold", { min: 0.05, max: 0.95, step: 0.01, histogram: true, format: (v) => v.toFixed(2) }),
+    min_note_length: slider("min_note_length", { min: 0.01, max: 0.5, step: 0.01, format: (v) => `${Math.round(v * 1000)} ms` }),
+  };
+  const count = h("b", { class: "amt-count" });
+  element.append(
+    h(
+      "header",
+      {},
+      h("h2", {}, t("thresholds")),
+      count,
+      button({ text: t("reset"), class: "amt-small amt-reset", onclick: () => change(defaults, true) }),
+    ),
+    ...Object.values(sliders).map((s) => s.element),
+  );
+
+  const energy = slider("energy_tolerance", { min: 0, max: 40, step: 1, format: (v) => `${Math.round(v * 11.61)} ms` });
+  sliders.energy_tolerance = energy;
+  const check = (name: string) => {
+    const box = h("input", { type: "checkbox", onchange: () => change({ [name]: box.checked }, true) });
+    scope.add(hub.on("threshold-values", (v: Values) => (box.checked = Boolean(v[name]))));
+    box.checked = Boolean(current[name]);
+    return h("label", { class: "amt-check", title: t(`hint_${name}`) }, box, t(name));
+  };
+  const pitches = (name: string, other: string, low: boolean) => {
+    const select = h("select", {
+      class: "amt-select",
+      "aria-label": t("pitch_range"),
+      onchange: () => {
+        const value = Number(select.value);
+        const bound = Number((model.get("values") ?? {})[other]);
+        change({ [name]: value, [other]: low ? Math.max(value, bound) : Math.min(value, bound) }, true);
+      },
+    });
+    for (let p = 21; p <= 108; p++) select.append(h("option", { value: String(p) }, pitchName(p)));
+    select.value = String(current[name]);
+    scope.add(hub.on("threshold-values", (v: Values) => (select.value = String(v[name]))));
+    return select;
+  };
+  const more = h(
+    "details",
+    { class: "amt-fold" },
+    h("summary", {}, t("more")),
+    energy.element,
+    h(
+      "div",
+      { class: "amt-line" },
+      h("span", {}, t("pitch_range")),
+      pitches("min_pitch", "max_pitch", true),
+      h("span", {}, "–"),
+      pitches("max_pitch", "min_pitch", false),
+    ),
+    h("div", { class: "amt-line" }, check("inferred_onsets"), check("leftover_notes")),
+  );
+  element.append(more);
+
+  const show = () => {
+    const values: Values = model.get("values") ?? {};
+    if (!latest.idle) return;
+    for (const [name, s] of Object.entries(sliders)) s.set(Number(values[name]));
+    hub.emit("threshold-values", values);
+  };
+  scope.watch("values", show);
+  scope.watch("onset_histogram", (v) => sliders.onset_threshold.setHistogram(floats(v)));
+  scope.watch("frame_histogram", (v) => sliders.frame_threshold.setHistogram(floats(v)));
+  scope.watch("count", (n: number) => (count.textContent = n === 1 ? t("one_note") : t("notes_count", { n })));
+  return () => scope.end();
+}

@@ -1,0 +1,660 @@
+// The piano roll: three canvases (ground, notes, what moves), so that a playhead costs next to nothing and a slider
+// step repaints the notes alone.
+
+import type { Hub } from "../hub";
+import { clock, firstAt, isBlack, pitchName } from "../notes";
+import { type Theme, trackColor, trackMark } from "../palette";
+import { h } from "../dom";
+import { say } from "../i18n";
+import type { Picture } from "./spectrogram";
+
+export const KEYS = 50;
+export const RULER = 24;
+export const OVERVIEW = 38;
+const LOWEST = 20.5;
+const HIGHEST = 108.5;
+
+export interface Window {
+  t0: number;
+  t1: number;
+  p0: number;
+  p1: number;
+}
+
+export interface Hit {
+  index: number;
+  part: "body" | "end";
+}
+
+export class RollView {
+  readonly element: HTMLElement;
+  readonly window: Window = { t0: 0, t1: 10, p0: 33, p1: 96 };
+  ground: Picture | null = null;
+  opacity = 1;
+  follow = true;
+  hover = -1;
+  band: { t0: number; t1: number; p0: number; p1: number } | null = null;
+  /** A note being drawn, moved or stretched: shown in place of the real one. */
+  ghosts: { index: number; onset: number; offset: number; pitch: number; track: number }[] = [];
+  /** -1 extra, 1 hit by note; misses are drawn from the reference. */
+  verdict: { hit: Uint8Array; missed: Uint8Array } | null = null;
+  private readonly canvases: HTMLCanvasElement[];
+  private readonly tip: HTMLElement;
+  private dirty = { ground: true, notes: true };
+  private frame = 0;
+  private running = true;
+  private size = { width: 0, height: 0, ratio: 1 };
+  private patterns = new Map<string, CanvasPattern>();
+  private overview: HTMLCanvasElement = document.createElement("canvas");
+  private overviewStale = true;
+  private styleOf: Record<string, string> = {};
+  /** Times of the last draws, for the measurements. */
+  readonly stats = { draws: 0, lastNotesDrawn: 0, drawMs: 0 };
+  private lastPosition = -1;
+
+  constructor(readonly hub: Hub) {
+    this.canvases = ["ground", "notes", "over"].map((name) => h("canvas", { class: `amt-layer amt-layer-${name}` }));
+    this.tip = h("div", { class: "amt-tip", role: "tooltip" });
+    this.element = h("div", { class: "amt-canvas" }, ...this.canvases, this.tip);
+    new ResizeObserver(() => this.resize()).observe(this.element);
+    const step = () => {
+      if (!this.running) return;
+      this.paint();
+      this.frame = requestAnimationFrame(step);
+    };
+    this.frame = requestAnimationFrame(step);
+  }
+
+  end(): void {
+    this.running = false;
+    cancelAnimationFrame(this.frame);
+  }
+
+  // --- geometry ----------------------------------------------------------------------------------------------------
+
+  get plot(): { x: number; y: number; width: number; height: number } {
+    return {
+      x: KEYS,
+      y: RULER,
+      width: Math.max(10, this.size.width - KEYS),
+      height: Math.max(10, this.size.height - RULER - OVERVIEW),
+    };
+  }
+
+  x(time: number): number {
+    const { t0, t1 } = this.window;
+    return this.plot.x + ((time - t0) / (t1 - t0)) * this.plot.width;
+  }
+
+  y(pitch: number): number {
+    const { p0, p1 } = this.window;
+    return this.plot.y + ((p1 - pitch) / (p1 - p0)) * this.plot.height;
+  }
+
+  time(x: number): number {
+    const { t0, t1 } = this.window;
+    return t0 + ((x - this.plot.x) / this.plot.width) * (t1 - t0);
+  }
+
+  pitch(y: number): number {
+    const { p0, p1 } = this.window;
+    return p1 - ((y - this.plot.y) / this.plot.height) * (p1 - p0);
+  }
+
+  get duration(): number {
+    return Math.max(this.hub.duration, 1);
+  }
+
+  setWindow(change: Partial<Window>): void {
+    const w = { ...this.window, ...change };
+    let span = Math.min(Math.max(w.t1 - w.t0, 0.05), this.duration * 1.02 + 0.5);
+    const most = this.duration + Math.max(0.3, 0.02 * this.duration);
+    if (!(span > 0)) span = 1;
+    const t0 = Math.min(Math.max(w.t0, 0), Math.max(0, most - span));
+    const pitches = Math.min(Math.max(w.p1 - w.p0, 7), HIGHEST - LOWEST);
+    const p0 = Math.min(Math.max(w.p0, LOWEST), HIGHEST - pitches);
+    Object.assign(this.window, { t0, t1: t0 + span, p0, p1: p0 + pitches });
+    this.stale();
+  }
+
+  zoomTime(factor: number, x: number): void {
+    const t = this.time(x);
+    const { t0, t1 } = this.window;
+    this.setWindow({ t0: t - (t - t0) * factor, t1: t + (t1 - t) * factor });
+  }
+
+  zoomPitch(factor: number, y: number): void {
+    const p = this.pitch(y);
+    const { p0, p1 } = this.window;
+    this.setWindow({ p0: p - (p - p0) * factor, p1: p + (p1 - p) * factor });
+  }
+
+  pan(dx: number, dy: number): void {
+    const { t0, t1, p0, p1 } = this.window;
+    const dt = (dx / this.plot.width) * (t1 - t0);
+    const dp = (dy / this.plot.height) * (p1 - p0);
+    this.setWindow({ t0: t0 + dt, t1: t1 + dt, p0: p0 - dp, p1: p1 - dp });
+  }
+
+  /** Everything in time (up to a readable stretch of a long recording, unless `all`), and the pitches that occur. */
+  fit(all = false): void {
+    const { notes } = this.hub;
+    let low = 127;
+    let high = 0;
+    for (let i = 0; i < notes.n; i++) {
+      low = Math.min(low, notes.pitch[i]);
+      high = Math.max(high, notes.pitch[i]);
+    }
+    if (low > high) [low, high] = [40, 84];
+    const spare = Math.max(0, 30 - (high - low)) / 2;
+    const t1 = all ? this.duration : Math.min(this.duration, 60);
+    this.setWindow({ t0: 0, t1, p0: low - 3.5 - spare, p1: high + 3.5 + spare });
+  }
+
+  hit(x: number, y: number): Hit | null {
+    const { notes, mix } = this.hub;
+    const t = this.time(x);
+    const slack = ((this.window.t1 - this.window.t0) / this.plot.width) * 4;
+    const p = this.pitch(y);
+    let best: Hit | null = null;
+    for (let i = firstAt(notes, t - notes.longest - slack); i < notes.n && notes.onset[i] <= t + slack; i++) {
+      if (notes.offset[i] < t - slack || Math.abs(notes.pitch[i] - p) > 0.5) continue;
+      if (mix[notes.track[i]]?.hidden) continue;
+      const wide = this.x(notes.offset[i]) - this.x(notes.onset[i]) > 14;
+      const atEnd = wide && Math.abs(this.x(notes.offset[i]) - x) < 5;
+      best = { index: i, part: atEnd ? "end" : "body" };
+    }
+    return best;
+  }
+
+  // --- painting ----------------------------------------------------------------------------------------------------
+
+  stale(what: "all" | "notes" = "all"): void {
+    this.dirty.notes = true;
+    if (what === "all") this.dirty.ground = true;
+    if (what === "notes") this.overviewStale = true;
+  }
+
+  restyle(): void {
+    const style = getComputedStyle(this.element);
+    for (const name of ["ground", "panel", "line", "faint", "text", "dim", "accent", "key-white", "key-black", "select", "bad", "playhead"]) {
+      this.styleOf[name] = style.getPropertyValue(`--${name}`).trim() || "#888";
+    }
+    this.patterns.clear();
+    this.overviewStale = true;
+    this.stale();
+  }
+
+  private resize(): void {
+    const box = this.element.getBoundingClientRect();
+    const ratio = Math.min(2, devicePixelRatio || 1);
+    if (!box.width || !box.height) return;
+    this.size = { width: box.width, height: box.height, ratio };
+    for (const canvas of this.canvases) {
+      canvas.width = Math.round(box.width * ratio);
+      canvas.height = Math.round(box.height * ratio);
+    }
+    this.overviewStale = true;
+    this.restyle();
+    this.paint();
+  }
+
+  private context(layer: number): CanvasRenderingContext2D {
+    const g = this.canvases[layer].getContext("2d") as CanvasRenderingContext2D;
+    g.setTransform(this.size.ratio, 0, 0, this.size.ratio, 0, 0);
+    return g;
+  }
+
+  private paint(): void {
+    if (!this.size.width) return;
+    const { transport } = this.hub;
+    if (transport.playing && this.follow) this.chase(transport.position);
+    if (this.dirty.ground) {
+      this.paintGround();
+      this.dirty.ground = false;
+    }
+    if (this.dirty.notes) {
+      const before = performance.now();
+      this.paintNotes();
+      this.dirty.notes = false;
+      this.stats.draws += 1;
+      this.stats.drawMs = performance.now() - before;
+      this.stats.lastNotesDrawn = performance.now();
+      this.lastPosition = -1;
+    }
+    this.paintOver();
+  }
+
+  private chase(position: number): void {
+    const { t0, t1 } = this.window;
+    const span = t1 - t0;
+    if (span >= this.duration) return;
+    // A page at a time, turned a little before the edge.
+    if (position > t0 + span * 0.96 || position < t0) this.setWindow({ t0: position - span * 0.04, t1: position + span * 0.96 });
+  }
+
+  private paintGround(): void {
+    const g = this.context(0);
+    const { plot, window: w, styleOf: c } = this;
+    const { width, height } = this.size;
+    g.fillStyle = c.ground;
+    g.fillRect(0, 0, width, height);
+    const row = plot.height / (w.p1 - w.p0);
+    // Rows of the black keys, a shade darker.
+    g.fillStyle = c.faint;
+    for (let p = Math.ceil(w.p0 - 0.5); p <= w.p1 + 0.5; p++) {
+      if (isBlack(p)) g.fillRect(plot.x, this.y(p + 0.5), plot.width, row);
+    }
+    if (this.ground && this.opacity > 0) {
+      g.globalAlpha = this.opacity;
+      this.ground.draw(g, this.hub.prefs.theme, w, plot);
+      g.globalAlpha = 1;
+    }
+    g.strokeStyle = c.line;
+    g.lineWidth = 1;
+    g.beginPath();
+    for (let p = Math.ceil(w.p0 - 0.5); p <= w.p1 + 0.5; p++) {
+      if (p % 12 !== 0) continue;
+      const y = Math.round(this.y(p - 0.5)) + 0.5;
+      g.moveTo(plot.x, y);
+      g.lineTo(width, y);
+    }
+    const step = tickStep((w.t1 - w.t0) / plot.width);
+    for (let k = Math.ceil(w.t0 / step); k * step <= w.t1; k++) {
+      const x = Math.round(this.x(k * step)) + 0.5;
+      g.moveTo(x, plot.y);
+      g.lineTo(x, plot.y + plot.height);
+    }
+    g.stroke();
+    // Ruler.
+    g.fillStyle = c.panel;
+    g.fillRect(0, 0, width, RULER);
+    g.fillStyle = c.dim;
+    g.font = `11px ${FONT}`;
+    g.textBaseline = "middle";
+    g.textAlign = "left";
+    const digits = step < 1 ? (step < 0.1 ? 2 : 1) : 0;
+    for (let k = Math.ceil(w.t0 / step); k * step <= w.t1; k++) {
+      const x = this.x(k * step);
+      if (x > width - 24) break;
+      g.fillRect(Math.round(x), RULER - 6, 1, 6);
+      g.fillText(clock(k * step, digits), x + 4, RULER / 2);
+    }
+  }
+
+  private paintKeys(g: CanvasRenderingContext2D, sounding: Map<number, string>): void {
+    const { plot, window: w, styleOf: c } = this;
+    const row = plot.height / (w.p1 - w.p0);
+    g.save();
+    g.beginPath();
+    g.rect(0, plot.y, KEYS, plot.height);
+    g.clip();
+    g.fillStyle = c["key-white"];
+    g.fillRect(0, plot.y, KEYS - 1, plot.height);
+    const low = Math.floor(w.p0 - 1);
+    const high = Math.ceil(w.p1 + 1);
+    for (let p = low; p <= high; p++) {
+      const top = this.y(p + 0.5);
+      const lit = sounding.get(p);
+      if (isBlack(p)) continue;
+      if (lit) {
+        g.fillStyle = lit;
+        g.fillRect(0, top, KEYS - 1, row);
+      }
+      // A line under B and E, where two white keys touch; between others it runs through the black key's middle.
+      const next = isBlack(p - 1) ? this.y(p - 1) : this.y(p - 0.5);
+      g.fillStyle = c.line;
+      g.fillRect(0, Math.round(next), KEYS - 1, 1);
+      if (p % 12 === 0 && row > 4) {
+        g.fillStyle = lit ? "#000" : "#5b6270";
+        g.font = `${Math.min(11, Math.max(9, row * 1.1))}px ${FONT}`;
+        g.textAlign = "right";
+        g.textBaseline = "middle";
+        g.fillText(pitchName(p), KEYS - 5, this.y(p));
+      }
+    }
+    for (let p = low; p <= high; p++) {
+      if (!isBlack(p)) continue;
+      g.fillStyle = sounding.get(p) ?? c["key-black"];
+      g.fillRect(0, this.y(p + 0.5), KEYS * 0.58, row);
+    }
+    g.restore();
+    g.fillStyle = c.line;
+    g.fillRect(KEYS - 1, plot.y, 1, plot.height);
+  }
+
+  private pattern(g: CanvasRenderingContext2D, color: number, theme: Theme): CanvasPattern | null {
+    const kind = ((color % 8) + 8) % 8;
+    if (kind === 0) return null;
+    const key = `${kind}${theme}`;
+    const known = this.patterns.get(key);
+    if (known) return known;
+    const tile = document.createElement("canvas");
+    tile.width = tile.height = 8;
+    const t = tile.getContext("2d") as CanvasRenderingContext2D;
+    t.strokeStyle = t.fillStyle = theme === "dark" ? "rgba(0,0,0,.38)" : "rgba(255,255,255,.5)";
+    t.lineWidth = 1.6;
+    t.beginPath();
+    if (kind === 1) for (const x of [-8, 0, 8]) line(t, x, 8, x + 8, 0);
+    if (kind === 2) for (const x of [-8, 0, 8]) line(t, x, 0, x + 8, 8);
+    if (kind === 3) line(t, 0, 4, 8, 4);
+    if (kind === 4) line(t, 4, 0, 4, 8);
+    if (kind === 5) {
+      t.arc(2, 2, 1.3, 0, 7);
+      t.moveTo(7.300, 6);
+      t.arc(6, 6, 1.3, 0, 7);
+      t.fill();
+    }
+    if (kind === 6) {
+      line(t, 0, 4, 8, 4);
+      line(t, 4, 0, 4, 8);
+    }
+    if (kind === 7) for (const x of [-8, -4, 0, 4, 8]) line(t, x, 8, x + 8, 0);
+    t.stroke();
+    const made = g.createPattern(tile, "repeat") as CanvasPattern;
+    this.patterns.set(key, made);
+    return made;
+  }
+
+  private paintNotes(): void {
+    const g = this.context(1);
+    const { plot, window: w, styleOf: c, hub } = this;
+    const { notes, tracks, mix } = hub;
+    const { theme } = hub.prefs;
+    g.clearRect(0, 0, this.size.width, this.size.height);
+    g.save();
+    g.beginPath();
+    g.rect(plot.x, plot.y, plot.width, plot.height);
+    g.clip();
+    const row = plot.height / (w.p1 - w.p0);
+    const tall = Math.max(2, row - (row > 7 ? 2 : row > 4 ? 1 : 0));
+    const perSecond = plot.width / (w.t1 - w.t0);
+    const first = firstAt(notes, w.t0 - notes.longest);
+    const moving = new Set(this.ghosts.map((ghost) => ghost.index));
+    const colors = tracks.map((t) => trackColor(t.color, theme));
+    if (!colors.length) colors.push(trackColor(0, theme));
+    const anySolo = mix.slice(0, tracks.length).some((m) => m.solo);
+    const round = Math.min(3, tall / 3);
+    // Grouped by colour and strength: state changes of the canvas cost more than rectangles.
+    const groups = new Map<number, number[]>();
+    for (let i = first; i < notes.n && notes.onset[i] < w.t1; i++) {
+      if (notes.offset[i] < w.t0 || moving.has(i)) continue;
+      const pitch = notes.pitch[i];
+      if (pitch < w.p0 - 1 || pitch > w.p1 + 1) continue;
+      const track = notes.track[i];
+      if (mix[track]?.hidden) continue;
+      const quiet = mix[track]?.mute || (anySolo && !mix[track]?.solo) ? 1 : 0;
+      const strength = Math.min(3, Math.floor(notes.velocity[i] / 32));
+      const key = track * 8 + strength * 2 + quiet;
+      const list = groups.get(key);
+      if (list) list.push(i);
+      else groups.set(key, [i]);
+    }
+    for (const [key, list] of groups) {
+      const track = key >> 3;
+      const strength = (key >> 1) & 3;
+      const quiet = key & 1;
+      g.globalAlpha = quiet ? 0.22 : 0.62 + 0.38 * (strength / 3);
+      g.fillStyle = colors[track] ?? colors[0];
+      g.beginPath();
+      for (const i of list) {
+        const x = this.x(notes.onset[i]);
+        const width = Math.max(2, (notes.offset[i] - notes.onset[i]) * perSecond - 1);
+        const y = this.y(notes.pitch[i]) - tall / 2;
+        if (round > 1 && width > 4) g.roundRect(x, y, width, tall, round);
+        else g.rect(x, y, width, tall);
+      }
+      g.fill();
+      const pattern = tall >= 5 && tracks.length > 1 ? this.pattern(g, tracks[track]?.color ?? 0, theme) : null;
+      if (pattern) {
+        g.fillStyle = pattern;
+        g.fill();
+      }
+    }
+    g.globalAlpha = 1;
+    // Onsets: a bright edge, and the mark of the track where there is room.
+    if (perSecond > 25) {
+      g.fillStyle = theme === "dark" ? "rgba(255,255,255,.75)" : "rgba(0,0,0,.55)";
+      for (const list of groups.values()) {
+        for (const i of list) g.fillRect(this.x(notes.onset[i]), this.y(notes.pitch[i]) - tall / 2, 1.5, tall);
+      }
+    }
+    if (tracks.length > 1 && tall >= 9) {
+      g.fillStyle = theme === "dark" ? "rgba(0,0,0,.8)" : "rgba(255,255,255,.95)";
+      g.font = `${Math.min(11, tall - 1)}px ${FONT}`;
+      g.textBaseline = "middle";
+      g.textAlign = "left";
+      for (const [key, list] of groups) {
+        const mark = trackMark(tracks[key >> 3]?.color ?? 0);
+        for (const i of list) {
+          if ((notes.offset[i] - notes.onset[i]) * perSecond > 18) g.fillText(mark, this.x(notes.onset[i]) + 3.5, this.y(notes.pitch[i]) + 0.5);
+        }
+      }
+    }
+    if (this.verdict && hub.reference) this.paintVerdict(g, groups, tall, perSecond);
+    const outline = (i: number, color: string, thick: number) => {
+      g.strokeStyle = color;
+      g.lineWidth = thick;
+      const x = this.x(notes.onset[i]);
+      const width = Math.max(2, (notes.offset[i] - notes.onset[i]) * perSecond - 1);
+      g.beginPath();
+      g.roundRect(x - 1, this.y(notes.pitch[i]) - tall / 2 - 1, width + 2, tall + 2, round + 1);
+      g.stroke();
+    };
+    for (const i of hub.selection) {
+      if (i < notes.n && !moving.has(i) && notes.offset[i] > w.t0 && notes.onset[i] < w.t1) outline(i, c.select, 2);
+    }
+    for (const ghost of this.ghosts) {
+      const x = this.x(ghost.onset);
+      const width = Math.max(3, (ghost.offset - ghost.onset) * perSecond - 1);
+      g.globalAlpha = 0.9;
+      g.fillStyle = colors[ghost.track] ?? colors[0];
+      g.strokeStyle = c.select;
+      g.lineWidth = 2;
+      g.beginPath();
+      g.roundRect(x, this.y(ghost.pitch) - tall / 2, width, tall, round);
+      g.fill();
+      g.stroke();
+      g.globalAlpha = 1;
+    }
+    g.restore();
+    this.paintOverview(g);
+  }
+
+  /** Against a reference: extras struck through, misses as hollow boxes; hits stay as they are. */
+  private paintVerdict(g: CanvasRenderingContext2D, groups: Map<number, number[]>, tall: number, perSecond: number): void {
+    const verdict = this.verdict as NonNullable<RollView["verdict"]>;
+    const { notes, reference } = this.hub;
+    const { window: w, styleOf: c } = this;
+    if (!reference || verdict.hit.length !== notes.n) return;
+    g.strokeStyle = c.bad;
+    g.lineWidth = 1.5;
+    g.beginPath();
+    for (const list of groups.values()) {
+      for (const i of list) {
+        if (verdict.hit[i]) continue;
+        const x0 = this.x(notes.onset[i]);
+        const x1 = Math.max(x0 + 5, this.x(notes.offset[i]));
+        const y = this.y(notes.pitch[i]);
+        g.moveTo(x0, y + tall / 2);
+        g.lineTo(x1, y - tall / 2);
+        g.moveTo(x0, y - tall / 2);
+        g.lineTo(x1, y + tall / 2);
+      }
+    }
+    g.stroke();
+    g.setLineDash([3, 2]);
+    g.strokeStyle = c.text;
+    g.beginPath();
+    for (let i = firstAt(reference, w.t0 - reference.longest); i < reference.n && reference.onset[i] < w.t1; i++) {
+      if (!verdict.missed[i]) continue;
+      g.rect(this.x(reference.onset[i]), this.y(reference.pitch[i]) - tall / 2, Math.max(3, (reference.offset[i] - reference.onset[i]) * perSecond - 1), tall);
+    }
+    g.stroke();
+    g.setLineDash([]);
+  }
+
+  private paintOverview(g: CanvasRenderingContext2D): void {
+    const { width, height, ratio } = this.size;
+    const { styleOf: c } = this;
+    const top = height - OVERVIEW;
+    if (this.overviewStale) {
+      this.overview.width = Math.round((width - KEYS) * ratio);
+      this.overview.height = Math.round(OVERVIEW * ratio);
+      const o = this.overview.getContext("2d") as CanvasRenderingContext2D;
+      o.setTransform(ratio, 0, 0, ratio, 0, 0);
+      const { notes, tracks } = this.hub;
+      const colors = tracks.map((t) => trackColor(t.color, this.hub.prefs.theme));
+      const scale = (width - KEYS) / this.duration;
+      let low = 127;
+      let high = 0;
+      for (let i = 0; i < notes.n; i++) {
+        low = Math.min(low, notes.pitch[i]);
+        high = Math.max(high, notes.pitch[i]);
+      }
+      const tall = (OVERVIEW - 10) / Math.max(12, high - low + 1);
+      o.globalAlpha = 0.85;
+      for (let i = 0; i < notes.n; i++) {
+        if (this.hub.mix[notes.track[i]]?.hidden) continue;
+        o.fillStyle = colors[notes.track[i]] ?? trackColor(0, this.hub.prefs.theme);
+        o.fillRect(notes.onset[i] * scale, 4 + (high - notes.pitch[i]) * tall, Math.max(1, (notes.offset[i] - notes.onset[i]) * scale), Math.max(1.5, tall));
+      }
+      this.overviewStale = false;
+    }
+    g.fillStyle = c.panel;
+    g.fillRect(0, top, width, OVERVIEW);
+    g.fillStyle = c.line;
+    g.fillRect(0, top, width, 1);
+    if (this.overview.width) g.drawImage(this.overview, KEYS, top, width - KEYS, OVERVIEW);
+    const scale = (width - KEYS) / this.duration;
+    const x0 = KEYS + this.window.t0 * scale;
+    const x1 = Math.min(width, KEYS + this.window.t1 * scale);
+    g.fillStyle = c.select;
+    g.globalAlpha = 0.1;
+    g.fillRect(x0, top + 1, x1 - x0, OVERVIEW - 1);
+    g.globalAlpha = 0.7;
+    g.strokeStyle = c.select;
+    g.lineWidth = 1.5;
+    g.strokeRect(x0 + 0.75, top + 1.75, Math.max(4, x1 - x0 - 1.5), OVERVIEW - 2.5);
+    g.globalAlpha = 1;
+  }
+
+  private paintOver(): void {
+    const { transport } = this.hub;
+    const position = transport.position;
+    const stamp = position + (this.band ? this.band.t0 + this.band.p1 * 7 + this.band.t1 * 3 : 0) + transport.loop.from * 3 + transport.loop.to * 5 + (transport.loop.on ? 1 : 0) + this.hover * 11;
+    if (stamp === this.lastPosition && !transport.playing) return;
+    this.lastPosition = stamp;
+    const g = this.context(2);
+    const { plot, styleOf: c, hub } = this;
+    const { notes } = hub;
+    g.clearRect(0, 0, this.size.width, this.size.height);
+    const { loop } = transport;
+    if (loop.to > loop.from) {
+      const x0 = Math.max(plot.x, this.x(loop.from));
+      const x1 = this.x(loop.to);
+      if (x1 > plot.x) {
+        g.fillStyle = loop.on ? c.accent : c.dim;
+        g.globalAlpha = loop.on ? 0.5 : 0.3;
+        g.fillRect(x0, 0, x1 - x0, 5);
+        g.globalAlpha = loop.on ? 0.1 : 0.05;
+        g.fillRect(x0, 5, x1 - x0, plot.y + plot.height - 5);
+        g.globalAlpha = 1;
+      }
+    }
+    const sounding = new Map<number, string>();
+    if (transport.playing || position > 0) {
+      for (let i = firstAt(notes, position - notes.longest); i < notes.n && notes.onset[i] <= position; i++) {
+        if (notes.offset[i] < position || !hub.audible(notes.track[i]) || hub.mix[notes.track[i]]?.hidden) continue;
+        sounding.set(notes.pitch[i], trackColor(hub.tracks[notes.track[i]]?.color ?? 0, hub.prefs.theme));
+      }
+    }
+    this.paintKeys(g, sounding);
+    if (this.band) {
+      const x0 = this.x(this.band.t0);
+      const x1 = this.x(this.band.t1);
+      const y0 = this.y(this.band.p1);
+      const y1 = this.y(this.band.p0);
+      g.fillStyle = c.select;
+      g.globalAlpha = 0.12;
+      g.fillRect(x0, y0, x1 - x0, y1 - y0);
+      g.globalAlpha = 0.9;
+      g.strokeStyle = c.select;
+      g.setLineDash([4, 3]);
+      g.strokeRect(x0 + 0.5, y0 + 0.5, x1 - x0, y1 - y0);
+      g.setLineDash([]);
+      g.globalAlpha = 1;
+    }
+    if (this.hover >= 0 && this.hover < notes.n) {
+      const i = this.hover;
+      const row = plot.height / (this.window.p1 - this.window.p0);
+      g.strokeStyle = c.text;
+      g.lineWidth = 1.5;
+      g.strokeRect(this.x(notes.onset[i]) - 1, this.y(notes.pitch[i] + 0.5), this.x(notes.offset[i]) - this.x(notes.onset[i]) + 2, row);
+    }
+    const x = this.x(position);
+    if (x >= plot.x && x <= this.size.width) {
+      g.fillStyle = c.playhead;
+      g.fillRect(Math.round(x) - 1, RULER - 2, 2, plot.height + 2);
+      g.beginPath();
+      g.moveTo(x - 6, RULER - 11);
+      g.lineTo(x + 6, RULER - 11);
+      g.lineTo(x, RULER);
+      g.fill();
+    }
+    const scale = (this.size.width - KEYS) / this.duration;
+    g.fillStyle = c.playhead;
+    g.fillRect(KEYS + position * scale - 0.75, this.size.height - OVERVIEW + 1, 1.5, OVERVIEW - 1);
+  }
+
+  // --- the tip -----------------------------------------------------------------------------------------------------
+
+  showTip(index: number, x: number, y: number): void {
+    if (index !== this.hover) {
+      this.hover = index;
+      this.tip.classList.toggle("amt-on", index >= 0);
+      if (index >= 0) {
+        const { notes, tracks, prefs } = this.hub;
+        const track = tracks[notes.track[index]];
+        const color = trackColor(track?.color ?? 0, prefs.theme);
+        this.tip.replaceChildren(
+          h("b", {}, pitchName(notes.pitch[index])),
+          h("span", { style: `color:${color}` }, `${trackMark(track?.color ?? 0)} ${track?.name ?? ""}`),
+          h("span", {}, `${clock(notes.onset[index], 2)} – ${clock(notes.offset[index], 2)}`),
+          h("span", {}, `${say(this.hub, "velocity")} ${Math.round(notes.velocity[index])} · ${say(this.hub, "confidence")} ${Math.round(notes.confidence[index] * 100)} %`),
+        );
+      }
+    }
+    if (index >= 0) {
+      const left = Math.min(x + 14, this.size.width - this.tip.offsetWidth - 6);
+      const above = y > this.size.height / 2;
+      this.tip.style.transform = `translate(${left}px, ${above ? y - this.tip.offsetHeight - 12 : y + 16}px)`;
+    }
+  }
+
+  /** The visible roll as one picture. */
+  async png(): Promise<Blob> {
+    this.lastPosition = -1;
+    this.stale();
+    this.paint();
+    const out = document.createElement("canvas");
+    out.width = this.canvases[0].width;
+    out.height = this.canvases[0].height;
+    const g = out.getContext("2d") as CanvasRenderingContext2D;
+    for (const canvas of this.canvases) g.drawImage(canvas, 0, 0);
+    return new Promise((resolve, reject) => out.toBlob((b) => (b ? resolve(b) : reject(new Error("no picture"))), "image/png"));
+  }
+}
+
+export const FONT = 'system-ui, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", sans-serif';
+
+function line(g: CanvasRenderingContext2D, x0: number, y0: number, x1: number, y1: number): void {
+  g.moveTo(x0, y0);
+  g.lineTo(x1, y1);
+}
+
+/** Seconds between ticks for a scale of so many seconds a pixel. */
+export function tickStep(secondsPerPixel: number): number {
+  const steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800];
+  return steps.find((s) => s / secondsPerPixel >= 70) ?? 3600;
+}

@@ -1,0 +1,109 @@
+"""The piano roll over the spectrogram."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from traitlets import Bytes, Dict
+
+from amtsep.notes import Notes
+from amtsep.posteriors import DB_FLOOR, DB_STEP, Posteriors
+from widgets.part import Part
+from widgets.session import Session
+
+MAX_PICTURE_BYTES = 12_000_000
+"""Of the spectrogram as it travels to the browser: longer recordings are thinned in time."""
+PICTURE_RANGE_DB = 70.0
+
+
+def pack_notes(notes: Notes, by_hand: np.ndarray[Any, Any] | None = None) -> bytes:
+    """Columns of float32, one after the other: onset, offset, pitch, velocity, confidence, track, made by hand."""
+    hand = np.zeros(len(notes)) if by_hand is None else by_hand
+    columns = (notes.onset, notes.offset, notes.pitch, notes.velocity, notes.confidence, notes.track, hand)
+    return np.stack([np.asarray(c, np.float32) for c in columns]).tobytes()
+
+
+def thin(picture: np.ndarray[Any, Any], most: int = MAX_PICTURE_BYTES) -> tuple[np.ndarray[Any, Any], int]:
+    """Join frames (by their maximum) until the picture is small enough; returns it and how many frames were joined."""
+    rows, frames = picture.shape
+    step = max(1, -(-rows * frames // most))
+    if step > 1:
+        padded = np.pad(picture, ((0, 0), (0, -frames % step)))
+        picture = padded.reshape(rows, -1, step).max(axis=2)
+    return picture, step
+
+
+def spectrogram_picture(posteriors: Posteriors) -> np.ndarray[Any, Any]:
+    """(bins, frames) uint8, 0 to 255 over the upper `PICTURE_RANGE_DB` of this recording."""
+    level = posteriors.spectrogram
+    if not level.size:
+        return level
+    top = float(np.percentile(level[:, :: max(1, level.shape[1] // 4000)], 99.7)) * DB_STEP + DB_FLOOR
+    table = np.clip((np.arange(256) * DB_STEP + DB_FLOOR - (top - PICTURE_RANGE_DB)) / PICTURE_RANGE_DB, 0, 1) * 255
+    return table.astype(np.uint8)[level]
+
+
+class Roll(Part):
+    """The notes of a session (or of a `Notes` table alone), drawn over the recording's spectrogram.
+
+    Parameters
+    ----------
+    session
+        A `Session` to follow, or a `Notes` table to show.
+    height
+        Pixels, where the widget stands alone in a notebook.
+    """
+
+    notes_data = Bytes(b"").tag(sync=True)
+    tracks = Dict().tag(sync=True)
+    about = Dict().tag(sync=True)
+    picture = Bytes(b"").tag(sync=True)
+    posterior = Bytes(b"").tag(sync=True)
+    reference_data = Bytes(b"").tag(sync=True)
+
+    def __init__(self, session: Session | Notes | None = None, height: int = 420, **kwargs: Any) -> None:
+        alone = session if isinstance(session, Notes) else None
+        super().__init__(Session() if isinstance(session, Notes) else session, part="roll", **kwargs)
+        self._height = height
+        if alone is not None:
+            self.session.notes = alone
+        self.session.observe(self._on_posteriors, "posteriors")
+        self.session.observe(self._on_notes, "notes")
+        self._on_posteriors()
+        self._on_notes()
+
+    def _on_posteriors(self, _change: Any = None) -> None:
+        posteriors = self.session.posteriors
+        if posteriors is None:
+            self.about = {"duration": self.session.notes.end, "height": self._height}
+            return
+        picture, step = thin(spectrogram_picture(posteriors))
+        with self.hold_sync():
+            self.picture = np.ascontiguousarray(picture.T).tobytes()
+            self.about = {
+                "duration": posteriors.duration_s,
+                "hop": posteriors.hop_s,
+                "step": step,
+                "bins": int(picture.shape[0]),
+                "frames": int(picture.shape[1]),
+                "per_octave": posteriors.bins_per_octave,
+                "height": self._height,
+            }
+
+    def _on_notes(self, _change: Any = None) -> None:
+        session = self.session
+        with self.hold_sync():
+            views = session.state.tracks
+            self.tracks = {
+                "list": [
+                    {
+                        "name": track.name,
+                        "program": track.program,
+                        "color": views[i].color if i < len(views) else i,
+                    }
+                    for i, track in enumerate(session.notes.tracks)
+                ]
+            }
+            hand = session.by_hand if len(session.by_hand) == len(session.notes) else None
+            self.notes_data = pack_notes(session.notes, hand)

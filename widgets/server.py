@@ -1,0 +1,185 @@
+"""Serves the dashboard with Voilà: its settings, and the rules that keep it safe."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amtsep.config import Limits
+from amtsep.errors import AmtsepError
+
+ROOT = Path(__file__).resolve().parent.parent
+_INSTALLED = Path(__file__).resolve().parent / "notebooks"
+NOTEBOOKS = _INSTALLED if _INSTALLED.is_dir() else ROOT / "notebooks"
+NOTEBOOK = NOTEBOOKS / "dashboard.ipynb"
+MESSAGE_BYTES = 64 << 20
+"""Largest websocket message that the server takes; uploads come in pieces of 1 MiB, so this is never near."""
+
+
+class ServerError(AmtsepError):
+    """The dashboard cannot be served like this; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class Serve:
+    """How to serve; what ``python -m widgets --help`` lists."""
+
+    file: str | None = None
+    """A recording to open at once."""
+    port: int = 8866
+    host: str = "127.0.0.1"
+    token: str | None = None
+    """Asked for before the page opens; ``auto`` makes one. Needed on any address that others can reach."""
+    max_upload: float = Limits().max_upload_mb
+    """Megabytes (10^6 bytes)."""
+    idle_timeout: float = 3600.0
+    """Seconds after which a kernel that nobody looks at is ended."""
+    preheat: int = 1
+    """Kernels that wait with the page ready; 0 starts one when somebody comes."""
+    open_browser: bool | None = None
+    """``None``: where there is a display."""
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach a server at `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def has_display() -> bool:
+    """Whether opening a browser makes sense."""
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def check(serve: Serve) -> Serve:
+    """The same choices, made whole; raises `ServerError` where they would not work or would not be safe."""
+    if not is_local(serve.host) and not serve.token:
+        raise ServerError(
+            f"{serve.host} can be reached by others: add --token auto (or a token of yours), "
+            "or leave --host out to serve this computer only."
+        )
+    if serve.file is not None and not Path(serve.file).is_file():
+        raise ServerError(f"{serve.file} does not exist; give the path of a recording, or none.")
+    if not 0 <= serve.port <= 65535:
+        raise ServerError(f"{serve.port} is no port; choose one from 1 to 65535.")
+    if serve.max_upload <= 0:
+        raise ServerError("--max-upload must be over 0 MB.")
+    token = secrets.token_urlsafe(18) if serve.token == "auto" else serve.token
+    file = None if serve.file is None else str(Path(serve.file).resolve())
+    port = free_port(serve.host, serve.port)
+    return Serve(file, port, serve.host, token, serve.max_upload, serve.idle_timeout, serve.preheat, serve.open_browser)
+
+
+def free_port(host: str, wanted: int) -> int:
+    """`wanted` if it is free, the next free one up to twenty further, or any for 0."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in [wanted] if wanted == 0 else range(wanted, min(wanted + 20, 65536)):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host.strip("[]"), port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ServerError(f"Ports {wanted} to {wanted + 19} are taken; choose another with --port.")
+
+
+def settings(serve: Serve) -> dict[str, dict[str, Any]]:
+    """Voilà's configuration."""
+    config: dict[str, dict[str, Any]] = {
+        "Voila": {
+            "ip": serve.host,
+            "port": serve.port,
+            "port_retries": 0,
+            "token": serve.token or "",
+            "open_browser": False,
+            "log_level": "WARN",
+            "tornado_settings": {"websocket_max_message_size": MESSAGE_BYTES},
+        },
+        "VoilaConfiguration": {
+            "template": "amtsep",
+            "strip_sources": True,
+            "show_tracebacks": True,
+            "allow_template_override": "NO",
+            "allow_theme_override": "NO",
+            # Nothing beside the notebook is anybody's to fetch: everything the page needs travels with it.
+            "file_allowlist": ["(?!)"],
+            "file_denylist": [".*"],
+            "preheat_kernel": serve.preheat > 0,
+            "default_pool_size": max(1, serve.preheat),
+        },
+        "VoilaExecutor": {"timeout": 120},
+    }
+    culling = {
+        "cull_idle_timeout": int(serve.idle_timeout),
+        "cull_interval": max(1, min(60, int(serve.idle_timeout) // 2)),
+        "cull_connected": False,
+    }
+    config["MappingKernelManager"] = culling
+    return config
+
+
+def environment(serve: Serve) -> dict[str, str]:
+    """What the kernels are told."""
+    env = dict(os.environ)
+    env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [env.get("PYTHONPATH")])])
+    env["JUPYTER_PATH"] = os.pathsep.join([str(ROOT / "widgets" / "share"), *filter(None, [env.get("JUPYTER_PATH")])])
+    env["AMTSEP_MAX_UPLOAD_MB"] = f"{serve.max_upload:g}"
+    env["AMTSEP_OPEN"] = serve.file or ""
+    return env
+
+
+def address(serve: Serve) -> str:
+    """What to type into a browser."""
+    host = f"[{serve.host}]" if ":" in serve.host and not serve.host.startswith("[") else serve.host
+    if serve.host in ("0.0.0.0", "::"):
+        host = socket.gethostname()
+    return f"http://{host}:{serve.port}/" + (f"?token={serve.token}" if serve.token else "")
+
+
+def run(serve: Serve, notebook: Path = NOTEBOOK) -> int:
+    """Serve until interrupted; returns the exit status."""
+    serve = check(serve)
+    os.environ.update(environment(serve))
+    try:
+        from traitlets.config import Config
+        from voila.app import Voila
+    except ImportError as error:
+        raise ServerError(f"The dashboard needs {error.name}: install it with 'pip install amtsep[app]'.") from None
+    threading.Thread(target=_announce, args=(serve,), daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        Voila.launch_instance(argv=[str(notebook)], config=Config(settings(serve)))
+    return 0
+
+
+def _announce(serve: Serve) -> None:
+    """Print the address once it answers, and open it where there is a display."""
+    local = "127.0.0.1" if serve.host in ("0.0.0.0", "localhost") else "[::1]" if serve.host == "::" else serve.host
+    probe = f"http://{local}:{serve.port}/voila/static/voila.js"
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(probe, timeout=2).close()
+            break
+        except urllib.error.HTTPError:
+            break
+        except OSError:
+            time.sleep(0.1)
+    print(f"amtsep dashboard: {address(serve)}   (Ctrl+C ends it)", flush=True)
+    if has_display() if serve.open_browser is None else serve.open_browser:
+        webbrowser.open(address(serve))

@@ -1,0 +1,321 @@
+"""`Session`: the state of the app, which every widget observes and none bypasses.
+
+Slow work (reading a recording, the network) runs in a thread and comes back through the event loop of the kernel, so
+that the page answers meanwhile. Everything after the posteriors (thresholds, edits, tracks) is computed at once, in
+place: it is fast enough to follow a slider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from traitlets import Any as AnyTrait
+from traitlets import HasTraits, Instance, Unicode
+
+from amtsep.config import Limits
+from amtsep.errors import Cancelled
+from amtsep.notes import Notes
+from amtsep.posteriors import Posteriors
+from widgets.grouping import Grouping, group
+from widgets.state import State, apply_edits
+from widgets.words import Status, failure
+
+UNDO_STEPS = 100
+PROGRESS_EVERY_S = 0.08
+
+
+class Progress:
+    """How far a piece of work is: `done` of `total` in seconds of audio (or bytes), and what is being done."""
+
+    __slots__ = ("done", "total", "what")
+
+    def __init__(self, done: float, total: float, what: str) -> None:
+        self.done, self.total, self.what = float(done), float(total), what
+
+
+class _Job:
+    """One piece of work in a thread, which a later one or a person can cancel."""
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+        self.last = 0.0
+
+
+class Session(HasTraits):
+    """A recording, what the network says about it, what a person has set, and the notes that follow from it.
+
+    Parameters
+    ----------
+    model
+        Name of the network, as `amtsep.inference.Transcriber` knows it.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    limits
+        Longest recording and largest upload.
+
+    Notes
+    -----
+    Traits to observe: `audio`, `posteriors`, `state`, `notes` (with `by_hand`), `grouping`, `reference`, `status`,
+    `progress`.
+    """
+
+    audio = AnyTrait(None, allow_none=True)
+    """`amtsep.audio.Audio` or ``None``."""
+    posteriors = Instance(Posteriors, allow_none=True)
+    state = Instance(State)
+    notes = Instance(Notes)
+    grouping = Instance(Grouping)
+    reference = Instance(Notes, allow_none=True)
+    """True notes to compare with."""
+    reference_name = Unicode("")
+    status = Instance(Status)
+    progress = Instance(Progress, allow_none=True)
+
+    def __init__(self, model: str = "light", device: str = "auto", limits: Limits | None = None) -> None:
+        super().__init__()
+        self.id = uuid.uuid4().hex
+        self.model, self.device = model, device
+        self.limits = limits or Limits()
+        self.by_hand: NDArray[np.bool_] = np.zeros(0, bool)
+        self.state = State()
+        self.grouping = Grouping()
+        self.notes = Notes.empty()
+        self.status = Status()
+        self._decoder: Any = None
+        self._job: _Job | None = None
+        self._undo: list[State] = []
+        self._redo: list[State] = []
+        self._pending: State | None = None
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # --- slow work -------------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether a recording is being read or transcribed."""
+        return self._job is not None
+
+    def open(self, source: Any, name: str | None = None) -> None:
+        """Read and transcribe a recording (path, bytes or file object) in a thread; the session changes when done.
+
+        What is open stays as it is if the recording cannot be read or the work is cancelled: the status says so.
+        """
+        label = name or (Path(source).name if isinstance(source, (str, Path)) else "recording")
+
+        def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
+            from amtsep.audio import load_audio
+
+            audio = load_audio(source, name=name, limits=self.limits, progress=progress)
+            posteriors = self._transcribe(audio, progress)
+            decoder = self._prepare(posteriors)
+            return lambda: self._adopt(audio, posteriors, decoder)
+
+        self._start(work, Status("busy", "opening", {"name": label}))
+
+    def _transcribe(self, audio: Any, progress: Callable[[float, float, str], bool]) -> Posteriors:
+        """The network's word on a recording, from the cache where it has been heard before."""
+        from widgets import cache
+
+        key = cache.key(audio, self.model)
+        known = cache.load(key)
+        if known is not None:
+            return known
+        posteriors = cache.transcriber(self.model, self.device)(audio, progress=progress)
+        cache.store(key, posteriors)
+        return posteriors
+
+    def _prepare(self, posteriors: Posteriors) -> Any:
+        """The threshold-independent part of decoding, and one decoding, so that compilation is no slider's business."""
+        from amtsep.decoding import Decoder
+
+        decoder = Decoder(posteriors)
+        decoder(self.state.decoding)
+        return decoder
+
+    def _adopt(self, audio: Any, posteriors: Posteriors, decoder: Any, state: State | None = None) -> None:
+        """Make a transcribed recording the session's; thresholds are kept, edits belonged to the one before."""
+        self._decoder = decoder
+        self._undo.clear()
+        self._redo.clear()
+        with self.hold_trait_notifications():
+            self.reference, self.reference_name = None, ""
+            self.posteriors = posteriors
+            self.audio = audio
+            self.state = state or State(decoding=self.state.decoding, clustering=self.state.clustering)
+            self._refresh()
+        self.status = Status("info", "opened", {"name": audio.name, "notes": len(self.notes)})
+
+    def cancel(self) -> None:
+        """Stop the work in progress; what was open stays."""
+        if self._job is not None:
+            self._job.cancelled.set()
+            self._job = None
+            self.progress = None
+            self.status = Status("info", "cancelled")
+
+    def _start(self, work: Callable[[Callable[..., bool]], Callable[[], None]], status: Status) -> None:
+        """Run `work(progress)` in a thread; the function that it returns is called back here."""
+        self.cancel()
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+        job = self._job = _Job()
+        self.status = status
+        self.progress = Progress(0, 0, "read")
+
+        def report(done: float, total: float, what: str) -> bool:
+            if job.cancelled.is_set():
+                return False
+            now = monotonic()
+            if now - job.last >= PROGRESS_EVERY_S or done >= total:
+                job.last = now
+                self._post(job, lambda: setattr(self, "progress", Progress(done, total, what)))
+            return True
+
+        def run() -> None:
+            try:
+                finish = work(report)
+            except Cancelled:
+                return
+            except BaseException as error:
+                # Kept in a variable of its own: Python forgets `error` at the end of the clause.
+                failed = failure(error)
+                self._post(job, lambda: self._finish(lambda: setattr(self, "status", failed)))
+                return
+            self._post(job, lambda: self._finish(finish))
+
+        threading.Thread(target=run, name="amtsep-work", daemon=True).start()
+
+    def _finish(self, then: Callable[[], None]) -> None:
+        self._job = None
+        self.progress = None
+        with self.guard():
+            then()
+
+    def _post(self, job: _Job, call: Callable[[], None]) -> None:
+        """Have `call` run in the thread of the kernel, unless the job has been cancelled by then."""
+
+        def unless_cancelled() -> None:
+            if not job.cancelled.is_set():
+                call()
+
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(unless_cancelled)
+        else:
+            self._inbox.put(unless_cancelled)
+
+    def wait(self, timeout_s: float = 600.0) -> None:
+        """Wait for the work in progress where no event loop runs (scripts, tests); raises ``TimeoutError``."""
+        end = monotonic() + timeout_s
+        while self.busy:
+            try:
+                self._inbox.get(timeout=max(0.0, end - monotonic()))()
+            except queue.Empty:
+                raise TimeoutError("The recording was not ready in time.") from None
+
+    # --- what a person sets -----------------------------------------------------------------------------------------
+
+    def set(self, *, lasting: bool = True, **changes: Any) -> None:
+        """Change parts of `state` (``decoding=…``, ``edits=…``) and bring the notes up to date.
+
+        `lasting` false is for the steps of a drag: they are one entry in the undo list, made when a lasting change ends
+        the drag.
+        """
+        new = replace(self.state, **changes)
+        if self._pending is None:
+            self._pending = self.state
+        if lasting:
+            self._remember()
+            if self._undo and self._undo[-1] == new:
+                self._undo.pop()
+        if new == self.state:
+            return
+        redecode = new.decoding != self.state.decoding
+        self.state = new
+        self._refresh(redecode)
+
+    def set_decoding(self, *, lasting: bool = True, **changes: Any) -> None:
+        """Change thresholds by name, as `amtsep.config.Decoding` has them."""
+        self.set(lasting=lasting, decoding=replace(self.state.decoding, **changes))
+
+    def _remember(self) -> None:
+        if self._pending is not None:
+            self._undo.append(self._pending)
+            del self._undo[:-UNDO_STEPS]
+            self._redo.clear()
+            self._pending = None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return bool(self._undo)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to take again."""
+        return bool(self._redo)
+
+    def undo(self) -> None:
+        """Take back the last change of thresholds, edits or tracks."""
+        self._go(self._undo, self._redo)
+
+    def redo(self) -> None:
+        """Take it again."""
+        self._go(self._redo, self._undo)
+
+    def _go(self, back: list[State], forth: list[State]) -> None:
+        if back:
+            forth.append(self.state)
+            self._pending = None
+            self.state = back.pop()
+            self._refresh()
+
+    # --- notes ------------------------------------------------------------------------------------------------------
+
+    def _refresh(self, redecode: bool = True) -> None:
+        """Notes from posteriors, thresholds, edits and tracks."""
+        if self._decoder is None:
+            return
+        if redecode or not hasattr(self, "_decoded"):
+            self._decoded: Notes = self._decoder(self.state.decoding)
+        table, by_hand = apply_edits(self._decoded, self.state.edits)
+        table, grouping = group(table, by_hand, self.state, self.grouping)
+        self.by_hand = by_hand
+        self.grouping = grouping
+        self.notes = table
+
+    def onset_heights(self) -> NDArray[np.float32]:
+        """Heights of the onset candidates of this recording: what the onset threshold picks from."""
+        if self._decoder is None:
+            return np.zeros(0, np.float32)
+        return np.asarray(self._decoder.onset_peaks(self.state.decoding.inferred_onsets), np.float32)
+
+    def guard(self) -> _Guard:
+        """A context in which an error becomes the status line instead of vanishing in a log."""
+        return _Guard(self)
+
+
+class _Guard:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> bool:
+        if isinstance(error, Exception):
+            self.session.status = failure(error)
+            return True
+        return False

@@ -1,0 +1,134 @@
+"""`State`: everything a person has set or corrected, as one frozen value, so that undo is a list of values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtsep.config import Clustering, Decoding
+from amtsep.notes import Notes, Track
+
+ANCHOR_TOLERANCE_S = 0.06
+"""A decoded note is the one an edit speaks of if its pitch is equal and its onset this near."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """One note drawn or corrected by hand; times in seconds, `track` an index."""
+
+    onset: float
+    offset: float
+    pitch: int
+    velocity: int = 80
+    track: int = 0
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Corrections by hand, kept over whatever the thresholds decode.
+
+    A changed note is a removed one and an added one, so that a correction survives a threshold that would drop or
+    bring back the decoded note.
+    """
+
+    removed: tuple[tuple[int, float], ...] = ()
+    """(pitch, onset in seconds) of decoded notes that are struck out."""
+    added: tuple[Note, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.removed or self.added)
+
+    def __len__(self) -> int:
+        return len(self.removed) + len(self.added)
+
+
+@dataclass(frozen=True)
+class TrackView:
+    """How a track looks and sounds in the app; `color` counts through the palette of the browser half."""
+
+    name: str = ""
+    program: int = 0
+    color: int = 0
+    volume: float = 1.0
+    mute: bool = False
+    solo: bool = False
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """What undo goes back to."""
+
+    decoding: Decoding = field(default_factory=Decoding)
+    clustering: Clustering = field(default_factory=Clustering)
+    edits: Edits = field(default_factory=Edits)
+    tracks: tuple[TrackView, ...] = (TrackView(),)
+    taught: tuple[tuple[int, float, int], ...] = ()
+    """(pitch, onset in seconds, track): notes that a person has assigned to a track."""
+    merged: tuple[tuple[int, int], ...] = ()
+    """(from, into): timbres that a person has joined, in order."""
+
+
+def nearest(notes: Notes, anchors: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Index of the note that each (pitch, onset) row of `anchors` (n, 2) speaks of, or -1, each note at most once."""
+    found = np.full(len(anchors), -1, np.intp)
+    if not len(notes) or not len(anchors):
+        return found
+    taken = np.zeros(len(notes), bool)
+    for i, (pitch, onset) in enumerate(anchors):
+        first, last = np.searchsorted(notes.onset, (onset - ANCHOR_TOLERANCE_S, onset + ANCHOR_TOLERANCE_S))
+        near = np.arange(first, last)
+        near = near[(notes.pitch[near] == int(pitch)) & ~taken[near]]
+        if len(near):
+            found[i] = near[np.argmin(np.abs(notes.onset[near] - onset))]
+            taken[found[i]] = True
+    return found
+
+
+def apply_edits(notes: Notes, edits: Edits) -> tuple[Notes, NDArray[np.bool_]]:
+    """Lay corrections over decoded notes; returns the table and which of its notes were made by hand."""
+    if not edits:
+        return notes, np.zeros(len(notes), bool)
+    struck = nearest(notes, np.asarray(edits.removed, np.float64).reshape(-1, 2))
+    keep = np.ones(len(notes), bool)
+    keep[struck[struck >= 0]] = False
+    base = notes.select(keep)
+    added = edits.added
+    if not added:
+        return base, np.zeros(len(base), bool)
+    count = max(len(notes.tracks), 1 + max(note.track for note in added))
+    tracks = tuple(notes.tracks) + tuple(Track(f"Timbre {i + 1}") for i in range(len(notes.tracks), count))
+    width = notes.embedding.shape[1]
+    n = len(base)
+    onset = np.concatenate([base.onset, [note.onset for note in added]])
+    pitch = np.concatenate([base.pitch, [note.pitch for note in added]])
+    track = np.concatenate([base.track, [note.track for note in added]])
+    hand = np.arange(n + len(added)) >= n
+    table = Notes.build(
+        onset,
+        np.concatenate([base.offset, [note.offset for note in added]]),
+        pitch,
+        np.concatenate([base.velocity, [note.velocity for note in added]]),
+        np.concatenate([base.confidence, np.ones(len(added), np.float32)]),
+        track,
+        np.concatenate([base.embedding, np.zeros((len(added), width), np.float32)]),
+        tracks,
+    )
+    order = np.lexsort((track.astype(np.int16), pitch.astype(np.int16), onset))
+    return table, hand[order]
+
+
+def strike(edits: Edits, notes: Notes, by_hand: NDArray[np.bool_], index: NDArray[np.intp]) -> Edits:
+    """Take these notes out: decoded ones are struck, drawn ones are forgotten."""
+    removed = list(edits.removed)
+    gone = set()
+    for i in index:
+        key = (int(notes.pitch[i]), round(float(notes.onset[i]), 6))
+        if by_hand[i]:
+            gone.add(key)
+        else:
+            removed.append(key)
+    added = tuple(note for note in edits.added if (note.pitch, round(note.onset, 6)) not in gone)
+    return replace(edits, removed=tuple(removed), added=added)

@@ -1,0 +1,68 @@
+"""Sliders of the decoding, with the histogram of what they act on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from traitlets import Bytes, Dict, Int
+
+from amtsep.config import Decoding
+from amtsep.posteriors import Posteriors
+from widgets.part import Part
+from widgets.session import Session
+
+BINS = 50
+
+
+def histogram(heights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Counts in `BINS` bins over [0, 1], float32."""
+    return np.histogram(heights, BINS, (0.0, 1.0))[0].astype(np.float32)
+
+
+class Thresholds(Part):
+    """Onset threshold, frame threshold, minimum note length and the finer settings of the decoding."""
+
+    values = Dict().tag(sync=True)
+    defaults = Dict().tag(sync=True)
+    presets = Dict().tag(sync=True)
+    onset_histogram = Bytes(b"").tag(sync=True)
+    frame_histogram = Bytes(b"").tag(sync=True)
+    count = Int(0).tag(sync=True)
+
+    def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
+        super().__init__(session, part="thresholds", **kwargs)
+        self.defaults = asdict(Decoding())
+        self.session.observe(self._on_state, "state")
+        self.session.observe(self._on_posteriors, "posteriors")
+        self.session.observe(self._on_notes, "notes")
+        self._on_state()
+        self._on_posteriors()
+        self._on_notes()
+
+    def _on_state(self, _change: Any = None) -> None:
+        before = self.values.get("inferred_onsets")
+        self.values = asdict(self.session.state.decoding)
+        if before is not None and before != self.values["inferred_onsets"]:
+            self._on_posteriors()
+
+    def _on_notes(self, _change: Any = None) -> None:
+        self.count = len(self.session.notes)
+
+    def _on_posteriors(self, _change: Any = None) -> None:
+        posteriors: Posteriors | None = self.session.posteriors
+        if posteriors is None:
+            self.onset_histogram = self.frame_histogram = b""
+            return
+        self.onset_histogram = histogram(self.session.onset_heights()).tobytes()
+        self.frame_histogram = histogram(posteriors.frame.reshape(-1)).tobytes()
+
+    def do_set(self, message: dict[str, Any], _buffers: Any) -> None:
+        """A step of a slider; the answer lets the browser send the next one."""
+        try:
+            defaults = asdict(Decoding())
+            changes = {k: type(defaults[k])(v) for k, v in dict(message["values"]).items() if k in defaults}
+            self.session.set_decoding(lasting=bool(message.get("lasting", True)), **changes)
+        finally:
+            self.send({"do": "done", "turn": message.get("turn")})
