@@ -9,6 +9,7 @@ from pathlib import Path
 
 from amtsep.errors import AmtsepError
 from amtsep.synthesis.generate import Recipe, Sources, synthesize
+from amtsep.synthesis.music import music21_folders
 from amtsep.synthesis.soundfonts import find_soundfonts
 
 
@@ -18,8 +19,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write the bank to")
     parser.add_argument("--hours", type=float, default=default.hours, help="hours of stems (default %(default)s)")
     parser.add_argument("--seed", type=int, default=default.seed, help="the same seed makes the same bank (default %(default)s)")
-    parser.add_argument("--samples", type=Path, help="folder with a folder of single recorded notes for each instrument")
-    parser.add_argument("--scores", type=Path, help="folder of MIDI and MusicXML files to render beside random scores")
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder with a folder of single recorded notes for each instrument (repeatable)",
+    )
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of MIDI and MusicXML files to render beside random scores (repeatable)",
+    )
+    parser.add_argument("--music21", action="store_true", help="render the corpus of the installed music21 too")
     parser.add_argument("--guitarset", type=Path, help="GuitarSet folder; its training players enter as real stems")
     parser.add_argument(
         "--soundfont", type=Path, action="append", default=[], help="a General MIDI soundfont beside those installed (repeatable)"
@@ -37,13 +51,16 @@ def run(args: argparse.Namespace) -> int:
         return 2
     began = time.monotonic()
     try:
-        for option in ("samples", "scores", "guitarset"):
-            folder = getattr(args, option)
-            if folder is not None and not folder.is_dir():
+        given = [("samples", p) for p in args.samples] + [("scores", p) for p in args.scores]
+        given += [("guitarset", args.guitarset)] if args.guitarset is not None else []
+        for option, folder in given:
+            if not folder.is_dir():
                 print(f"There is no folder {folder} (--{option}).", file=sys.stderr)
                 return 2
         fonts = {} if args.no_soundfonts else find_soundfonts(tuple(args.soundfont))
-        sources = Sources(args.samples, args.scores, args.guitarset, fonts)
+        scores = list(args.scores) + (music21_folders() if args.music21 else [])
+        samples = {folder.resolve().name: folder for folder in args.samples}
+        sources = Sources(samples, tuple(scores), args.guitarset, fonts)
         recipe = Recipe(hours=args.hours, seed=args.seed, music=args.music)
 
         def progress(done: float, total: float, what: str) -> None:

@@ -24,6 +24,10 @@ from amtsep.synthesis.onsets import LabelRule
 from amtsep.synthesis.scores import monophonic, random_score
 
 
+RECORDED_PROGRAM = -1
+"""The `program` of stems that are no General MIDI program."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What a bank is made of."""
@@ -53,8 +57,9 @@ class Recipe:
 class Sources:
     """Where the material lies; whatever is None is left out."""
 
-    samples: Path | None = None
-    scores: Path | None = None
+    samples: dict[str, Path] = field(default_factory=dict)
+    """Collections of recorded notes by name; each holds a folder an instrument."""
+    scores: tuple[Path, ...] = ()
     guitarset: Path | None = None
     fonts: dict[str, Path] = field(default_factory=dict)
 
@@ -103,7 +108,7 @@ def _sample_set(key: str) -> sampler.SampleSet:
         if kind == "synthetic":
             made = sampler.synthetic_set(int(name), rule)
         else:
-            made = sampler.load_folder(_state["sources"].samples / name, rule)
+            made = sampler.load_folder(_state["sources"].samples[kind] / name, rule, kind)
         _state.update(set_key=key, set=made)
     return _state["set"]
 
@@ -212,14 +217,16 @@ def _stem(voice: Voice, order: Order) -> Stem:
 def voices(sources: Sources, recipe: Recipe, pool: Any = None) -> list[Voice]:
     """Every timbre at hand, in a fixed order; a synthetic timbre is made for about every six stems."""
     out: list[Voice] = []
-    if sources.samples is not None:
-        folders = sorted(p for p in Path(sources.samples).iterdir() if p.is_dir())
+    for collection, root in sources.samples.items():
+        folders = sorted(p for p in Path(root).iterdir() if p.is_dir())
         if not folders:
-            raise DataError(f"{sources.samples} holds no instrument folders: give a folder with one folder an instrument.")
+            raise DataError(f"{root} holds no instrument folders: give a folder with one folder an instrument.")
         for folder in folders:
             instrument = RECORDED.get(folder.name, Instrument(folder.name, "other", 36, 96, False))
             held = folder.name in HELD_OUT_RECORDED
-            out.append(Voice(f"philharmonia:{folder.name}", "philharmonia", instrument, -1, held, instrument.weight))
+            few = min(sum(1 for _ in folder.iterdir()) / 60, 1.0)
+            weight = instrument.weight * (0.35 + 0.65 * few)
+            out.append(Voice(f"{collection}:{folder.name}", collection, instrument, RECORDED_PROGRAM, held, weight))
     for name, path in sources.fonts.items():
         for timbre in soundfonts.font_timbres(name, path, recipe.rule, pool):
             delay = float(np.max(np.median(timbre.profile.delay, axis=1)))
@@ -258,7 +265,7 @@ def plan(recipe: Recipe, known: list[Voice], pieces: list[Piece], guitar: int = 
     """
     total = int(round(recipe.hours * 3600 / recipe.clip_s)) - guitar
     held = np.array([v.held_out for v in known])
-    group = np.array([{"philharmonia": 0, "synthetic": 2}.get(v.source, 1) for v in known])
+    group = np.array([2 if v.source == "synthetic" else 1 if v.program >= 0 else 0 for v in known])
     weight = np.array([v.weight for v in known])
     shares = [recipe.recorded, 1 - recipe.recorded - recipe.synthetic, recipe.synthetic]
     present = [bool(np.any((group == g) & ~held)) for g in range(3)]
@@ -371,7 +378,7 @@ def _jobs(known: list[Voice], orders: list[Order], size: int = 24) -> Iterator[t
         by_voice.setdefault(order.voice, []).append(order)
     for i in sorted(by_voice):
         mine = by_voice[i]
-        step = 200 if known[i].source == "philharmonia" else size
+        step = 200 if known[i].program < 0 else size
         for k in range(0, len(mine), step):
             yield known[i], mine[k : k + step]
 
@@ -405,7 +412,7 @@ def synthesize(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(sources, recipe)) as pool:
         known = voices(sources, recipe, pool)
-        pieces = load_scores([sources.scores], soundfonts.cache_folder(), pool) if sources.scores is not None else []
+        pieces = load_scores(sources.scores, soundfonts.cache_folder(), pool) if sources.scores else []
         takes = guitarset.takes(sources.guitarset) if sources.guitarset is not None else []
         # Takes last half a minute: three and a half windows. Some more of them than needed, cut off at the quota.
         guitar = min(int(recipe.guitarset * recipe.hours * 3600 / recipe.clip_s), int(3.3 * len(takes)))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import importlib.util
 import json
+import re
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -20,6 +22,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from amtsep.errors import DataError
 from amtsep.synthesis.scores import SCORE_DTYPE, monophonic, tidy
 
 BACH10_TITLES = (
@@ -57,8 +60,34 @@ BACH10_MELODIES: tuple[tuple[int, ...], ...] = (
         2, 2, 1, -1, -2, -1, 1, 2, -2, 3, -1, -2, 5, -3, 1, -3, 2, -2, -2, 7, -2, -3, 3, -1, 1, -1, -2, 5, -2, -1,
         -2, -2,
     ),
+    (
+        3, 2, 2, 5, -2, -1, -2, 2, 1, -1, -2, 5, -1, 3, -2, -5, 1, -1, -2, -2, -1, -2, 7, 3, -5, 2, 1, -1, 3, 2, -5,
+        3, -3, -2, -2, -1, -2,
+    ),
+    (
+        -1, -2, -2, 5, 2, 2, -2, 2, 1, -1, -2, -2, 2, 2, -2, -2, -3, 2, 1, 7, -3, -4, 2, 3, -1, -2, -2,
+    ),
+    (
+        -2, -2, -1, -2, 7, 2, 1, -3, 5, -1, 1, 2, 1, -1, -2, -5, 1, -1, -2, -2, 4, 2, 1, -1, -2, 5, -2, -1, -2, -2,
+        -2, -1, -2,
+    ),
+    (
+        -3, 5, 2, 1, -1, -2, 2, 1, -5, -3, 1, -1, -2, -2, 4, 2, 2, 1, 2, -2, 2, 1, 2, 2, -2, -2,
+    ),
+    (
+        2, -2, -3, -2, 2, 2, 1, 2, -2, 4, 1, 2, 2, -2, -3, -4, -3, 2, 1, 2, -2, 4, -2, 2, -4, 2, 2, -4, 2, 2, -2, -2,
+        -1, -2, 5, -2, -1, -2, -2, 2, 2, 1, 2, -2,
+    ),
+    (
+        3, -1, -2, 3, 2, 2, 1, 2, -2, -1, -2, -2, 4, -2, -3, 1, 2, 2, -2, -2, -1, -2, -2, 5, 2, 2, -2, 2, -4, -1, -2,
+    ),
 )  # fmt: skip
-"""Their melodies as intervals in semitones between successive notes (repetitions left out)."""
+"""Their melodies as intervals in semitones between successive notes (repetitions left out): pieces one to five from
+Bach10's own scores, the others (and another setting of the third) from the chorales BWV 297, 326, 358, 365, 385 and 273."""
+BACH10_FILES = frozenset(
+    "bwv" + n for n in ("255", "256", "258", "273", "274", "275", "296", "297", "326", "327", "328", "358", "365", "385")
+)
+"""The same chorales by the names of their files in music21's corpus, which gives no titles."""
 
 _STEP = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
@@ -92,6 +121,8 @@ def intervals(pitches: Iterable[int]) -> tuple[int, ...]:
 def is_bach10(title: str, parts: Sequence[NDArray[np.void]], length: int = 11) -> bool:
     """Whether a piece is one of Bach10's chorales: by its title, or by `length` successive intervals of its melody."""
     plain = _plain(title)
+    if any(w in BACH10_FILES for w in re.split(r"[\s.]+", title.lower())):
+        return True
     if any(_plain(t) in plain for t in BACH10_TITLES):
         return True
     known = {m[i : i + length] for m in BACH10_MELODIES for i in range(len(m) - length + 1)}
@@ -212,6 +243,16 @@ def read_midi(path: Path) -> Piece:
     return Piece(Path(path).stem, Path(path).stem, tuple(p for p in parts if len(p)))
 
 
+def music21_folders() -> list[Path]:
+    """The polyphonic part of the corpus that comes with music21 (an optional package), as folders of MusicXML."""
+    spec = importlib.util.find_spec("music21")
+    if spec is None or spec.origin is None:
+        raise DataError("music21 is not installed: pip install music21, or leave --music21 out.")
+    corpus = Path(spec.origin).parent / "corpus"
+    names = ("bach", "beethoven", "corelli", "handel", "haydn", "joplin", "monteverdi", "mozart", "palestrina", "schumann_robert")
+    return [corpus / name for name in names if (corpus / name).is_dir()]
+
+
 def _read_any(path: Path) -> Piece | None:
     try:
         return read_midi(path) if path.suffix.lower() in {".mid", ".midi"} else read_musicxml(path)
@@ -219,7 +260,7 @@ def _read_any(path: Path) -> Piece | None:
         return None
 
 
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 
 
 def load_scores(folders: Sequence[Path], cache: Path, pool: Any = None) -> list[Piece]:
@@ -246,7 +287,7 @@ def load_scores(folders: Sequence[Path], cache: Path, pool: Any = None) -> list[
             pieces.append(Piece(row["name"], row["title"], tuple(parts)))
         return pieces
     read = pool.map(_read_any, paths, chunksize=8) if pool is not None else map(_read_any, paths)
-    pieces = [p for p in read if p is not None and p.parts and not is_bach10(p.title, p.parts)]
+    pieces = [p for p in read if p is not None and p.parts and not is_bach10(f"{p.name} {p.title}", p.parts)]
     file.parent.mkdir(parents=True, exist_ok=True)
     tables = [t for p in pieces for t in p.parts]
     index = [{"name": p.name, "title": p.title, "parts": [len(t) for t in p.parts]} for p in pieces]

@@ -73,11 +73,69 @@ def decibel(energy: NDArray[np.float64]) -> NDArray[np.float64]:
     return 10 * np.log10(np.maximum(energy, 1e-12))
 
 
+def _rise(level: NDArray[np.float64], first: int, rule: LabelRule) -> tuple[float, float] | None:
+    """Where a level (dB, a value a millisecond) comes up to its sustained value; that place, and the value.
+
+    The way up is followed backwards from where the level is all but reached: dips shorter than a period of a low note
+    do not count, but a click of a key or of the tongue with a pause after it is not the onset.
+    """
+    span = level[first : first + int(rule.sustained_ms)]
+    if len(span) < 20:
+        return None
+    sustained = float(np.quantile(span, 0.75))
+    target = sustained + rule.onset_db
+    begin = max(first - 200, 0)
+    reached = begin + int(np.argmax(level[begin:] >= sustained - 3))
+    under = begin + np.flatnonzero(level[begin:reached] < target)
+    k = begin
+    if len(under):
+        last = np.append(np.flatnonzero(np.diff(under) > 1), len(under) - 1)
+        first_of = np.append(0, last[:-1] + 1)
+        long = (last - first_of + 1 > _DIP_MS) | (under[first_of] == begin)
+        if long.any():
+            k = int(under[last[long][-1]]) + 1
+    at = float(k)
+    if k > 0 and level[k] > level[k - 1]:
+        at -= float(np.clip((level[k] - target) / (level[k] - level[k - 1]), 0, 1))
+    return at, sustained
+
+
+def _pitched_level(
+    samples: NDArray[np.floating], sample_rate: int, pitch: float, length: int
+) -> NDArray[np.float64] | None:
+    """Level of the first six harmonics of `pitch`, a value a millisecond: each shifted to 0 Hz and smoothed over 20 ms.
+
+    Smoothing the amplitude over 20 ms moves a -12 dB crossing as much as smoothing the energy over 8 ms.
+    """
+    f0 = 440.0 * 2 ** ((pitch - 69) / 12)
+    if f0 < 130:
+        return None
+    length = min(length, 1500)
+    edges = np.round(np.arange(length + 1) * sample_rate * HOP_S).astype(np.intp)
+    edges = edges[edges <= len(samples)]
+    if len(edges) < 30:
+        return None
+    x = np.asarray(samples[: edges[-1]], np.float64)
+    window = np.hanning(22)[1:-1]
+    window /= window.sum()
+    turn = np.exp(-2j * np.pi * f0 / sample_rate * np.arange(len(x)))
+    carrier = np.ones(len(x), complex)
+    total = np.zeros(len(edges) - 1)
+    for k in range(1, 7):
+        if f0 * (k + 0.5) > sample_rate / 2:
+            break
+        carrier = carrier * turn
+        short = np.add.reduceat(x * carrier, edges[:-1]) / np.diff(edges)
+        total += np.abs(np.convolve(short, window, mode="same")) ** 2
+    return decibel(2 * total)
+
+
 def measure(
     samples: NDArray[np.floating],
     sample_rate: int,
     note_off_s: float | None = None,
     rule: LabelRule = LabelRule(),
+    pitch: float | None = None,
 ) -> NoteShape | None:
     """Apply the rule to one isolated note.
 
@@ -91,6 +149,9 @@ def measure(
         Where the key was let go, in seconds, if it is known.
     rule
         Settings.
+    pitch
+        MIDI pitch, if it is known: then noise before the tone (bow, breath, keys) is not taken for its onset. Notes
+        under 130 Hz are too slow for this and go by their level alone.
 
     Returns
     -------
@@ -110,28 +171,17 @@ def measure(
     first = int(np.argmax(slow[:off] > peak - 30))
     near = float(slow[first : min(first + 1000, off)].max())
     first = int(np.argmax(level[:off] > near - 20))
-    span = level[first : min(first + int(rule.sustained_ms), off)]
-    if len(span) < 20:
+    found = _rise(level[:off], first, rule)
+    if found is None:
         return None
-    sustained = float(np.quantile(span, 0.75))
-    target = sustained + rule.onset_db
-    # The way up to the sustained level: dips shorter than a period of a low note do not count, but a click of a key
-    # or of the tongue with a pause after it is not the onset.
-    begin = max(first - 200, 0)
-    reached = begin + int(np.argmax(level[begin:off] >= sustained - 3))
-    under = np.flatnonzero(level[begin:reached] < target)
-    k = reached
-    if len(under):
-        breaks = np.flatnonzero(np.diff(np.concatenate([[begin - 10**6], begin + under])) > 1)
-        starts = begin + under[breaks]
-        stops = begin + under[np.concatenate([breaks[1:] - 1, [len(under) - 1]]).astype(int)]
-        long = (stops - starts + 1 > _DIP_MS) | (starts == begin)
-        k = int(stops[long][-1]) + 1 if long.any() else begin
-    elif reached > begin:
-        k = begin
-    onset = (k + 0.5) * HOP_S
-    if k > 0 and level[k] > level[k - 1]:
-        onset -= HOP_S * float(np.clip((level[k] - target) / (level[k] - level[k - 1]), 0, 1))
+    at, sustained = found
+    if pitch is not None:
+        tone = _pitched_level(samples, sample_rate, pitch, off)
+        pitched = None if tone is None else _rise(tone, first, rule)
+        if pitched is not None:
+            at = max(at, pitched[0])
+    k = int(at)
+    onset = (at + 0.5) * HOP_S
     # The natural decay.
     floor = peak - rule.decay_db
     top = k + int(np.argmax(slow[k:off]))

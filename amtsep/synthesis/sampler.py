@@ -27,10 +27,12 @@ _OVER = 2
 """Recordings are kept at twice the rate, so that reading between samples by a cubic costs no treble."""
 _DB_A_STEP = 0.25
 """Level over MIDI velocity."""
+_LONGEST_S = 8
+"""Seconds read of a recording."""
 _LEAD_S = 0.03
 """Kept of a recording before its onset."""
 
-_NOTE_NAME = re.compile(r"(?:^|[_\-. ])([A-Ga-g])(s|#|b|♯|♭)?(-?\d)(?=$|[_\-. ])")
+_NOTE_NAME = re.compile(r"(?:^|[_\-. ])([A-Ga-g])(s|#|b|♯|♭)?(-?\d)(?:v(\d+))?(?=$|[_\-. ])")
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _DYNAMICS = {
     "pianississimo": 20, "pianissimo": 32, "piano": 48, "mezzo-piano": 62, "mezzo-forte": 78, "forte": 95,
@@ -46,6 +48,15 @@ def pitch_in(name: str) -> int | None:
         return None
     sign = {"s": 1, "#": 1, "♯": 1, "b": -1, "♭": -1}.get(found[2] or "", 0)
     return 12 * (int(found[3]) + 1) + _STEPS[found[1].lower()] + sign
+
+
+def _velocity(name: str) -> int:
+    """How hard a note was played: a word for dynamics, or a layer of sixteen ("A4v12"); 75 where nothing is said."""
+    for part in name.split("_"):
+        if part in _DYNAMICS:
+            return _DYNAMICS[part]
+    found = _NOTE_NAME.search(name)
+    return min(8 * int(found[4]), 127) if found is not None and found[4] else 75
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ class SampleSet:
         return SampleSet(name, replace(instrument, low=low, high=high), tuple(samples), held_out, near)
 
 
-def load_folder(folder: Path, rule: LabelRule = LabelRule()) -> SampleSet:
+def load_folder(folder: Path, rule: LabelRule = LabelRule(), collection: str = "samples") -> SampleSet:
     """Read the single notes of one instrument.
 
     Files are named with underscores or dashes between parts, one of them the pitch; the part before or after may name
@@ -110,14 +121,15 @@ def load_folder(folder: Path, rule: LabelRule = LabelRule()) -> SampleSet:
         pitch = pitch_in(path.stem)
         if pitch is None:
             continue
-        data, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            data, rate = file.read(_LONGEST_S * file.samplerate, dtype="float32", always_2d=True), file.samplerate
         mono = data.mean(axis=1)
         if rate != RATE:
             mono = soxr.resample(mono, rate, RATE)
-        sample = make_sample(mono, pitch, next((_DYNAMICS[p] for p in parts if p in _DYNAMICS), 75), rule)
+        sample = make_sample(mono, pitch, _velocity(path.stem), rule)
         if sample is not None:
             samples.append(sample)
-    return SampleSet.build(f"philharmonia:{folder.name}", instrument, samples, folder.name in HELD_OUT_RECORDED)
+    return SampleSet.build(f"{collection}:{folder.name}", instrument, samples, folder.name in HELD_OUT_RECORDED)
 
 
 def make_sample(mono: NDArray[np.float32], pitch: int, velocity: int, rule: LabelRule = LabelRule()) -> Sample | None:
@@ -125,6 +137,11 @@ def make_sample(mono: NDArray[np.float32], pitch: int, velocity: int, rule: Labe
     import soxr
 
     shape = measure(mono, RATE, None, rule)
+    # Recordings begin with silence of any length: the pitched part of the rule looks at what follows it.
+    if shape is not None:
+        skip = max(int((shape.onset_s - 0.3) * RATE), 0)
+        mono = mono[skip:]
+        shape = measure(mono, RATE, None, rule, pitch)
     if shape is None:
         return None
     start = int(shape.onset_s * RATE)

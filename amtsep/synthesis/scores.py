@@ -36,7 +36,7 @@ class Style:
     repeated: float = 1.5
     trill: float = 0.7
     staccato: float = 1.2
-    slow: float = 1.2
+    slow: float = 2.0
     run: float = 0.8
     octaves: float = 0.7
 

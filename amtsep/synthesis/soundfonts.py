@@ -295,7 +295,7 @@ def profile(
             length, off = (total, hold) if loud else (int(0.7 * RATE) // BLOCK, int(0.7 * RATE) // BLOCK)
             events = np.array([(0, 1, key, velocity), (off, 0, key, 0)], np.int64)
             sound = soxr.resample(synthesizer.render(events, length), RATE, RATE // 2, quality="MQ")
-            shape = measure(sound, RATE // 2, note_off if loud else None, rule)
+            shape = measure(sound, RATE // 2, note_off if loud else None, rule, key)
             if shape is None:
                 break
             delays.append(shape.onset_s)
@@ -346,7 +346,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "amtsep"
 
 
-PROFILE_VERSION = 2
+PROFILE_VERSION = 3
 
 
 def _profile_file(font: Path, rule: LabelRule) -> Path:

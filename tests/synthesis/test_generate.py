@@ -1,0 +1,112 @@
+"""The whole way to a bank: from the seed to the same bits."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amtsep.synthesis import cli, guitarset
+from amtsep.synthesis.bank import Bank
+from amtsep.synthesis.generate import Recipe, Sources, Voice, level, plan, synthesize
+from amtsep.synthesis.instruments import HELD_OUT_PROGRAMS, general_midi
+from amtsep.synthesis.music import Piece
+from amtsep.synthesis.scores import SCORE_DTYPE
+
+
+def _voices() -> list[Voice]:
+    return [
+        Voice(f"fluidr3:{i}", "fluidr3", v, i, i in HELD_OUT_PROGRAMS, v.weight)
+        for i, v in enumerate(general_midi())
+        if v.weight > 0
+    ]
+
+
+def _pieces() -> list[Piece]:
+    out = []
+    for k in range(24):
+        parts = []
+        for low in (72, 64, 55, 45):
+            rows = [(0.4 * i, 0.4 * i + 0.35, low + (5 * i + k) % 12, 0) for i in range(100)]
+            parts.append(np.array(rows, SCORE_DTYPE))
+        out.append(Piece(f"p{k}", "", tuple(parts)))
+    return out
+
+
+def test_plan_keeps_held_out_timbres_and_pieces_out_of_training() -> None:
+    voices = _voices()
+    orders = plan(Recipe(hours=3), voices, _pieces())
+    train, dev = [o for o in orders if o.split == "train"], [o for o in orders if o.split == "dev"]
+    assert not any(voices[o.voice].held_out for o in train)
+    assert {voices[o.voice].program for o in dev if voices[o.voice].held_out} == set(HELD_OUT_PROGRAMS)
+    names = [{o.piece.split("@")[0] for o in part if o.piece} for part in (train, dev)]
+    assert names[0] and names[1] and not names[0] & names[1]
+    assert abs(len(orders) - 1200) < 15
+    assert 0.04 < sum(voices[o.voice].held_out for o in orders) / len(orders) < 0.06
+    music = [o for o in train if o.piece]
+    assert 0.3 < len(music) / len(train) <= 0.55
+
+
+def test_parts_of_a_piece_go_to_different_timbres_that_can_play_them() -> None:
+    voices = _voices()
+    pieces: dict[str, list] = {}  # type: ignore[type-arg]
+    for order in plan(Recipe(hours=3), voices, _pieces()):
+        if order.piece is not None and order.score is not None:
+            pieces.setdefault(order.piece, []).append(order)
+            instrument = voices[order.voice].instrument
+            assert order.score["pitch"].min() >= instrument.low and order.score["pitch"].max() <= instrument.high
+    assert all(len({o.voice for o in p}) == len(p) for p in pieces.values())
+    assert np.mean([len(p) for p in pieces.values()]) > 2
+
+
+def test_level_brings_any_stem_to_the_same_loudness_without_clipping() -> None:
+    t = np.arange(9 * 22050) / 22050
+    for gain in (1e-3, 5.0):
+        whole = level((gain * np.sin(2 * np.pi * 440 * t)).astype(np.float32), 22050, -20.0)
+        assert whole is not None
+        assert 20 * np.log10(np.sqrt(np.mean((whole / 32768.0) ** 2))) == pytest.approx(-20, abs=0.2)
+    click = np.zeros(9 * 22050, np.float32)
+    click[::2205] = 1.0
+    whole = level(click, 22050, -20.0)
+    assert whole is not None and np.abs(whole.astype(int)).max() < 32768
+    assert level(np.zeros(9 * 22050, np.float32), 22050, -20.0) is None
+
+
+def test_a_bank_without_any_source_but_formulas(tmp_path: Path) -> None:
+    """Synthetic timbres only: runs anywhere, and the seed decides every bit, however many processes work."""
+    recipe = Recipe(hours=0.05, seed=3, synthetic=1.0, recorded=0.0)
+    one = synthesize(tmp_path / "a", recipe, Sources(), jobs=1)
+    two = synthesize(tmp_path / "b", recipe, Sources(), jobs=2)
+    assert len(one) == len(two) >= 15
+    assert np.array_equal(one.samples, two.samples) and np.array_equal(one.all_notes, two.all_notes)
+    assert one.stems == two.stems
+    for i in range(len(one)):
+        audio, notes = one.audio(i) / 32768.0, one.notes(i)
+        assert np.abs(audio).max() > 0.02 and len(notes) >= 3
+        for note in notes:  # no label without sound
+            a, b = int(note["onset"] * 22050), int(note["offset"] * 22050)
+            assert np.sqrt(np.mean(audio[a:b] ** 2)) > 1e-4
+    assert isinstance(Bank.open(tmp_path / "a"), Bank)
+
+
+def test_only_training_players_of_guitarset_are_listed(tmp_path: Path) -> None:
+    for name in ("00_A_comp_mic", "02_A_solo_mic", "03_A_comp_mic", "05_B_solo_mic", "01_Rock3-148-C_comp_mic"):
+        (tmp_path / f"{name}.tsv").write_text("")
+    assert [p.stem for p in guitarset.takes(tmp_path)] == ["00_A_comp_mic", "02_A_solo_mic"]
+
+
+def _run(*options: str) -> int:
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    return cli.run(parser.parse_args(list(options)))
+
+
+def test_command_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("--out", str(tmp_path / "b"), "--samples", str(tmp_path / "none")) != 0
+    assert "There is no folder" in capsys.readouterr().err
+    assert _run("--out", str(tmp_path / "b"), "--soundfont", str(tmp_path / "x.sf2")) != 0
+    assert "no soundfont" in capsys.readouterr().err
+    assert _run("--out", str(tmp_path / "b"), "--hours", "0") != 0
+    assert not (tmp_path / "b").exists()
