@@ -4,15 +4,15 @@
     python benchmarks/peers.py check --data ../shared/data
     python benchmarks/peers.py speed --seconds 300 --pairs 7
 
-Peers: Basic Pitch 0.4.0 from PyPI (its ONNX model), at its default thresholds and at the thresholds that are best on the
-very recordings reported ("oracle": a bound that no deployment reaches), in an environment of its own that is made on
+Peers: Basic Pitch 0.4.0 from PyPI (its ONNX model), at its default thresholds and at those that are best on the very
+recordings reported ("oracle": a bound that no deployment reaches), in an environment of its own, made on
 demand under ``build/peers``; and any command that turns WAV into MIDI, ``--command 'name=tool {wav} {midi}'``. Needs
 Python 3.11 or 3.12 for Basic Pitch (its `numpy < 2`).
 
-`accuracy` runs Basic Pitch's network once a file and its own note decoding once a setting. `check` runs its command line
-and scores the MIDI files that it writes with mir_eval alone, to show that the table says the same. `speed` times whole
-processes in turn (A B A B): wall time as the median of the pairs' ratios, CPU seconds, involuntary context switches, peak
-resident memory. Run it when nothing else runs.
+`accuracy` runs Basic Pitch's network once a file and its own note decoding once a setting. `check` runs its command
+line and scores the MIDI files that it writes with mir_eval alone, to show that the table says the same. `speed` times
+whole processes in turn (A B A B): wall time as the median of the pairs' ratios, CPU seconds, involuntary context
+switches, peak resident memory. Run it when nothing else runs.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _works(python: Path) -> bool:
 def basic_pitch_notes(
     items: Sequence[Recording], settings: Iterable[tuple[float, float, float]]
 ) -> dict[str, list[Notes]]:
-    """Notes of every recording at every setting (key ``onset/frame/length``); network and decoding are Basic Pitch's."""
+    """Notes of every recording at every setting (key ``onset/frame/length``), by Basic Pitch's own code."""
     wanted = [list(s) for s in settings]
     files = []
     for item in items:
@@ -321,7 +321,8 @@ def check(options: argparse.Namespace) -> int:
         offset = mir_eval.transcription.precision_recall_f1_overlap(*arguments)[2]
         worst = max(worst, abs(onset - ours.onset.f1), abs(offset - ours.onset_offset.f1))
         print(
-            f"{item.name}: mir_eval on its MIDI {onset:.4f} {offset:.4f}, here {ours.onset.f1:.4f} {ours.onset_offset.f1:.4f}"
+            f"{item.name}: mir_eval on its MIDI {onset:.4f} {offset:.4f}, "
+            f"here {ours.onset.f1:.4f} {ours.onset_offset.f1:.4f}"
         )
     print(f"largest difference {worst:.4f} ({'within' if worst <= 0.01 else 'OVER'} 0.01)")
     return 0 if worst <= 0.01 else 1
@@ -377,7 +378,8 @@ def speed(options: argparse.Namespace) -> int:
         soundfile.write(wav, sound, FrontEnd.sample_rate, subtype="PCM_16")
         systems = {
             f"amtsep {options.model}": [
-                sys.executable, "-m", "amtsep.cli", "transcribe", str(wav), "-o", str(place / "ours.mid"), "--model", options.model,
+                sys.executable, "-m", "amtsep.cli", "transcribe", str(wav), "-o", str(place / "ours.mid"),
+                "--model", options.model,
             ],
             f"Basic Pitch {BASIC_PITCH}": basic_pitch_command(wav, place),
         }  # fmt: skip
@@ -397,10 +399,12 @@ def speed(options: argparse.Namespace) -> int:
                 print(f"round {number} {title}: {cost.wall_s:.2f} s", file=sys.stderr)
     ours = costs[next(iter(systems))]
     print(
-        f"{options.seconds:g} s of audio, {options.threads} threads, whole process, medians of {options.pairs} rounds in turn\n"
+        f"{options.seconds:g} s of audio, {options.threads} threads, whole process, "
+        f"medians of {options.pairs} rounds in turn\n"
     )
     print(
-        "| system | wall s | ratio to amtsep (median of pairs) | CPU s | involuntary switches | peak MiB |\n|---|---|---|---|---|---|"
+        "| system | wall s | ratio to amtsep (median of pairs) | CPU s | involuntary switches | peak MiB |\n"
+        "|---|---|---|---|---|---|"
     )
     for title, runs in costs.items():
         ratio = statistics.median(r.wall_s / o.wall_s for r, o in zip(runs, ours, strict=True))

@@ -239,7 +239,7 @@ def unison_groups(notes: Notes, tolerance_s: float = ONSET_TOLERANCE_S) -> list[
 
 
 def piano_roll(notes: Notes, hop_s: float, n_frames: int | None = None) -> NDArray[np.bool_]:
-    """(88, n_frames) boolean roll: frame ``t`` sounds where ``onset <= t * hop_s < offset``; other pitches are left out.
+    """(88, n_frames) boolean roll: frame ``t`` sounds where ``onset <= t * hop_s < offset``; other pitches are dropped.
 
     Parameters
     ----------

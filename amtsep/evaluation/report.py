@@ -105,12 +105,13 @@ class Report:
         for figure, result in self.comparison.items():
             lines.append(
                 f"{NAMES[figure]} against {self.compared_with}: {result.difference.mean:+.3f} "
-                f"[{result.difference.low:+.3f}, {result.difference.high:+.3f}], better in {result.wins}, worse in {result.losses}"
+                f"[{result.difference.low:+.3f}, {result.difference.high:+.3f}], "
+                f"better in {result.wins}, worse in {result.losses}"
             )
         whole = self.interval("onset_f1")
         lines.append(
-            f"Means over {whole.n} recordings with 95 % bootstrap intervals over {whole.n_groups} pieces; onsets within "
-            "50 ms, offsets within max(50 ms, 20 %), unisons of two parts fused."
+            f"Means over {whole.n} recordings with 95 % bootstrap intervals over {whole.n_groups} pieces; onsets "
+            "within 50 ms, offsets within max(50 ms, 20 %), unisons of two parts fused."
         )
         return "\n".join(lines)
 
@@ -185,9 +186,9 @@ class Report:
             pieces.append(f"<section><h2>{escape(title)}</h2><p>{escape(note)}</p>{body}</section>")
         return (
             "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-            f"<title>{escape(self.dataset)}: {escape(self.system)}</title><style>body{{font:15px/1.5 system-ui,sans-serif;"
-            "max-width:1080px;margin:2rem auto;padding:0 1rem;color:#1f2933}pre{overflow-x:auto;background:#f5f7fa;"
-            "padding:1rem}h2{margin-top:2.5rem}</style></head><body>"
+            f"<title>{escape(self.dataset)}: {escape(self.system)}</title>"
+            "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;"
+            "color:#1f2933}pre{overflow-x:auto;background:#f5f7fa;padding:1rem}h2{margin-top:2.5rem}</style></head><body>"
             f"<h1>{escape(self.system)} on {escape(self.dataset)}</h1><pre>{escape(self.text())}</pre>"
             + "".join(pieces)
             + "</body></html>"
@@ -203,7 +204,7 @@ def describe(decoding: Decoding) -> str:
 
 
 def compare_reports(report: Report, other: Mapping[str, Any]) -> dict[str, Comparison]:
-    """Paired comparison with another ``report.json``, over the recordings that both hold; positive = `report` is better."""
+    """Paired comparison with another ``report.json`` over the recordings in both; positive = `report` is better."""
     before = {entry["name"]: entry["figures"] for entry in other["recordings"]}
     common = [result for result in report.results if result.recording.name in before]
     groups = [result.recording.group or result.recording.name for result in common]
@@ -246,7 +247,8 @@ def figures(report: Report) -> list[tuple[str, str, go.Figure]]:
             continue
         for result in chosen:
             scores = result.agnostic
-            about = f"onset F1 {scores.onset.f1:.3f}, onset+offset {scores.onset_offset.f1:.3f}, frame {scores.frame.f1:.3f}"
+            f1 = [score.f1 for score in (scores.onset, scores.onset_offset, scores.frame)]
+            about = f"F1: onset {f1[0]:.3f}, onset+offset {f1[1]:.3f}, frame {f1[2]:.3f}"
             made.append(
                 (f"{title}: {result.recording.name}", about, rolls(result.recording.reference, result.estimate))
             )

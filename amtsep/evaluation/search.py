@@ -135,7 +135,7 @@ def _narrow_two(value: Callable[[float, float], float], rounds: int, points: int
     best = (0.5, 0.5)
     for _ in range(rounds):
         axes = [_grid(low[i], high[i], points) for i in range(2)]
-        best = max(product(*axes), key=lambda point: value(*point))
+        best = max(product(axes[0], axes[1]), key=lambda point: value(*point))
         for i in range(2):
             step = (high[i] - low[i]) / (points - 1)
             low[i], high[i] = max(LOW, best[i] - step), min(HIGH, best[i] + step)

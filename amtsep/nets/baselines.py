@@ -1,13 +1,13 @@
 """Baselines to train on the same data as ours: so that architecture and data can be told apart.
 
 - `BasicPitchNet`: the architecture of Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note
-  Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, eight-harmonic
-  stacking, 39-bin kernels), as it is released: the note branch starts from the harmonic stack itself.
-- `DeepClusteringNet`: embeddings of spectrogram units by a bidirectional recurrent network, after Hershey et al., ICASSP
+  Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, stacking of
+  eight harmonics, 39-bin kernels), as it is released: the note branch starts from the harmonic stack itself.
+  Note Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, stacking of
   2016, and, for transcription, Tanaka et al., "Multi-Instrument Music Transcription Based on Deep Spherical Clustering
   of Spectrograms and Pitchgrams", ISMIR 2020; small enough to train on two cores.
 
-Both take log-CQT features (B, 1, n_bins, T): 36 bins an octave, bin 0 = A0. Deviations from the papers: the kernels have no
+Both take log-CQT features (B, 1, n_bins, T): 36 bins an octave, bin 0 = A0. Deviations from the papers: kernels have no
 unit-norm constraint, and strides are centred on our CQT, whose every third bin is a semitone's centre.
 """
 
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from amtsep.config import N_PITCHES, FrontEnd
 
@@ -83,9 +83,9 @@ class BasicPitchNet(nn.Module):
             x = stack_harmonics(x, self.shifts, N_PITCHES * BINS_A_SEMITONE)
         else:
             x = x[:, :, : N_PITCHES * BINS_A_SEMITONE]
-        contour = self.contour_out(F.relu(self.contour_norm(self.contour_wide(x))))
-        note = self.note_out(F.relu(self.note_in(F.pad(torch.sigmoid(contour), (3, 3, 3, 1)))))
-        onset = F.relu(self.onset_norm(self.onset_in(F.pad(x, (2, 2, 2, 0)))))
+        contour = self.contour_out(functional.relu(self.contour_norm(self.contour_wide(x))))
+        note = self.note_out(functional.relu(self.note_in(functional.pad(torch.sigmoid(contour), (3, 3, 3, 1)))))
+        onset = functional.relu(self.onset_norm(self.onset_in(functional.pad(x, (2, 2, 2, 0)))))
         onset = self.onset_out(torch.cat([torch.sigmoid(note), onset], dim=1))
         return BasicPitchOutput(note[:, 0], onset[:, 0], contour[:, 0])
 
@@ -133,7 +133,7 @@ class DeepClusteringNet(nn.Module):
         x = self.normalise(features)[:, 0].transpose(1, 2)
         x, _ = self.recurrent(x)
         x = self.out(torch.tanh(self.bottleneck(x))).view(batch, frames, self.dimensions, bins)
-        return F.normalize(x.permute(0, 2, 3, 1), dim=1)
+        return functional.normalize(x.permute(0, 2, 3, 1), dim=1)
 
     def pitch_embedding(self, features: Tensor) -> Tensor:
         """(B, D, 88, T): mean over the first four harmonics' units, weighted by their level; unit length along D."""
@@ -143,14 +143,14 @@ class DeepClusteringNet(nn.Module):
         weighted = embedding * level
         total = sum(stack_harmonics(weighted, (shift,), self.step * N_PITCHES) for shift in self.harmonic_shifts)
         assert isinstance(total, Tensor)
-        return F.normalize(total[:, :, :: self.step], dim=1)
+        return functional.normalize(total[:, :, :: self.step], dim=1)
 
 
 def stack_harmonics(x: Tensor, shifts: tuple[int, ...], n_out: int) -> Tensor:
-    """(B, C, n_bins, T) → (B, C · len(shifts), n_out, T): output bin k of shift s holds input bin k + s, zero outside."""
+    """(B, C, n_bins, T) → (B, C · len(shifts), n_out, T): bin k of shift s holds input bin k + s, zero outside."""
     below = max(0, -min(shifts))
     above = max(0, n_out + max(shifts) - x.shape[2])
-    padded = F.pad(x, (0, 0, below, above))
+    padded = functional.pad(x, (0, 0, below, above))
     return torch.cat([padded[:, :, below + s : below + s + n_out] for s in shifts], dim=1)
 
 

@@ -37,7 +37,7 @@ class Dataset:
 DATASETS: dict[str, Dataset] = {
     "bach10": Dataset(
         "Bach10",
-        "published by Z. Duan, University of Rochester, AIR Lab (labsites.rochester.edu/air/resource.html), about 150 MB",
+        "published by the AIR Lab, University of Rochester (labsites.rochester.edu/air/resource.html), about 150 MB",
         pieces=ensembles.bach10,
     ),
     "urmp": Dataset(
@@ -63,7 +63,7 @@ DATASETS: dict[str, Dataset] = {
     ),
     "guitarset": Dataset(
         "GuitarSet",
-        "published on Zenodo, doi:10.5281/zenodo.3371780; annotation.zip (39 MB) and audio_mono-mic.zip (0.7 GB) suffice",
+        "published on Zenodo, doi:10.5281/zenodo.3371780; annotation.zip (39 MB), audio_mono-mic.zip (0.7 GB)",
         whole=whole.guitarset,
     ),
     "maps": Dataset(
@@ -78,7 +78,7 @@ DATASETS: dict[str, Dataset] = {
     ),
     "musicnet": Dataset(
         "MusicNet",
-        "published on Zenodo, doi:10.5281/zenodo.5120004, 11 GB; the EM labels are in github.com/benadar293/benadar293.github.io",
+        "published on Zenodo, doi:10.5281/zenodo.5120004, 11 GB; EM labels at benadar293.github.io",
         whole=whole.musicnet,
     ),
     "pairs": Dataset(
@@ -107,8 +107,8 @@ def recordings(
     root
         The folder that the data set (or some of it) lies in; it is searched at every depth.
     mixes
-        For data sets with stems, the numbers of parts to mix; ``None`` mixes all parts of each piece. Data sets of whole
-        recordings take ``None`` alone.
+        For data sets with stems, the numbers of parts to mix; ``None`` mixes all parts of each piece. Data sets of
+        whole recordings take ``None`` alone.
     split
         Keep only "train", "dev" or "test", as folders or the data set's own table say.
     per_size

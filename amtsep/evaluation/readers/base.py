@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from amtsep.config import FrontEnd
 from amtsep.errors import DataError
@@ -173,9 +173,7 @@ def _choose(count: int, size: int, limit: int | None, seed: int) -> Iterator[tup
         yield best
 
 
-def notes_of(
-    onset: Sequence[float], offset: Sequence[float], pitch: Sequence[float], velocity: Sequence[float] | None = None
-) -> Notes:
+def notes_of(onset: ArrayLike, offset: ArrayLike, pitch: ArrayLike, velocity: ArrayLike | None = None) -> Notes:
     """A note table from a data set's columns: pitches rounded, notes of no length or before zero mended."""
     start = np.maximum(np.asarray(onset, np.float64), 0.0)
     end = np.maximum(np.asarray(offset, np.float64), start + 0.001)

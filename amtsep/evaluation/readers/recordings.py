@@ -20,7 +20,7 @@ from amtsep.evaluation.readers.base import (
     with_track,
 )
 from amtsep.evaluation.readers.midi import midi_notes
-from amtsep.notes import Notes, Track
+from amtsep.notes import Notes
 
 MUSICNET_RATE = 44100
 MUSICNET_NAMES = {
@@ -186,21 +186,14 @@ def _velocities(midi: Path, onset: list[float], pitch: list[float]) -> list[floa
 def _musicnet_labels(path: Path) -> Notes:
     with path.open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
-    instruments = sorted({int(row["instrument"]) for row in rows})
-    notes = notes_of(
-        [int(r["start_time"]) / MUSICNET_RATE for r in rows],
-        [int(r["end_time"]) / MUSICNET_RATE for r in rows],
-        [float(r["note"]) for r in rows],
-    )
-    # `notes_of` sorts; the track numbers follow by sorting with them.
-    return (
-        Notes.build(
-            [int(r["start_time"]) / MUSICNET_RATE for r in rows],
-            [max(int(r["end_time"]), int(r["start_time"]) + 44) / MUSICNET_RATE for r in rows],
-            [float(r["note"]) for r in rows],
-            track=[instruments.index(int(r["instrument"])) for r in rows],
-            tracks=[Track(MUSICNET_NAMES.get(i, f"instrument {i}"), (i - 1) % 128) for i in instruments],
+    tables = []
+    for instrument in sorted({int(row["instrument"]) for row in rows}):
+        own = [row for row in rows if int(row["instrument"]) == instrument]
+        notes = notes_of(
+            [int(row["start_time"]) / MUSICNET_RATE for row in own],
+            [int(row["end_time"]) / MUSICNET_RATE for row in own],
+            [float(row["note"]) for row in own],
         )
-        if rows
-        else notes
-    )
+        name = MUSICNET_NAMES.get(instrument, f"instrument {instrument}")
+        tables.append(with_track(notes, name, (instrument - 1) % 128))
+    return Notes.concatenate(tables)
