@@ -1,9 +1,9 @@
 """Baselines to train on the same data as ours: so that architecture and data can be told apart.
 
 - `BasicPitchNet`: the architecture of Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note
-  Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, stacking of
-  eight harmonics, 39-bin kernels), as it is released: the note branch starts from the harmonic stack itself.
-  Note Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, stacking of
+  Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, a stack of eight
+  harmonics, 39-bin kernels), as it is released: the note branch starts from the harmonic stack itself.
+- `DeepClusteringNet`: embeddings of spectrogram units by a bidirectional recurrent network, after Hershey et al., ICASSP
   2016, and, for transcription, Tanaka et al., "Multi-Instrument Music Transcription Based on Deep Spherical Clustering
   of Spectrograms and Pitchgrams", ISMIR 2020; small enough to train on two cores.
 

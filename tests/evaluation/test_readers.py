@@ -45,9 +45,9 @@ def midi(path: Path, pitches=(60, 64), tracks=ONE_PART) -> Path:
 
 
 def bach10_folder(root: Path, pieces=("01-Ach", "02-Weh")) -> Path:
-    for piece in pieces:
+    for order, piece in enumerate(pieces):
         for number, name in enumerate(("violin", "clarinet", "saxphone", "bassoon")):
-            tone(root / piece / f"{piece}-{name}.wav", 220 * (number + 1), level=0.4)
+            tone(root / piece / f"{piece}-{name}.wav", 220 * (number + 1) + order, level=0.4)
         cells = np.empty((4, 1), object)
         for part in range(4):
             notes = np.empty((2, 1), object)
