@@ -92,10 +92,10 @@ class Bank:
             stems = [Stem.from_json(row) for row in head["stems"]]
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
-                f"{folder} is not a stem bank ({type(error).__name__}: {error}); make one with `amtsep synthesize --out`."
+                f"{folder} is not a stem bank ({type(error).__name__}: {error}); make one with `amtsep synthesize`."
             ) from error
         if head.get("version") != VERSION or notes.dtype != NOTE_DTYPE:
-            raise DataError(f"{folder} was written by another version of amtsep: make it again with `amtsep synthesize`.")
+            raise DataError(f"{folder} is of another version of amtsep: make it again with `amtsep synthesize`.")
         path = folder / "audio.i16"
         if not path.is_file() or path.stat().st_size != 2 * n * length:
             raise DataError(f"{path} does not hold the {n} stems that stems.json lists: make the bank again.")
@@ -151,7 +151,7 @@ class Bank:
         for new, part in enumerate(notes):
             part["stem"] = new
         joined = np.concatenate(notes) if notes else np.zeros(0, NOTE_DTYPE)
-        # libsndfile's compression level runs from best (0) to smallest (1); Vorbis at 22 kHz mono spans about 20-80 kbit/s.
+        # libsndfile's compression level runs from best (0) to smallest (1).
         level = float(np.clip((80 - kbps) / 60, 0, 1))
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for new, i in enumerate(keep):
@@ -210,7 +210,7 @@ class BankWriter:
     def append(self, audio: NDArray[np.int16], notes: NDArray[np.void], stem: Stem) -> int:
         """Add one stem, `audio` (clip_samples,) int16 and its notes; returns its index."""
         if audio.shape != (self.clip_samples,) or audio.dtype != np.int16:
-            raise ValueError(f"A stem must be {self.clip_samples} samples of int16, not {audio.shape} of {audio.dtype}.")
+            raise ValueError(f"A stem is {self.clip_samples} samples of int16, not {audio.shape} of {audio.dtype}.")
         index = len(self._stems)
         self._audio.write(audio.astype("<i2", copy=False).tobytes())
         rows = np.sort(notes.astype(NOTE_DTYPE), order=["onset", "pitch"])

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = Recipe()
     parser.add_argument("--out", type=Path, required=True, help="folder to write the bank to")
     parser.add_argument("--hours", type=float, default=default.hours, help="hours of stems (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=default.seed, help="the same seed makes the same bank (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=default.seed, help="makes the bank again (default %(default)s)")
     parser.add_argument(
         "--samples",
         type=Path,
@@ -36,11 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--music21", action="store_true", help="render the corpus of the installed music21 too")
     parser.add_argument("--guitarset", type=Path, help="GuitarSet folder; its training players enter as real stems")
     parser.add_argument(
-        "--soundfont", type=Path, action="append", default=[], help="a General MIDI soundfont beside those installed (repeatable)"
+        "--soundfont",
+        type=Path,
+        action="append",
+        default=[],
+        help="a General MIDI soundfont beside those found (repeatable)",
     )
     parser.add_argument("--no-soundfonts", action="store_true", help="use no soundfont at all")
     parser.add_argument("--music", type=float, default=default.music, help="share of real music (default %(default)s)")
-    parser.add_argument("--jobs", type=int, default=2, help="processes (default %(default)s); does not change the result")
+    parser.add_argument("--jobs", type=int, default=2, help="processes, no matter for the result (default %(default)s)")
     parser.add_argument("--pack", type=Path, help="also write the bank compressed to this file")
 
 

@@ -23,7 +23,6 @@ from amtsep.synthesis.music import Piece, excerpt, load_scores
 from amtsep.synthesis.onsets import LabelRule
 from amtsep.synthesis.scores import monophonic, random_score
 
-
 RECORDED_PROGRAM = -1
 """The `program` of stems that are no General MIDI program."""
 
@@ -127,7 +126,9 @@ def level(audio: NDArray[np.float32], sample_rate: int, level_db: float) -> NDAr
     return np.round(audio * (gain * 32767)).astype(np.int16)
 
 
-def _render(voice: Voice, order: Order) -> tuple[NDArray[np.int16], NDArray[np.void]] | None:
+def _render(
+    voice: Voice, order: Order, synthesizer: soundfonts.Synthesizer | None
+) -> tuple[NDArray[np.int16], NDArray[np.void]] | None:
     recipe: Recipe = _state["recipe"]
     for attempt in range(4):
         rng = np.random.default_rng([recipe.seed, *order.seed, attempt])
@@ -145,10 +146,8 @@ def _render(voice: Voice, order: Order) -> tuple[NDArray[np.int16], NDArray[np.v
         else:
             import soxr
 
-            assert voice.font is not None
-            wide, notes = soundfonts.render_font(
-                soundfonts._worker_synthesizer(), voice.font, score, recipe.clip_s, bent, recipe.rule
-            )
+            assert voice.font is not None and synthesizer is not None
+            wide, notes = soundfonts.render_font(synthesizer, voice.font, score, recipe.clip_s, bent, recipe.rule)
             audio = soxr.resample(wide, soundfonts.RATE, recipe.sample_rate, quality="HQ")
         n = int(round(recipe.clip_s * recipe.sample_rate))
         audio = np.pad(audio, (0, max(n - len(audio), 0)))[:n]
@@ -173,8 +172,10 @@ _Result = list[tuple[NDArray[np.int16], NDArray[np.void], Stem]]
 def _job(job: tuple[Voice, list[Order]]) -> _Result:
     voice, orders = job
     out = []
+    # A new one for every job: its result must not depend on what this process did before.
+    synthesizer = soundfonts.Synthesizer() if voice.font is not None else None
     for order in orders:
-        done = _render(voice, order)
+        done = _render(voice, order, synthesizer)
         if done is not None:
             out.append((*done, _stem(voice, order)))
     return out
@@ -247,8 +248,8 @@ def _share(weights: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """Split `count` by weights into whole numbers."""
     if not len(weights) or weights.sum() <= 0 or count <= 0:
         return np.zeros(len(weights), np.int64)
-    exact = np.cumsum(weights / weights.sum() * count)
-    return np.diff(np.round(exact).astype(np.int64), prepend=0)
+    edges = np.round(np.cumsum(weights / weights.sum() * count)).astype(np.int64)
+    return edges - np.concatenate([[0], edges[:-1]])
 
 
 def plan(recipe: Recipe, known: list[Voice], pieces: list[Piece], guitar: int = 0) -> list[Order]:
@@ -316,8 +317,9 @@ def _assign(
     high = np.array([v.instrument.high for v in known])
     mono = np.array([v.instrument.mono for v in known])
     category = np.array([v.instrument.category for v in known])
-    room = np.minimum(_share(left * recipe.music, int(round(left.sum() * recipe.music))), left)
-    goal, orders, failures = int(room.sum()), [], 0
+    room = np.minimum(_share((left * recipe.music).astype(np.float64), int(round(left.sum() * recipe.music))), left)
+    goal, failures = int(room.sum()), 0
+    orders: list[Order] = []
     number = 0
     order_of_pieces = rng.permutation(len(music))
     while len(orders) < goal and failures < 400:
@@ -406,7 +408,7 @@ def synthesize(
     """
     n = int(round(recipe.clip_s * recipe.sample_rate))
     if sources.fonts and not soundfonts.available():
-        raise DataError("Soundfonts need FluidSynth: install it (Debian: apt install fluidsynth), or give --no-soundfonts.")
+        raise DataError("Soundfonts need FluidSynth: install it (apt install fluidsynth), or give --no-soundfonts.")
     if recipe.sample_rate != sampler.RATE:
         raise DataError(f"Banks are rendered at {sampler.RATE} Hz, not {recipe.sample_rate}.")
     context = multiprocessing.get_context("spawn")
@@ -422,12 +424,14 @@ def synthesize(
         else:
             takes = []
         if not known and not takes:
-            raise DataError("There is nothing to render with: give soundfonts (--soundfont), samples (--samples) or GuitarSet.")
+            raise DataError("There is nothing to render with: give --soundfont, --samples or --guitarset.")
         orders = plan(recipe, known, pieces, guitar) if known else []
         total = len(orders) + guitar
         began = time.monotonic()
         with BankWriter(out, recipe.sample_rate, n, recipe.seed) as writer:
-            work = [(_job, job) for job in _jobs(known, orders)] + [(_guitar_job, take) for take in takes]
+            work: list[tuple[Any, Any]] = [(_job, job) for job in _jobs(known, orders)] + [
+                (_guitar_job, take) for take in takes
+            ]
             waiting: list[Any] = []
             guitars = 0
             for function, item in work:
@@ -455,5 +459,3 @@ def _collect(writer: BankWriter, result: _Result, guitars: int, limit: int) -> i
             guitars += 1
         writer.append(audio, notes, stem)
     return guitars
-
-

@@ -7,8 +7,8 @@ notes a minute) and pitches as they sound. Repeats are not played out, grace not
 from __future__ import annotations
 
 import hashlib
-import io
 import importlib.util
+import io
 import json
 import re
 import unicodedata
@@ -82,11 +82,9 @@ BACH10_MELODIES: tuple[tuple[int, ...], ...] = (
         3, -1, -2, 3, 2, 2, 1, 2, -2, -1, -2, -2, 4, -2, -3, 1, 2, 2, -2, -2, -1, -2, -2, 5, 2, 2, -2, 2, -4, -1, -2,
     ),
 )  # fmt: skip
-"""Their melodies as intervals in semitones between successive notes (repetitions left out): pieces one to five from
-Bach10's own scores, the others (and another setting of the third) from the chorales BWV 297, 326, 358, 365, 385 and 273."""
-BACH10_FILES = frozenset(
-    "bwv" + n for n in ("255", "256", "258", "273", "274", "275", "296", "297", "326", "327", "328", "358", "365", "385")
-)
+"""Their melodies as intervals in semitones between successive notes (repetitions left out): pieces one to five
+from Bach10's own scores, the others (and another setting of the third) from BWV 297, 326, 358, 365, 385, 273."""
+BACH10_FILES = frozenset(f"bwv{n}" for n in (255, 256, 258, 273, 274, 275, 296, 297, 326, 327, 328, 358, 365, 385))
 """The same chorales by the names of their files in music21's corpus, which gives no titles."""
 
 _STEP = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -143,12 +141,10 @@ def read_musicxml(path: Path) -> Piece:
     data = Path(path).read_bytes()
     if data[:2] == b"PK":
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            inside = [n for n in archive.namelist() if n.endswith((".xml", ".musicxml")) and not n.startswith("META-INF")]
-            data = archive.read(inside[0])
+            names = [n for n in archive.namelist() if not n.startswith("META-INF")]
+            data = archive.read(next(n for n in names if n.endswith((".xml", ".musicxml"))))
     root = ElementTree.fromstring(data)
-    title = " ".join(
-        e.text or "" for e in [root.find("work/work-title"), root.find("movement-title")] if e is not None
-    )
+    title = " ".join(e.text or "" for e in [root.find("work/work-title"), root.find("movement-title")] if e is not None)
     tempo = 96.0
     sound = root.find(".//sound[@tempo]")
     if sound is not None:
@@ -243,14 +239,18 @@ def read_midi(path: Path) -> Piece:
     return Piece(Path(path).stem, Path(path).stem, tuple(p for p in parts if len(p)))
 
 
+_MUSIC21 = (
+    "bach", "beethoven", "corelli", "handel", "haydn", "joplin", "monteverdi", "mozart", "palestrina", "schumann_robert"
+)  # fmt: skip
+
+
 def music21_folders() -> list[Path]:
     """The polyphonic part of the corpus that comes with music21 (an optional package), as folders of MusicXML."""
     spec = importlib.util.find_spec("music21")
     if spec is None or spec.origin is None:
         raise DataError("music21 is not installed: pip install music21, or leave --music21 out.")
     corpus = Path(spec.origin).parent / "corpus"
-    names = ("bach", "beethoven", "corelli", "handel", "haydn", "joplin", "monteverdi", "mozart", "palestrina", "schumann_robert")
-    return [corpus / name for name in names if (corpus / name).is_dir()]
+    return [corpus / name for name in _MUSIC21 if (corpus / name).is_dir()]
 
 
 def _read_any(path: Path) -> Piece | None:
@@ -264,16 +264,16 @@ _CACHE_VERSION = 2
 
 
 def load_scores(folders: Sequence[Path], cache: Path, pool: Any = None) -> list[Piece]:
-    """All pieces under `folders` but Bach10's, in the order of their paths; parsed once and kept in the folder `cache`."""
+    """All pieces under `folders` but Bach10's, in the order of their paths; parsed once, then read from `cache`."""
     paths = sorted(
         p
         for folder in folders
         for p in Path(folder).rglob("*")
         if p.suffix.lower() in {".mid", ".midi", ".mxl", ".musicxml", ".xml"}
     )
-    stamp = hashlib.sha256(
-        json.dumps([_CACHE_VERSION, BACH10_TITLES, BACH10_MELODIES, [(p.name, p.stat().st_size) for p in paths]]).encode()
-    ).hexdigest()[:16]
+    listed = [(p.name, p.stat().st_size) for p in paths]
+    what = json.dumps([_CACHE_VERSION, BACH10_TITLES, BACH10_MELODIES, listed])
+    stamp = hashlib.sha256(what.encode()).hexdigest()[:16]
     file = Path(cache) / "scores" / f"{stamp}.npz"
     if file.is_file():
         with np.load(file, allow_pickle=False) as saved:

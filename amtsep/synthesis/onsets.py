@@ -31,6 +31,9 @@ class LabelRule:
     """Span after the first sound from which the sustained level is taken."""
 
 
+DEFAULT_RULE = LabelRule()
+
+
 @dataclass(frozen=True)
 class NoteShape:
     """What `measure` finds out about one isolated note; times in seconds from the start of the signal, levels in dB."""
@@ -134,7 +137,7 @@ def measure(
     samples: NDArray[np.floating],
     sample_rate: int,
     note_off_s: float | None = None,
-    rule: LabelRule = LabelRule(),
+    rule: LabelRule = DEFAULT_RULE,
     pitch: float | None = None,
 ) -> NoteShape | None:
     """Apply the rule to one isolated note.
@@ -213,7 +216,7 @@ def audible_end(
     note_off_s: float,
     decay_s: float,
     release_s: float,
-    rule: LabelRule = LabelRule(),
+    rule: LabelRule = DEFAULT_RULE,
 ) -> float:
     """End of a note from the times measured on its like.
 

@@ -9,7 +9,7 @@ placed so that it falls on the onset of the score.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from amtsep.errors import DataError
 from amtsep.synthesis.expression import Expression
 from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
-from amtsep.synthesis.onsets import HOP_S, LabelRule, decibel, energy_of, measure, smooth
+from amtsep.synthesis.onsets import DEFAULT_RULE, HOP_S, LabelRule, decibel, energy_of, measure, smooth
 from amtsep.synthesis.pitch import sounding_offset
 from amtsep.synthesis.scores import tidy
 
@@ -38,6 +38,7 @@ _DYNAMICS = {
     "pianississimo": 20, "pianissimo": 32, "piano": 48, "mezzo-piano": 62, "mezzo-forte": 78, "forte": 95,
     "fortissimo": 112, "molto-pianissimo": 26, "cresc-decresc": 70,
 }  # fmt: skip
+_AUDIO = {".ogg", ".wav", ".flac", ".mp3", ".aif", ".aiff"}
 _PLAIN = {"normal", "arco-normal", "non-vibrato", "molto-vibrato", "nonlegato", "vibrato", "staccato"}
 
 
@@ -96,12 +97,10 @@ class SampleSet:
             distance = np.abs(np.array([s.pitch for s in samples]) - pitch)
             if distance.min() <= 2:
                 near[pitch] = tuple(np.flatnonzero(distance <= max(int(distance.min()), 1)).tolist())
-        from dataclasses import replace
-
         return SampleSet(name, replace(instrument, low=low, high=high), tuple(samples), held_out, near)
 
 
-def load_folder(folder: Path, rule: LabelRule = LabelRule(), collection: str = "samples") -> SampleSet:
+def load_folder(folder: Path, rule: LabelRule = DEFAULT_RULE, collection: str = "samples") -> SampleSet:
     """Read the single notes of one instrument.
 
     Files are named with underscores or dashes between parts, one of them the pitch; the part before or after may name
@@ -114,7 +113,7 @@ def load_folder(folder: Path, rule: LabelRule = LabelRule(), collection: str = "
     folder = Path(folder)
     instrument = RECORDED.get(folder.name, Instrument(folder.name, "other", 21, 108, False))
     samples: list[Sample] = []
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in {".ogg", ".wav", ".flac", ".mp3", ".aif", ".aiff"}):
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in _AUDIO):
         parts = path.stem.split("_")
         if len(parts) == 5 and (parts[2] == "phrase" or parts[4] not in _PLAIN):
             continue
@@ -132,7 +131,7 @@ def load_folder(folder: Path, rule: LabelRule = LabelRule(), collection: str = "
     return SampleSet.build(f"{collection}:{folder.name}", instrument, samples, folder.name in HELD_OUT_RECORDED)
 
 
-def make_sample(mono: NDArray[np.float32], pitch: int, velocity: int, rule: LabelRule = LabelRule()) -> Sample | None:
+def make_sample(mono: NDArray[np.float32], pitch: int, velocity: int, rule: LabelRule = DEFAULT_RULE) -> Sample | None:
     """Trim, measure and oversample one note; None where it is silent, too slow, or not at its pitch."""
     import soxr
 
@@ -187,7 +186,7 @@ def render_samples(
     score: NDArray[np.void],
     clip_s: float,
     expression: Expression,
-    rule: LabelRule = LabelRule(),
+    rule: LabelRule = DEFAULT_RULE,
 ) -> tuple[NDArray[np.float32], NDArray[np.void]]:
     """Play a part with recorded notes.
 
@@ -280,7 +279,7 @@ def _choose(
     return candidates[int(good[turn % len(good)])]
 
 
-def synthetic_set(seed: int, rule: LabelRule = LabelRule()) -> SampleSet:
+def synthetic_set(seed: int, rule: LabelRule = DEFAULT_RULE) -> SampleSet:
     """An instrument that does not exist: additive, FM, plucked string or filtered pulse, drawn by `seed`.
 
     Each is written out as single notes, every third semitone, and played by the same sampler as recorded ones.

@@ -165,7 +165,7 @@ _Notes = Iterator[tuple[float, float, int]]
 
 
 def _value(rng: np.random.Generator, beat: float, mean: float = -0.7, spread: float = 1.1) -> float:
-    """A duration in seconds: log2 of beats from a truncated normal, from 1/32 (1/8 beat) to a little over a whole note."""
+    """Seconds: log2 of beats from a truncated normal, from 1/32 (1/8 beat) to a little over a whole note."""
     while True:
         x = rng.normal(mean, spread)
         if -3.0 <= x <= 2.15:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from amtsep.errors import DataError
 from amtsep.synthesis.expression import Expression
 from amtsep.synthesis.instruments import HELD_OUT_PROGRAMS, Instrument, general_midi
-from amtsep.synthesis.onsets import LabelRule, audible_end, measure
+from amtsep.synthesis.onsets import DEFAULT_RULE, LabelRule, audible_end, measure
 from amtsep.synthesis.pitch import sounding_offset
 
 RATE = 44100
@@ -59,16 +59,16 @@ def find_soundfonts(extra: tuple[str | Path, ...] = ()) -> dict[str, Path]:
     """The General MIDI soundfonts of this machine by short name.
 
     `extra` are files named by the user (kept under their file name's stem); then the usual folders are searched, and
-    those in the environment variable ``AMTSEP_SOUNDFONTS`` (separated as in ``PATH``); at last the wheel of pretty_midi,
-    which holds TimGM6mb.
+    those in the environment variable ``AMTSEP_SOUNDFONTS`` (separated as in ``PATH``); at last the wheel of
+    pretty_midi, which holds TimGM6mb.
     """
     found: dict[str, Path] = {}
     for item in extra:
         path = Path(item).expanduser()
         if not path.is_file():
             raise DataError(f"There is no soundfont {path}: give the path of an .sf2 or .sf3 file.")
-        short = next((name for name, files in _KNOWN.items() if path.name in files), path.stem.lower().replace(" ", "-"))
-        found[short] = path
+        known = [name for name, files in _KNOWN.items() if path.name in files]
+        found[known[0] if known else path.stem.lower().replace(" ", "-")] = path
     folders = [Path(f).expanduser() for f in os.environ.get("AMTSEP_SOUNDFONTS", "").split(os.pathsep) if f]
     folders += [Path(f).expanduser() for f in _FOLDERS]
     for name, files in _KNOWN.items():
@@ -86,7 +86,8 @@ def find_soundfonts(extra: tuple[str | Path, ...] = ()) -> dict[str, Path]:
 
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL | None:
-    for name in ("libfluidsynth.so.3", ctypes.util.find_library("fluidsynth"), "libfluidsynth.3.dylib", "libfluidsynth-3.dll"):
+    found = ctypes.util.find_library("fluidsynth")
+    for name in ("libfluidsynth.so.3", found, "libfluidsynth.3.dylib", "libfluidsynth-3.dll"):
         if not name:
             continue
         try:
@@ -122,13 +123,17 @@ def available() -> bool:
 
 
 class Synthesizer:
-    """One FluidSynth with any number of soundfonts, rendering one program at a time to mono at 44.1 kHz, dry."""
+    """One FluidSynth with any number of soundfonts, rendering one program at a time to mono at 44.1 kHz, dry.
+
+    What was rendered before leaves traces of some 1e-5 in what comes after: for the same bits, render the same things
+    in the same order on a new one.
+    """
 
     def __init__(self) -> None:
         lib = _library()
         if lib is None:
             raise DataError(
-                "FluidSynth was not found: install it (Debian: apt install fluidsynth; macOS: brew install fluid-synth)."
+                "FluidSynth was not found: install it (apt install fluidsynth, or brew install fluid-synth)."
             )
         self._lib = lib
         self._settings = lib.new_fluid_settings()
@@ -267,7 +272,7 @@ def profile(
     bank: int,
     program: int,
     instrument: Instrument,
-    rule: LabelRule = LabelRule(),
+    rule: LabelRule = DEFAULT_RULE,
     max_delay_s: float = 0.060,
     max_spread_s: float = 0.025,
 ) -> Profile:
@@ -321,8 +326,8 @@ def profile(
     # Single notes that begin much later than the rest are left out; the range shrinks to what remains.
     # So are notes far softer than the rest: beside them they could not be heard.
     loud = np.array([r[5] for r in rows])
-    keep = np.all(delay < max_delay_s + 2 * max_spread_s, axis=0) & (loud > np.median(loud) - 12)
-    rows = [r for r, k in zip(rows, keep, strict=True) if k]
+    steady = (delay.max(axis=0) < max_delay_s + 2 * max_spread_s) & (loud > np.median(loud) - 12)
+    rows = [r for r, k in zip(rows, steady, strict=True) if k]
     pitches = tuple(r[0] + transpose for r in rows)
     if len(rows) < 4:
         return bad("unsteady")
@@ -361,16 +366,11 @@ def _profile_file(font: Path, rule: LabelRule) -> Path:
 
 def _profile_job(job: tuple[Path, int, Instrument, LabelRule]) -> Profile:
     font, program, instrument, rule = job
-    return profile(_worker_synthesizer(), font, 0, program, instrument, rule)
+    return profile(Synthesizer(), font, 0, program, instrument, rule)
 
 
-@lru_cache(maxsize=1)
-def _worker_synthesizer() -> Synthesizer:
-    return Synthesizer()
-
-
-def profiles(font: Path, rule: LabelRule = LabelRule(), pool: Any = None) -> list[Profile]:
-    """Profiles of the programs 0-111 of `font`, from the cache or measured now (with `pool.map` where one is given)."""
+def profiles(font: Path, rule: LabelRule = DEFAULT_RULE, pool: Any = None) -> list[Profile]:
+    """Profiles of the programs 0-111 of `font`, from the cache or measured now (by `pool` where one is given)."""
     file = _profile_file(font, rule)
     if file.is_file():
         rows = json.loads(file.read_text(encoding="utf-8"))
@@ -405,7 +405,7 @@ class FontTimbre:
     held_out: bool
 
 
-def font_timbres(name: str, font: Path, rule: LabelRule = LabelRule(), pool: Any = None) -> list[FontTimbre]:
+def font_timbres(name: str, font: Path, rule: LabelRule = DEFAULT_RULE, pool: Any = None) -> list[FontTimbre]:
     """The programs of `font` that are of use, with the range in which they are."""
     out = []
     for found in profiles(font, rule, pool):
@@ -424,7 +424,7 @@ def render_font(
     score: NDArray[np.void],
     clip_s: float,
     expression: Expression,
-    rule: LabelRule = LabelRule(),
+    rule: LabelRule = DEFAULT_RULE,
 ) -> tuple[NDArray[np.float32], NDArray[np.void]]:
     """Render a part with a soundfont program.
 
@@ -461,13 +461,17 @@ def render_font(
     events.sort()
     # Where a key is struck again before its note-off, the first note-off would end the second note: move it up.
     events = _untangle(events)
-    bend = expression.curve(np.arange(0, total, _BEND_STEP) * block_s, score) if expression.moves else None
+    bend = (
+        expression.curve(np.arange(0, total, _BEND_STEP, dtype=np.float64) * block_s, score)
+        if expression.moves
+        else None
+    )
     audio = synthesizer.render(np.array(events, np.int64).reshape(-1, 4), total, bend)
     return audio[: int(round(clip_s * RATE))], tidy(labels, clip_s)
 
 
 def _untangle(events: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
-    """Let every note of a key go no later than the next note-on of that key, and drop the note-off that this replaces."""
+    """Let a key go no later than its next note-on, and drop the note-off that this replaces."""
     held: dict[int, int] = {}
     out: list[tuple[int, int, int, int]] = []
     skip: dict[int, int] = {}

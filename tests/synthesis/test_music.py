@@ -111,7 +111,9 @@ def test_load_scores_reads_a_folder_once_and_leaves_bach10_out(tmp_path: Path) -
     assert [p.name for p in first] == ["a", "b"]
     again = load_scores([scores], tmp_path / "cache")
     assert [p.name for p in again] == ["a", "b"]
-    assert all(np.array_equal(x, y) for p, q in zip(first, again, strict=True) for x, y in zip(p.parts, q.parts, strict=True))
+    assert all(
+        np.array_equal(x, y) for p, q in zip(first, again, strict=True) for x, y in zip(p.parts, q.parts, strict=True)
+    )
 
 
 def test_excerpt_keeps_parts_together_and_within_the_clip() -> None:

@@ -17,7 +17,14 @@ from amtsep.synthesis.scores import SCORE_DTYPE
 
 @pytest.mark.parametrize(
     ("name", "pitch"),
-    [("violin_As4_15_forte_arco-normal", 70), ("A4", 69), ("piano-C#3-v5", 49), ("Bb2", 46), ("C-1", 0), ("drum", None)],
+    [
+        ("violin_As4_15_forte_arco-normal", 70),
+        ("A4", 69),
+        ("piano-C#3-v5", 49),
+        ("Bb2", 46),
+        ("C-1", 0),
+        ("drum", None),
+    ],
 )
 def test_pitch_in_file_names(name: str, pitch: int | None) -> None:
     assert pitch_in(name) == pitch
