@@ -43,6 +43,8 @@ class Recipe:
     """Share of stems played with timbres that do not exist."""
     guitarset: float = 0.07
     """Share of stems that are real guitar."""
+    guitarset_shift_s: float = 0.0
+    """Added to GuitarSet's onsets; 0 leaves the annotation as it is."""
     dev: float = 0.04
     """Share of development stems with the timbres of training."""
     held_out: float = 0.05
@@ -184,7 +186,9 @@ def _job(job: tuple[Voice, list[Order]]) -> _Result:
 def _guitar_job(take: Path) -> _Result:
     recipe: Recipe = _state["recipe"]
     out = []
-    for number, (audio, notes) in enumerate(guitarset.windows(take, recipe.clip_s, recipe.sample_rate)):
+    for number, (audio, notes) in enumerate(
+        guitarset.windows(take, recipe.clip_s, recipe.sample_rate, recipe.guitarset_shift_s)
+    ):
         whole = level(audio, recipe.sample_rate, recipe.level_db)
         if whole is None:
             continue

@@ -110,3 +110,20 @@ def test_command_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureF
     assert "no soundfont" in capsys.readouterr().err
     assert _run("--out", str(tmp_path / "b"), "--hours", "0") != 0
     assert not (tmp_path / "b").exists()
+
+
+def test_guitarset_windows_carry_the_annotation(tmp_path: Path) -> None:
+    import soundfile
+
+    rate = 16000
+    audio = np.random.default_rng(0).normal(0, 0.1, 20 * rate).astype(np.float32)
+    soundfile.write(tmp_path / "00_A_solo_mic.ogg", audio[: 15 * rate], rate)
+    rows = [(0.5, 1.0, 60, 80), (2.0, 3.0, 62, 80), (8.5, 9.7, 64, 80), (10.0, 11.0, 60, 80), (12.0, 12.5, 61, 1)]
+    np.savetxt(tmp_path / "00_A_solo_mic.tsv", rows)
+    first, second = guitarset.windows(tmp_path / "00_A_solo_mic.tsv", 9.0, 22050)
+    assert first[1]["onset"].tolist() == [0.5, 2.0, 8.5] and first[1]["offset"][-1] == 9.0
+    # The note that sounds on began before the window.
+    assert second[1]["onset"].tolist() == pytest.approx([-0.5, 1.0, 3.0])
+    assert second[1]["offset"][0] == pytest.approx(0.7)
+    shifted = guitarset.windows(tmp_path / "00_A_solo_mic.tsv", 9.0, 22050, shift_s=-0.01)[0][1]
+    assert shifted["onset"].tolist() == pytest.approx([0.49, 1.99, 8.49])
