@@ -1,11 +1,11 @@
 """Baselines to train on the same data as ours: so that architecture and data can be told apart.
 
 - `BasicPitchNet`: the architecture of Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note
-  Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, a stack of eight
+  Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, a stack of
   harmonics, 39-bin kernels), as it is released: the note branch starts from the harmonic stack itself.
-- `DeepClusteringNet`: embeddings of spectrogram units by a bidirectional recurrent network, after Hershey et al., ICASSP
-  2016, and, for transcription, Tanaka et al., "Multi-Instrument Music Transcription Based on Deep Spherical Clustering
-  of Spectrograms and Pitchgrams", ISMIR 2020; small enough to train on two cores.
+- `DeepClusteringNet`: embeddings of spectrogram units by a bidirectional recurrent network, after Hershey et al.,
+  ICASSP 2016, and, for transcription, Tanaka et al., "Multi-Instrument Music Transcription Based on Deep Spherical
+  Clustering of Spectrograms and Pitchgrams", ISMIR 2020; small enough to train on two cores.
 
 Both take log-CQT features (B, 1, n_bins, T): 36 bins an octave, bin 0 = A0. Deviations from the papers: kernels have no
 unit-norm constraint, and strides are centred on our CQT, whose every third bin is a semitone's centre.
