@@ -243,8 +243,8 @@ def voices(sources: Sources, recipe: Recipe, pool: Any = None) -> list[Voice]:
             )  # fmt: skip
     for i in range(int(np.ceil(recipe.synthetic * recipe.hours * 3600 / recipe.clip_s / 6))):
         number = recipe.seed * 100003 + i
-        made = sampler.synthetic_set(number, recipe.rule)
-        out.append(Voice(made.name, "synthetic", made.instrument, -1, False, 1.0))
+        instrument = sampler.synthetic_instrument(number)
+        out.append(Voice(f"synthetic:{number}", "synthetic", instrument, RECORDED_PROGRAM, False, 1.0))
     return out
 
 

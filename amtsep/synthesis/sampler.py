@@ -279,17 +279,30 @@ def _choose(
     return candidates[int(good[turn % len(good)])]
 
 
-def synthetic_set(seed: int, rule: LabelRule = DEFAULT_RULE) -> SampleSet:
-    """An instrument that does not exist: additive, FM, plucked string or filtered pulse, drawn by `seed`.
-
-    Each is written out as single notes, every third semitone, and played by the same sampler as recorded ones.
-    """
-    rng = np.random.default_rng([seed, 7919])
+def synthetic_instrument(seed: int) -> Instrument:
+    """Kind, range and voices of the instrument that `synthetic_set` makes of the same seed."""
+    rng = np.random.default_rng([seed, 7907])
     kind = str(rng.choice(["additive", "fm", "plucked", "pulse"]))
     struck = kind == "plucked" or rng.random() < 0.4
     low = int(rng.integers(33, 56))
     high = min(low + int(rng.integers(28, 46)), 100)
     mono = bool(rng.random() < 0.4) and not struck
+    return Instrument(f"synthetic-{kind}{'-struck' if struck else ''}", "synthetic", low, high, mono)
+
+
+def synthetic_set(seed: int, rule: LabelRule = DEFAULT_RULE) -> SampleSet:
+    """An instrument that does not exist: additive, FM, plucked string or filtered pulse, drawn by `seed`.
+
+    Each is written out as single notes, every third semitone, and played by the same sampler as recorded ones.
+    """
+    instrument = synthetic_instrument(seed)
+    kind, struck, low, high = (
+        instrument.family.split("-")[1],
+        instrument.family.endswith("-struck"),
+        instrument.low,
+        instrument.high,
+    )
+    rng = np.random.default_rng([seed, 7919])
     tilt, even, wobble = rng.uniform(0.6, 2.2), rng.uniform(0.05, 1.0), rng.normal(0, 4, 40)
     stretch = float(rng.choice([0.0, 0.0, 1e-4, 4e-4])) if kind == "additive" else 0.0
     ratio, index = float(rng.choice([1, 1, 2, 3])), rng.uniform(0.5, 4.0)
@@ -341,5 +354,4 @@ def synthetic_set(seed: int, rule: LabelRule = DEFAULT_RULE) -> SampleSet:
         sample = make_sample(note, pitch, 75, rule)
         if sample is not None:
             samples.append(sample)
-    instrument = Instrument(f"synthetic-{kind}", "synthetic", low, high, mono)
     return SampleSet.build(f"synthetic:{seed}", instrument, samples)
