@@ -125,17 +125,17 @@ class Mixing:
     """Weights of 1, 2, ... parts in a clip."""
     same_piece: float = 0.5
     """Share of the mixes whose parts come from one piece of music, where the bank has it."""
-    part_gain_db: float = 7.0
+    part_gain_db: float = 5.0
     """Standard deviation of the parts' levels."""
-    part_equalizer: float = 0.4
-    room: float = 0.35
-    equalizer: float = 0.3
+    part_equalizer: float = 0.3
+    room: float = 0.25
+    equalizer: float = 0.25
     band_limit: float = 0.12
-    noise: float = 0.5
+    noise: float = 0.4
     hum: float = 0.05
     clipping: float = 0.08
     codec: float = 0.04
-    level_db: tuple[float, float] = (-14.0, 6.0)
+    level_db: tuple[float, float] = (-10.0, 5.0)
     """Range of the clip's mean level around one: a quiet passage of a longer recording is under it."""
     augment: bool = True
 
@@ -146,9 +146,9 @@ class Training:
 
     network: str = "light"
     steps: int = 6000
-    batch_size: int = 8
+    batch_size: int = 4
     accumulate: int = 1
-    learning_rate: float = 3e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     warm_up: int = 200
     clip_norm: float = 1.0

@@ -224,5 +224,6 @@ class Transcriber:
 
 def cut(samples: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
     """Samples ``start`` to ``stop``, zeros where these lie outside."""
-    inner = samples[max(start, 0) : max(min(stop, len(samples)), 0)]
-    return np.pad(inner, (max(-start, 0), stop - max(start, 0) - len(inner)))
+    inner = samples[max(start, 0) : max(stop, 0)]
+    before = min(max(-start, 0), stop - start)
+    return np.pad(inner, (before, stop - start - before - len(inner)))

@@ -66,7 +66,7 @@ class ConvNorm(nn.Sequential):
         padding = tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
         layers: list[nn.Module] = [
             nn.Conv2d(inputs, outputs, kernel, (stride, 1), padding, dilation, groups, bias=False),  # type: ignore[arg-type]
-            nn.BatchNorm2d(outputs),
+            nn.BatchNorm2d(outputs, momentum=0.03),
         ]
         if activation:
             layers.append(nn.ReLU())

@@ -25,6 +25,9 @@ from amtsep.nets.model import TranscriberNet, count_parameters
 from amtsep.training.data import Batch, ClipStream, loader
 from amtsep.training.losses import focal_loss, note_contrastive_loss, pool_notes
 
+LOG_EVERY = 50
+"""Steps over which the logged losses are averaged: a single batch says little."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -85,19 +88,20 @@ def train(settings: Training, run: Run) -> Path:
     bar = tqdm(total=settings.steps, initial=state["step"], disable=not fabric.is_global_zero, mininterval=5.0)
     wrapped.train()
     step = state["step"]
+    sums: dict[str, float] = {}
+    since = 0
     while step < settings.steps and time.monotonic() - started < 60 * run.max_minutes:
         elapsed = time.monotonic() - started
         progress = max(step / settings.steps, elapsed / (60 * run.max_minutes))
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * schedule(step, progress, settings.warm_up)
-        totals: dict[str, float] = {}
         for part in range(settings.accumulate):
             batch = next(batches).to(fabric.device)
             with fabric.no_backward_sync(wrapped, enabled=part + 1 < settings.accumulate):
                 losses = compute_losses(wrapped, features, batch, settings)
                 fabric.backward(losses["loss"] / settings.accumulate)
             for name, value in losses.items():
-                totals[name] = totals.get(name, 0.0) + float(value.detach()) / settings.accumulate
+                sums[name] = sums.get(name, 0.0) + float(value.detach()) / settings.accumulate
         fabric.clip_gradients(wrapped, optimizer, max_norm=settings.clip_norm)
         optimizer.step()
         # Gradients that are kept would be added to the next step's: the network then learns an echo of old batches.
@@ -105,8 +109,11 @@ def train(settings: Training, run: Run) -> Path:
         average.update_parameters(net)
         step += 1
         bar.update()
-        if log is not None and (step % 25 == 0 or step == settings.steps):
+        since += 1
+        if log is not None and (step % LOG_EVERY == 0 or step == settings.steps):
             seconds = time.monotonic() - started
+            totals = {name: value / since for name, value in sums.items()}
+            sums, since = {}, 0
             log.write(step, {**totals, "hours": step * clip_hours, "minutes": seconds / 60})
             bar.set_postfix(loss=f"{totals['loss']:.4f}", rt=f"{step * clip_hours * 3600 / seconds:.0f}x")
         if log is not None and (step % settings.checkpoint_every == 0):

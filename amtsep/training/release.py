@@ -1,0 +1,35 @@
+"""From a run's weights to what ships: ``python -m amtsep.training.release WEIGHTS --bank BANK [--models models]``.
+
+Calibrates the weights, exports them to ONNX, and writes both beside each other with their checksums.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from amtsep.nets.checkpoint import load_checkpoint, sha256
+from amtsep.nets.export import export_onnx
+from amtsep.training.calibration import calibrate
+
+
+def release(weights: Path, bank: Path, models: Path, clips: int) -> Path:
+    """Write ``NAME.safetensors``, ``NAME.onnx`` and ``SHA256SUMS`` into `models`; returns the weights' path."""
+    models.mkdir(parents=True, exist_ok=True)
+    path = models / f"{load_checkpoint(weights)[1].network.name}.safetensors"
+    checkpoint = calibrate(weights, path, bank, clips)
+    export_onnx(path, path.with_suffix(".onnx"))
+    files = sorted([*models.glob("*.safetensors"), *models.glob("*.onnx")])
+    (models / "SHA256SUMS").write_text("".join(f"{sha256(file)}  {file.name}\n" for file in files))
+    print(f"{path}: onset shift {checkpoint.onset_shift}, frame shift {checkpoint.frame_shift}, {checkpoint.info['calibration']}")
+    return path
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--bank", type=Path, required=True)
+    parser.add_argument("--models", type=Path, default=Path("models"))
+    parser.add_argument("--clips", type=int, default=60, help="development mixes to calibrate on")
+    arguments = parser.parse_args()
+    release(arguments.weights, arguments.bank, arguments.models, arguments.clips)
