@@ -26,10 +26,14 @@ SECONDS = 20.0
 
 
 def find_chromium() -> str | None:
-    """Path of a Chromium or Chrome on this machine."""
+    """Path of a Chromium or Chrome on this machine that runs (Ubuntu's chromium-browser may be a stub for snap)."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-    given = os.environ.get("AMTSEP_CHROMIUM")
-    return given or next((path for path in map(shutil.which, names) if path), None)
+    cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    bundled = sorted(map(str, cache.glob("chromium-*/chrome-linux*/chrome")))
+    for path in filter(None, [os.environ.get("AMTSEP_CHROMIUM"), *map(shutil.which, names), *bundled]):
+        if subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0:
+            return path
+    return None
 
 
 def keep(notes, seconds, posteriors, folder: Path) -> bytes:
