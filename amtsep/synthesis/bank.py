@@ -131,7 +131,7 @@ class Bank:
         """Notes of stem `index` as a slice of `NOTE_DTYPE`."""
         return self.all_notes[self._starts[index] : self._starts[index + 1]]
 
-    def pack(self, path: str | Path, kbps: int = 48, which: Iterable[int] | None = None) -> Path:
+    def pack(self, path: str | Path, kbps: int = 56, which: Iterable[int] | None = None) -> Path:
         """Write the bank as one compressed file (a zip of Ogg Vorbis, notes and list).
 
         Parameters
@@ -139,7 +139,7 @@ class Bank:
         path
             The file to write.
         kbps
-            Aimed rate of the audio; at 48 two hours take about 43 MiB.
+            Aimed rate of the audio; at 56 two hours take about 48 MiB.
         which
             Stems to keep; all where it is left out.
         """
@@ -152,7 +152,8 @@ class Bank:
             part["stem"] = new
         joined = np.concatenate(notes) if notes else np.zeros(0, NOTE_DTYPE)
         # libsndfile's compression level runs from best (0) to smallest (1).
-        level = float(np.clip((80 - kbps) / 60, 0, 1))
+        # Measured on stems at 22.05 kHz: 27, 37 and 50 kbit/s at levels 0.8, 0.53 and 0.27.
+        level = float(np.clip((60 - kbps) / 42, 0, 1))
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for new, i in enumerate(keep):
                 buffer = io.BytesIO()
