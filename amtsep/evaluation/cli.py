@@ -11,7 +11,6 @@ from pathlib import Path
 
 from amtsep.config import Decoding
 from amtsep.errors import DataError, FormatError
-from amtsep.evaluation.metrics import mean
 from amtsep.evaluation.readers import DATASETS, Recording, recordings
 from amtsep.notes import Notes
 
@@ -154,7 +153,7 @@ def threshold_charts(
     decoders: Sequence[object], references: Sequence[Notes], decoding: Decoding
 ) -> tuple[list[tuple[float, float, float]], list[tuple[float, float, float]]]:
     """Onset F1 over a grid of thresholds, and (threshold, precision, recall) at the frame threshold in use."""
-    from amtsep.evaluation.metrics import Score, fuse, match
+    from amtsep.evaluation.metrics import Score, fuse, match, mean
 
     truths = [fuse(reference) for reference in references]
 
