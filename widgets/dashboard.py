@@ -9,12 +9,16 @@ from typing import Any
 import ipywidgets as ipw
 
 from amtsep.config import Limits
+from widgets.compare import Compare
+from widgets.embedding import NoteMap
 from widgets.export import Export
+from widgets.part import Tabs
 from widgets.player import Player
 from widgets.roll import Roll
 from widgets.session import Session
 from widgets.source import Source
 from widgets.thresholds import Thresholds
+from widgets.timbres import Timbres
 
 
 class Dashboard(ipw.Box):
@@ -44,7 +48,7 @@ class Dashboard(ipw.Box):
         session: Session | None = None,
         language: str | None = None,
         theme: str | None = None,
-        model: str = "light",
+        model: str | None = None,
         device: str = "auto",
         limits: Limits | None = None,
         **kwargs: Any,
@@ -56,7 +60,11 @@ class Dashboard(ipw.Box):
         self.player = Player(self.session, prefs=prefs)
         self.thresholds = Thresholds(self.session, prefs=prefs)
         self.export = Export(self.session, prefs=prefs)
-        side = ipw.Box((self.thresholds, self.export))
+        self.tabs = Tabs(self.session, prefs=prefs)
+        self.timbres = Timbres(self.session, prefs=prefs)
+        self.map = NoteMap(self.session, prefs=prefs)
+        self.compare = Compare(self.session, prefs=prefs)
+        side = ipw.Box((self.thresholds, self.tabs, self.timbres, self.map, self.compare, self.export))
         side.add_class("amtsep-side")
         super().__init__(children=(self.source, self.roll, side, self.player), **kwargs)
         self.add_class("amtsep-app")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
+from traitlets import Unicode
+
+from amtsep import formats
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from widgets.part import Part
 from widgets.session import Session
+from widgets.session_file import ENDING
 
 
 def stem(session: Session) -> str:
@@ -18,36 +24,69 @@ def stem(session: Session) -> str:
     return "".join(c if c.isalnum() or c in " -_.()" else "_" for c in name).strip() or "notes"
 
 
-def _midi(notes: Notes) -> bytes:
-    from amtsep import formats
+def tempo(notes: Notes) -> float:
+    """Beats a minute that fit the onsets best, 60 to 180; an estimate from their distances, 120 where there are few.
 
-    return formats.midi_bytes(notes)
+    The score of a tempo is how well onsets gather on its grid of half beats: the length of their mean as phases.
+    """
+    if len(notes) < 8:
+        return 120.0
+    onset = np.unique(np.round(notes.onset, 3))
+    candidates = np.arange(60.0, 180.5, 0.5)
+    phase = np.exp(2j * np.pi * onset[None, :] * (candidates[:, None] / 30.0))
+    score = np.abs(phase.mean(axis=1)) * np.exp(-0.5 * (np.log2(candidates / 110.0) / 0.7) ** 2)
+    return float(candidates[int(np.argmax(score))])
 
 
-def _csv(notes: Notes) -> bytes:
-    from amtsep import formats
+def _midi(session: Session, notes: Notes) -> bytes:
+    return formats.midi_bytes(notes, tempo=tempo(session.notes), title=stem(session))
 
+
+def _musicxml(session: Session, notes: Notes) -> bytes:
+    return formats.musicxml_bytes(notes, tempo=tempo(session.notes), title=stem(session))
+
+
+def _csv(_session: Session, notes: Notes) -> bytes:
     return formats.csv_text(notes).encode()
 
 
-def _json(notes: Notes) -> bytes:
-    from amtsep import formats
-
-    return formats.json_text(notes).encode()
+def _json(session: Session, notes: Notes) -> bytes:
+    return formats.json_text(notes, {"source": getattr(session.audio, "name", "")}).encode()
 
 
-FORMATS: dict[str, tuple[str, str, Callable[[Notes], bytes]]] = {
+def _posteriors(session: Session, _notes: Notes) -> bytes:
+    if session.posteriors is None:
+        raise FormatError("There are no posteriors to save: open a recording first.")
+    file = io.BytesIO()
+    session.posteriors.save(file)
+    return file.getvalue()
+
+
+def _session(session: Session, _notes: Notes) -> bytes:
+    return session.saved()
+
+
+FORMATS: dict[str, tuple[str, str, Callable[[Session, Notes], bytes]]] = {
     "midi": (".mid", "audio/midi", _midi),
+    "musicxml": (".musicxml", "application/vnd.recordare.musicxml+xml", _musicxml),
     "csv": (".csv", "text/csv", _csv),
     "json": (".json", "application/json", _json),
+    "posteriors": (".npz", "application/octet-stream", _posteriors),
+    "session": (ENDING, "application/zip", _session),
 }
 
 
 class Export(Part):
     """Buttons that save the notes."""
 
+    name = Unicode("notes").tag(sync=True)
+
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, part="export", **kwargs)
+        self.session.observe(self._on_notes, "notes")
+
+    def _on_notes(self, _change: Any = None) -> None:
+        self.name = stem(self.session)
 
     def do_export(self, message: dict[str, Any], _buffers: Any) -> None:
         """Make one file and hand it to the browser."""
@@ -62,4 +101,4 @@ class Export(Part):
             notes = notes.select(notes.track == index).with_tracks(
                 [0] * int((notes.track == index).sum()), (notes.tracks[index],)
             )
-        self.send({"do": "file", "name": name + ending, "type": kind}, [make(notes)])
+        self.send({"do": "file", "name": name + ending, "type": kind}, [make(self.session, notes)])

@@ -42,3 +42,10 @@ class Part(anywidget.AnyWidget):
                 self.session.status = Status("error", "unexpected", {"error": f"unknown message {name!r}"})
                 return
             handler(message, buffers or [])
+
+
+class Tabs(Part):
+    """Chooses which of the parts below it shows."""
+
+    def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
+        super().__init__(session, part="tabs", **kwargs)

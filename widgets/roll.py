@@ -11,6 +11,7 @@ from amtsep.notes import Notes
 from amtsep.posteriors import DB_FLOOR, DB_STEP, Posteriors
 from widgets.part import Part
 from widgets.session import Session
+from widgets.state import Note
 
 MAX_PICTURE_BYTES = 12_000_000
 """Of the spectrogram as it travels to the browser: longer recordings are thinned in time."""
@@ -44,6 +45,16 @@ def spectrogram_picture(posteriors: Posteriors) -> np.ndarray[Any, Any]:
     return table.astype(np.uint8)[level]
 
 
+def _note(values: dict[str, Any]) -> Note:
+    return Note(
+        float(values["onset"]),
+        float(values["offset"]),
+        int(values["pitch"]),
+        int(values.get("velocity", 80)),
+        int(values.get("track", 0)),
+    )
+
+
 class Roll(Part):
     """The notes of a session (or of a `Notes` table alone), drawn over the recording's spectrogram.
 
@@ -59,8 +70,8 @@ class Roll(Part):
     tracks = Dict().tag(sync=True)
     about = Dict().tag(sync=True)
     picture = Bytes(b"").tag(sync=True)
-    posterior = Bytes(b"").tag(sync=True)
     reference_data = Bytes(b"").tag(sync=True)
+    history = Dict().tag(sync=True)
 
     def __init__(self, session: Session | Notes | None = None, height: int = 420, **kwargs: Any) -> None:
         alone = session if isinstance(session, Notes) else None
@@ -70,6 +81,7 @@ class Roll(Part):
             self.session.notes = alone
         self.session.observe(self._on_posteriors, "posteriors")
         self.session.observe(self._on_notes, "notes")
+        self.session.observe(self._on_reference, "reference")
         self._on_posteriors()
         self._on_notes()
 
@@ -91,11 +103,64 @@ class Roll(Part):
                 "height": self._height,
             }
 
+    def _on_reference(self, _change: Any = None) -> None:
+        reference = self.session.reference
+        self.reference_data = b"" if reference is None else pack_notes(reference)
+
+    # --- corrections by hand: notes are named by (pitch, onset), for the table may have changed on the way ------------
+
+    def do_edit(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Delete, change, add, split, join or assign notes."""
+        session = self.session
+        anchors = [(int(p), float(t)) for p, t in message.get("at", [])]
+        index = session.find(anchors)
+        what = str(message["what"])
+        if what == "add":
+            session.replace_notes(index[:0], [_note(n) for n in message["notes"]])
+        elif what == "change":
+            # Found one by one, so that each new value meets its own note.
+            pairs = [(session.find([a]), _note(n)) for a, n in zip(anchors, message["notes"])]
+            there = [(i[0], note) for i, note in pairs if len(i)]
+            session.replace_notes(np.asarray([i for i, _ in there], np.intp), [note for _, note in there])
+        elif what == "delete":
+            session.delete(index)
+        elif what == "split":
+            session.split(index, float(message["time"]))
+        elif what == "join":
+            session.join(index)
+        elif what == "assign":
+            session.assign(index, int(message["track"]))
+        else:
+            raise ValueError(f"no such edit: {what}")
+
+    def do_posterior(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """Send the frame posterior as a picture: most people never look at it."""
+        posteriors = self.session.posteriors
+        if posteriors is None:
+            return
+        picture, step = thin(np.round(posteriors.frame * 255.0).astype(np.uint8))
+        about = {"hop": posteriors.hop_s, "step": step, "bins": len(picture), "frames": int(picture.shape[1])}
+        self.send({"do": "posterior", **about}, [np.ascontiguousarray(picture.T).tobytes()])
+
+    def do_undo(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """Take back."""
+        self.session.undo()
+
+    def do_redo(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """Take again."""
+        self.session.redo()
+
     def _on_notes(self, _change: Any = None) -> None:
         session = self.session
         with self.hold_sync():
             views = session.state.tracks
+            self.history = {
+                "undo": session.can_undo,
+                "redo": session.can_redo,
+                "edits": len(session.state.edits) + len(session.state.taught),
+            }
             self.tracks = {
+                "mix": [{"volume": v.volume, "mute": v.mute, "solo": v.solo, "hidden": v.hidden} for v in views],
                 "list": [
                     {
                         "name": track.name,
@@ -103,7 +168,7 @@ class Roll(Part):
                         "color": views[i].color if i < len(views) else i,
                     }
                     for i, track in enumerate(session.notes.tracks)
-                ]
+                ],
             }
             hand = session.by_hand if len(session.by_hand) == len(session.notes) else None
             self.notes_data = pack_notes(session.notes, hand)

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _INSTALLED = Path(__file__).resolve().parent / "notebooks"
 NOTEBOOKS = _INSTALLED if _INSTALLED.is_dir() else ROOT / "notebooks"
 NOTEBOOK = NOTEBOOKS / "dashboard.ipynb"
+DEMOS = NOTEBOOKS / "demos"
 MESSAGE_BYTES = 64 << 20
 """Largest websocket message that the server takes; uploads come in pieces of 1 MiB, so this is never near."""
 

@@ -11,11 +11,11 @@ import asyncio
 import queue
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,15 @@ from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Instance, Unicode
 
 from amtsep.config import Limits
-from amtsep.errors import Cancelled
+from amtsep.errors import Cancelled, FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
-from widgets.grouping import Grouping, group
-from widgets.state import State, apply_edits
+from widgets.grouping import Grouping, group, merged, name_tracks
+from widgets.state import Edits, Note, State, apply_edits, nearest, new_track, strike
 from widgets.words import Status, failure
 
 UNDO_STEPS = 100
+MAX_TRACKS = 8
 PROGRESS_EVERY_S = 0.08
 
 
@@ -51,13 +52,20 @@ class _Job:
         self.last = 0.0
 
 
+def default_model() -> str:
+    """The installed network that tells timbres apart, or the light one."""
+    from amtsep.inference import available_models
+
+    return "base" if "base" in available_models() else "light"
+
+
 class Session(HasTraits):
     """A recording, what the network says about it, what a person has set, and the notes that follow from it.
 
     Parameters
     ----------
     model
-        Name of the network, as `amtsep.inference.Transcriber` knows it.
+        Name of the network, as `amtsep.inference.Transcriber` knows it; by default the best that is installed.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     limits
@@ -81,10 +89,10 @@ class Session(HasTraits):
     status = Instance(Status)
     progress = Instance(Progress, allow_none=True)
 
-    def __init__(self, model: str = "light", device: str = "auto", limits: Limits | None = None) -> None:
+    def __init__(self, model: str | None = None, device: str = "auto", limits: Limits | None = None) -> None:
         super().__init__()
         self.id = uuid.uuid4().hex
-        self.model, self.device = model, device
+        self.model, self.device = model or default_model(), device
         self.limits = limits or Limits()
         self.by_hand: NDArray[np.bool_] = np.zeros(0, bool)
         self.state = State()
@@ -92,6 +100,9 @@ class Session(HasTraits):
         self.notes = Notes.empty()
         self.status = Status()
         self._decoder: Any = None
+        self._decoded: Notes | None = None
+        self._grouped: Notes | None = None
+        self._rough = False
         self._job: _Job | None = None
         self._undo: list[State] = []
         self._redo: list[State] = []
@@ -123,6 +134,31 @@ class Session(HasTraits):
 
         self._start(work, Status("busy", "opening", {"name": label}))
 
+    def open_saved(self, file: BinaryIO, name: str) -> None:
+        """Reopen a session file."""
+
+        def work(_progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
+            from widgets.session_file import read_session
+
+            audio, posteriors, state, reference, reference_name = read_session(file, name)
+            decoder = self._prepare(posteriors)
+
+            def adopt() -> None:
+                self._adopt(audio, posteriors, decoder, state)
+                self.set_reference(reference, reference_name)
+
+            return adopt
+
+        self._start(work, Status("busy", "opening", {"name": name}))
+
+    def saved(self) -> bytes:
+        """The bytes of a session file."""
+        from widgets.session_file import write_session
+
+        if self.audio is None or self.posteriors is None:
+            raise FormatError("There is nothing to save yet: open a recording first.")
+        return write_session(self.audio, self.posteriors, self.state, self.reference, self.reference_name)
+
     def _transcribe(self, audio: Any, progress: Callable[[float, float, str], bool]) -> Posteriors:
         """The network's word on a recording, from the cache where it has been heard before."""
         from widgets import cache
@@ -146,14 +182,15 @@ class Session(HasTraits):
     def _adopt(self, audio: Any, posteriors: Posteriors, decoder: Any, state: State | None = None) -> None:
         """Make a transcribed recording the session's; thresholds are kept, edits belonged to the one before."""
         self._decoder = decoder
+        self._decoded, self._grouped = None, None
         self._undo.clear()
         self._redo.clear()
         with self.hold_trait_notifications():
-            self.reference, self.reference_name = None, ""
             self.posteriors = posteriors
             self.audio = audio
             self.state = state or State(decoding=self.state.decoding, clustering=self.state.clustering)
             self._refresh()
+            self.reference, self.reference_name = None, ""
         self.status = Status("info", "opened", {"name": audio.name, "notes": len(self.notes)})
 
     def cancel(self) -> None:
@@ -240,11 +277,12 @@ class Session(HasTraits):
             self._remember()
             if self._undo and self._undo[-1] == new:
                 self._undo.pop()
-        if new == self.state:
+        if new == self.state and not (lasting and self._rough):
             return
+        self._rough = not lasting
         redecode = new.decoding != self.state.decoding
         self.state = new
-        self._refresh(redecode)
+        self._refresh(redecode, thorough=lasting)
 
     def set_decoding(self, *, lasting: bool = True, **changes: Any) -> None:
         """Change thresholds by name, as `amtsep.config.Decoding` has them."""
@@ -282,19 +320,132 @@ class Session(HasTraits):
             self.state = back.pop()
             self._refresh()
 
+    # --- corrections by hand ----------------------------------------------------------------------------------------
+
+    def find(self, anchors: Sequence[tuple[int, float]]) -> NDArray[np.intp]:
+        """Indices of the notes at these (pitch, onset in seconds), those that are still there."""
+        found = nearest(self.notes, np.asarray(anchors, np.float64).reshape(-1, 2))
+        return found[found >= 0]
+
+    def note(self, index: int) -> Note:
+        """One note of the table as a value."""
+        n = self.notes
+        return Note(
+            float(n.onset[index]),
+            float(n.offset[index]),
+            int(n.pitch[index]),
+            int(n.velocity[index]),
+            int(n.track[index]),
+        )
+
+    def replace_notes(self, index: NDArray[np.intp], by: Sequence[Note], **also: Any) -> None:
+        """Strike notes out and put others in their place: every correction is this."""
+        end = self.audio.duration_s if self.audio is not None else np.inf
+        good = tuple(_bounded(note, end) for note in by)
+        edits = strike(self.state.edits, self.notes, self.by_hand, index)
+        self.set(edits=replace(edits, added=edits.added + good), **also)
+
+    def delete(self, index: NDArray[np.intp]) -> None:
+        """Take notes out."""
+        self.replace_notes(index, ())
+
+    def split(self, index: NDArray[np.intp], at: float) -> None:
+        """Cut notes in two at a time in seconds."""
+        cut = [i for i in index if self.notes.onset[i] + 0.02 < at < self.notes.offset[i] - 0.02]
+        halves = []
+        for i in cut:
+            note = self.note(i)
+            halves += [replace(note, offset=at), replace(note, onset=at)]
+        if cut:
+            self.replace_notes(np.asarray(cut, np.intp), halves)
+
+    def join(self, index: NDArray[np.intp]) -> None:
+        """Make one note of all chosen ones of a pitch and track."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for i in index:
+            groups.setdefault((int(self.notes.pitch[i]), int(self.notes.track[i])), []).append(int(i))
+        several = [g for g in groups.values() if len(g) > 1]
+        joined = [replace(self.note(min(g)), offset=float(self.notes.offset[g].max())) for g in several]
+        if several:
+            self.replace_notes(np.asarray([i for g in several for i in g], np.intp), joined)
+
+    def assign(self, index: NDArray[np.intp], track: int) -> None:
+        """Put notes into a track; the clustering takes them as given and sorts the others again."""
+        tracks = self.state.tracks
+        if not 0 <= track < MAX_TRACKS:
+            raise ValueError(f"There are tracks 1 to {MAX_TRACKS} only.")
+        while len(tracks) <= track:
+            tracks += (new_track(len(tracks)),)
+        hand = [i for i in index if self.by_hand[i]]
+        taught = [(int(self.notes.pitch[i]), float(self.notes.onset[i]), track) for i in index if not self.by_hand[i]]
+        edits = strike(self.state.edits, self.notes, self.by_hand, np.asarray(hand, np.intp))
+        edits = replace(edits, added=edits.added + tuple(replace(self.note(i), track=track) for i in hand))
+        fresh = {(pitch, round(onset, 2)) for pitch, onset, _ in taught}
+        kept = tuple(t for t in self.state.taught if (t[0], round(t[1], 2)) not in fresh)
+        self.set(edits=edits, taught=kept + tuple(taught), tracks=tracks)
+
+    def drop_edits(self) -> None:
+        """Forget all corrections by hand."""
+        self.set(edits=Edits(), taught=(), merged=())
+
+    # --- tracks -----------------------------------------------------------------------------------------------------
+
+    def set_track(self, index: int, *, lasting: bool = True, **changes: Any) -> None:
+        """Change name, program, volume, mute, solo or hidden of a track."""
+        tracks = list(self.state.tracks)
+        tracks[index] = replace(tracks[index], **changes)
+        self.set(lasting=lasting, tracks=tuple(tracks))
+
+    def merge(self, index: int, into: int) -> None:
+        """Join a track with another."""
+        if index != into:
+            self.set(merged=self.state.merged + ((index, into),))
+
+    def set_timbres(self, timbres: int | None, *, lasting: bool = True) -> None:
+        """How many timbres to tell apart; ``None`` has the number estimated."""
+        self.set(lasting=lasting, clustering=replace(self.state.clustering, timbres=timbres), merged=())
+
+    # --- reference --------------------------------------------------------------------------------------------------
+
+    def set_reference(self, notes: Notes | None, name: str = "") -> None:
+        """True notes to compare with, or none."""
+        self.reference_name = name if notes is not None else ""
+        self.reference = notes
+
     # --- notes ------------------------------------------------------------------------------------------------------
 
-    def _refresh(self, redecode: bool = True) -> None:
+    def _refresh(self, redecode: bool = True, thorough: bool = True) -> None:
         """Notes from posteriors, thresholds, edits and tracks."""
         if self._decoder is None:
             return
-        if redecode or not hasattr(self, "_decoded"):
-            self._decoded: Notes = self._decoder(self.state.decoding)
-        table, by_hand = apply_edits(self._decoded, self.state.edits)
-        table, grouping = group(table, by_hand, self.state, self.grouping)
+        if redecode or self._decoded is None:
+            self._decoded = self._decoder(self.state.decoding)
+        posteriors = self.posteriors
+        decoded = self._decoded
+        if posteriors is not None and posteriors.embedding is not None and not decoded.embedding.shape[1]:
+            from amtsep.decoding import embed_notes
+
+            decoded = self._decoded = embed_notes(decoded, posteriors)
+        sorted_notes, grouping = group(decoded, self.state, self._grouped, self.grouping, thorough=thorough)
+        if grouping.problem is not None:
+            self.status = failure(grouping.problem)
+        self._grouped = sorted_notes
+        table, by_hand = apply_edits(merged(sorted_notes, self.state), self.state.edits)
+        views = self.state.tracks
+        if len(table.tracks) > len(views):
+            self.state = replace(
+                self.state, tracks=views + tuple(new_track(i) for i in range(len(views), len(table.tracks)))
+            )
+        table = name_tracks(table, self.state)
         self.by_hand = by_hand
         self.grouping = grouping
         self.notes = table
+
+    def decode(self, **thresholds: Any) -> Notes:
+        """The decoded notes at other thresholds; nothing on the screen changes."""
+        if self._decoder is None:
+            return Notes.empty()
+        return cast(Notes, self._decoder(replace(self.state.decoding, **thresholds)))
 
     def onset_heights(self) -> NDArray[np.float32]:
         """Heights of the onset candidates of this recording: what the onset threshold picks from."""
@@ -305,6 +456,18 @@ class Session(HasTraits):
     def guard(self) -> _Guard:
         """A context in which an error becomes the status line instead of vanishing in a log."""
         return _Guard(self)
+
+
+def _bounded(note: Note, end: float) -> Note:
+    """The same note inside the recording and the MIDI ranges."""
+    onset = float(min(max(0.0, note.onset), max(0.0, end - 0.01)))
+    return Note(
+        onset,
+        float(max(onset + 0.01, min(note.offset, end))),
+        int(min(max(note.pitch, 0), 127)),
+        int(min(max(note.velocity, 1), 127)),
+        note.track,
+    )
 
 
 class _Guard:

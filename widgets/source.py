@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from traitlets import Dict, List
 
+from amtsep import formats
 from amtsep.errors import AudioError
 from widgets.part import Part
-from widgets.server import NOTEBOOKS
+from widgets.server import DEMOS
 from widgets.session import Session
+from widgets.session_file import ENDING
 
-DEMOS = NOTEBOOKS / "demos"
 CHUNK_BYTES = 1 << 20
 """An upload travels in pieces of this size: far under any message limit of a server or proxy."""
 
@@ -29,7 +30,7 @@ class _Upload:
 
     def __init__(self, name: str, size: int) -> None:
         self.name, self.size, self.received, self.next = name, size, 0, 0
-        self.file: IO[bytes] = tempfile.TemporaryFile(prefix="amtsep-")  # noqa: SIM115 - closed by its owner
+        self.file = cast(BinaryIO, tempfile.TemporaryFile(prefix="amtsep-"))  # noqa: SIM115 - closed by its owner
 
 
 class Source(Part):
@@ -117,9 +118,15 @@ class Source(Part):
         """The person has changed their mind."""
         self._drop_upload()
 
-    def received(self, file: IO[bytes], name: str) -> None:
+    def received(self, file: BinaryIO, name: str) -> None:
         """A whole file has arrived."""
-        self.session.open(file, name=name)
+        ending = Path(name).suffix.lower()
+        if ending == ENDING:
+            self.session.open_saved(file, name)
+        elif ending in (".mid", ".midi"):
+            self.session.set_reference(formats.read_midi(file, name=name), name)
+        else:
+            self.session.open(file, name=name)
 
     def do_clear_status(self, _message: dict[str, Any], _buffers: Any) -> None:
         """The person has read the error."""

@@ -57,6 +57,15 @@ class TrackView:
     hidden: bool = False
 
 
+PROGRAMS = (0, 71, 42, 73, 40, 24, 56, 19)
+"""General MIDI sounds that new tracks get in turn, so that one hears them apart; a person names the right ones."""
+
+
+def new_track(index: int) -> TrackView:
+    """A track nobody has touched."""
+    return TrackView(color=index, program=PROGRAMS[index % len(PROGRAMS)])
+
+
 @dataclass(frozen=True)
 class State:
     """What undo goes back to."""

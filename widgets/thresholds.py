@@ -11,6 +11,7 @@ from traitlets import Bytes, Dict, Int
 from amtsep.config import Decoding
 from amtsep.posteriors import Posteriors
 from widgets.part import Part
+from widgets.presets import PRESETS, automatic
 from widgets.session import Session
 
 BINS = 50
@@ -34,6 +35,7 @@ class Thresholds(Part):
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, part="thresholds", **kwargs)
         self.defaults = asdict(Decoding())
+        self.presets = {name: asdict(decoding) for name, decoding in PRESETS.items()}
         self.session.observe(self._on_state, "state")
         self.session.observe(self._on_posteriors, "posteriors")
         self.session.observe(self._on_notes, "notes")
@@ -57,6 +59,12 @@ class Thresholds(Part):
             return
         self.onset_histogram = histogram(self.session.onset_heights()).tobytes()
         self.frame_histogram = histogram(posteriors.frame.reshape(-1)).tobytes()
+
+    def do_auto(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """Pick thresholds from this recording's posteriors."""
+        session = self.session
+        if session.posteriors is not None:
+            session.set(decoding=automatic(session.onset_heights(), session.state.decoding))
 
     def do_set(self, message: dict[str, Any], _buffers: Any) -> None:
         """A step of a slider; the answer lets the browser send the next one."""

@@ -146,7 +146,7 @@ class App:
     def open(self, name: str) -> None:
         self.page.set_input_files(".amt-file", str(self.files / name))
         self.page.wait_for_function(
-            "n => document.querySelector('.amt-title b')?.textContent === n", arg=name, timeout=60_000
+            "n => document.querySelector('.amt-title b')?.textContent === n.replaceAll("_", " ")", arg=name, timeout=60_000
         )
         self.page.wait_for_function(f"() => {self.HUB}.notes.n > 0 && {self.HUB}.transport.recording", timeout=20_000)
 

@@ -39,7 +39,7 @@ def test_the_roll_follows_the_onset_threshold_while_dragging(opened):
     counts, drawn = [], []
     mouse.move(box["x"] + box["width"] * 0.5, middle)
     mouse.down()
-    for part in (0.15, 0.3, 0.45, 0.6):
+    for part in (0.5, 0.61, 0.667, 0.722):
         mouse.move(box["x"] + box["width"] * part, middle)
         opened.page.wait_for_timeout(300)
         counts.append(opened.hub("hub.notes.n"))

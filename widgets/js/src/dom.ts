@@ -21,6 +21,11 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** Put these in place of what an element holds, leaving out nulls. */
+export function fill(element: Element, ...children: Child[]): void {
+  element.replaceChildren(...children.filter((c): c is Node | string => Boolean(c)));
+}
+
 const PATHS: Record<string, string> = {
   play: "M7 4.5v15l12-7.5z",
   pause: "M7 5h3.5v14H7zM13.5 5H17v14h-3.5z",
@@ -41,6 +46,7 @@ const PATHS: Record<string, string> = {
   stop: "M6 6h12v12H6z",
   fit: "M3 3h7v2H5v5H3zM14 3h7v7h-2V5h-5zM3 14h2v5h5v2H3zM19 14h2v7h-7v-2h5z",
   down: "M6 9l6 6 6-6-1.400-1.400L12 12.200 7.400 7.600z",
+  follow: "M4 3h2v18H4zM9 6h8.500l-3-3L16 1.600 21.400 7 16 12.400 14.500 11l3-3H9zM9 16h8v2H9z",
   wand: "M4 18.600L14.600 8 16 9.400 5.400 20zM17 2l.9 2.600L20.500 5.500l-2.600.9L17 9l-.9-2.600-2.600-.9 2.600-.9zM8 3l.6 1.900L10.500 5.500l-1.900.6L8 8l-.6-1.900L5.500 5.500l1.900-.6z",
 };
 

@@ -2,7 +2,7 @@
 // Every widget runs a module instance of its own; the hub of a session is the one thing they have in common.
 
 import type { Notes, Track } from "./notes";
-import { unpack } from "./notes";
+import { findNote, unpack } from "./notes";
 import type { Theme } from "./palette";
 import { Transport } from "./sound/transport";
 
@@ -31,6 +31,9 @@ export class Hub {
   tab = "";
   /** What parts offer to one another by name: the shortcut keys and the empty page call them. */
   actions: Record<string, (...args: any[]) => any> = {};
+  /** (pitch, onset) of the notes to be selected when an edit comes back. */
+  expected: number[][] | null = null;
+  history: { undo?: boolean; redo?: boolean; edits?: number } = {};
   keyUsers = 0;
   keyHandler: ((e: KeyboardEvent) => void) | null = null;
   readonly transport: Transport;
@@ -72,9 +75,18 @@ export class Hub {
   }
 
   setNotes(notes: Notes): void {
+    const wanted = this.expected ?? [...this.selection].map((i) => [this.notes.pitch[i], this.notes.onset[i]]);
+    this.expected = null;
     this.notes = notes;
-    for (const i of this.selection) if (i >= notes.n) this.selection.delete(i);
+    const selection = new Set<number>();
+    for (const [pitch, onset] of wanted) {
+      const i = findNote(notes, pitch, onset);
+      if (i >= 0) selection.add(i);
+    }
+    const changed = selection.size !== this.selection.size || [...selection].some((i) => !this.selection.has(i));
+    this.selection = selection;
     this.emit("notes");
+    if (changed) this.emit("selection");
   }
 
   setTracks(tracks: Track[], mix?: Mix[]): void {

@@ -4,10 +4,14 @@ import { hub as hubOf } from "./hub";
 import type { Hub } from "./hub";
 import { shortcuts } from "./keys";
 import type { Model } from "./model";
+import { mountCompare } from "./parts/compare";
 import { mountExport } from "./parts/export";
+import { mountMap } from "./parts/map";
 import { mountPlayer } from "./parts/player";
 import { mountSource } from "./parts/source";
+import { followTab, mountTabs } from "./parts/tabs";
 import { mountThresholds } from "./parts/thresholds";
+import { mountTimbres } from "./parts/timbres";
 import { mountRoll } from "./roll/roll";
 
 type Mount = (model: Model, element: HTMLElement, hub: Hub) => () => void;
@@ -18,6 +22,10 @@ const PARTS: Record<string, Mount> = {
   source: mountSource,
   thresholds: mountThresholds,
   export: mountExport,
+  tabs: mountTabs,
+  timbres: mountTimbres,
+  map: mountMap,
+  compare: mountCompare,
 };
 
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
@@ -45,10 +53,12 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     paintPage(el, hub);
   });
   const release = shortcuts(hub);
+  const untab = followTab(hub, part, el);
   requestAnimationFrame(() => paintPage(el, hub));
   return () => {
     off();
     release();
+    untab();
     end();
   };
 }

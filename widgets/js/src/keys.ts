@@ -23,7 +23,7 @@ function press(hub: Hub, e: KeyboardEvent): void {
   if (!inApp && !(page && target === document.body)) return;
   const typing = target.matches("input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable=true]");
   if (typing) return;
-  const name = (e.ctrlKey || e.metaKey ? "Mod+" : "") + (e.shiftKey && e.key.length > 1 ? "Shift+" : "") + (e.key.length === 1 ? e.key.toLowerCase() : e.key);
+  const name = (e.ctrlKey || e.metaKey ? "Mod+" : "") + (e.shiftKey && (e.key.length > 1 || e.ctrlKey || e.metaKey) ? "Shift+" : "") + (e.key.length === 1 ? e.key.toLowerCase() : e.key);
   const { transport } = hub;
   const view = hub.actions.roll?.();
   const onControl = target.matches("[role=slider], input[type=range], [role=menuitem], summary");
@@ -41,7 +41,11 @@ function press(hub: Hub, e: KeyboardEvent): void {
     "-": () => view?.zoomTime(1.25, view.x(transport.position)),
     "0": () => view?.fit(true),
     f: () => hub.actions.follow?.(),
-    Escape: () => hub.select([]),
+    h: () => hub.actions.help?.(),
+    "?": () => hub.actions.help?.(),
+    t: () => hub.prefer({ theme: hub.prefs.theme === "dark" ? "light" : "dark" }),
+    Escape: () => (hub.actions.close?.() ? undefined : hub.select([])),
+    "Mod+s": () => hub.actions.save?.("midi"),
     "Mod+a": () => hub.select(Array.from({ length: hub.notes.n }, (_, i) => i)),
     ...(hub.actions.keys?.(e) ?? {}),
   };

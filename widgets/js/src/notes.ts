@@ -51,6 +51,16 @@ export function firstAt(notes: Notes, time: number): number {
   return low;
 }
 
+/** Index of the note of this pitch that begins within 60 ms of `onset`, or -1. */
+export function findNote(notes: Notes, pitch: number, onset: number): number {
+  let best = -1;
+  for (let i = firstAt(notes, onset - 0.06); i < notes.n && notes.onset[i] <= onset + 0.06; i++) {
+    if (notes.pitch[i] !== pitch) continue;
+    if (best < 0 || Math.abs(notes.onset[i] - onset) < Math.abs(notes.onset[best] - onset)) best = i;
+  }
+  return best;
+}
+
 const NAMES = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
 
 export const isBlack = (pitch: number): boolean => [1, 3, 6, 8, 10].includes(((pitch % 12) + 12) % 12);

@@ -1,19 +1,42 @@
-import { button } from "../dom";
-import { save } from "../dom";
+// Every format as a button; the bytes come from Python, sound and picture from the browser itself.
+
+import { h, save } from "../dom";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { type Model, Scope, octets } from "../model";
+import { wavBytes } from "../sound/wav";
+
+const FORMATS = ["midi", "musicxml", "csv", "json", "wav", "png", "posteriors", "session"];
 
 export function mountExport(model: Model, element: HTMLElement, hub: Hub): () => void {
   const scope = new Scope(model);
   const t = (key: string, values?: Record<string, unknown>) => say(hub, key, values);
-  const ask = (format: string) => model.send({ do: "export", format });
+  const done = h("p", { class: "amt-saved", role: "status" });
+  const name = () => model.get("name") || "notes";
+  const finish = (bytes: BlobPart, file: string, type: string) => {
+    save(bytes, file, type);
+    done.textContent = t("saved", { name: file });
+  };
+  const ask = async (format: string, track?: number) => {
+    if (format === "wav") {
+      done.textContent = t("rendering");
+      finish(wavBytes(await hub.transport.render()), `${name()} - notes.wav`, "audio/wav");
+    } else if (format === "png") finish(await hub.actions.roll().png(), `${name()}.png`, "image/png");
+    else model.send({ do: "export", format, track });
+  };
+  hub.actions.save = ask;
   element.append(
-    button({ icon: "save", text: t("export_midi"), class: "amt-primary", "data-format": "midi", onclick: () => ask("midi") }),
-    ...["csv", "json"].map((f) => button({ text: f.toUpperCase(), "data-format": f, class: "amt-small", onclick: () => ask(f) })),
+    h(
+      "div",
+      { class: "amt-formats" },
+      ...FORMATS.map((f) =>
+        h("button", { type: "button", class: "amt-format", "data-format": f, onclick: () => ask(f) }, h("b", {}, t(`format_${f}`)), h("span", {}, t(`hint_${f}`))),
+      ),
+    ),
+    done,
   );
   scope.message((content, buffers) => {
-    if (content.do === "file") save(octets(buffers[0]).slice(), content.name, content.type);
+    if (content.do === "file") finish(octets(buffers[0]).slice(), content.name, content.type);
   });
   return () => scope.end();
 }

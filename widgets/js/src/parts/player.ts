@@ -5,6 +5,7 @@ import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { type Model, Scope, floats, octets } from "../model";
 import { clock, unpack } from "../notes";
+import { readBank } from "../sound/soundfont";
 
 export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () => void {
   const scope = new Scope(model);
@@ -27,11 +28,18 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   const speed = h("input", { type: "range", min: "-2", max: "1", step: "0.05", class: "amt-range amt-speed", "aria-label": t("speed"), oninput: () => transport.setRate(2 ** Number(speed.value)), ondblclick: () => transport.setRate(1) });
   const speedValue = h("output", {});
   const volume = h("input", { type: "range", min: "0", max: "1", step: "0.01", class: "amt-range amt-volume", "aria-label": t("volume"), oninput: () => transport.setVolume(Number(volume.value)) });
-  const follow = button({ text: t("follow"), class: "amt-small amt-follow", onclick: () => {
-    const view = hub.actions.roll?.();
-    if (view) view.follow = !view.follow;
+  const view = () => hub.actions.roll?.();
+  const follow = button({ icon: "follow", label: t("follow"), keys: "F", class: "amt-plain amt-follow", onclick: () => hub.actions.follow() });
+  hub.actions.follow = () => {
+    if (view()) view().follow = !view().follow;
     show();
-  } });
+  };
+  const fit = button({ icon: "fit", label: t("fit"), keys: "0", class: "amt-plain amt-fit", onclick: () => view()?.fit(true) });
+  const ground = h(
+    "select",
+    { class: "amt-select amt-ground", "aria-label": t("ground_label"), title: t("ground_label"), onchange: () => hub.actions.ground?.(ground.value) },
+    ...["spectrogram", "posterior", "none"].map((k) => h("option", { value: k }, t(`ground_${k}`))),
+  );
   const sound = h("span", { class: "amt-note" });
   element.append(
     h("div", { class: "amt-group" }, back, play, loop),
@@ -40,12 +48,12 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("speed")), speed, speedValue),
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("volume")), volume),
     sound,
-    follow,
+    h("div", { class: "amt-group amt-view" }, ground, fit, follow),
   );
   hub.actions.loop = () => {
-    const view = hub.actions.roll?.();
-    if (transport.loop.to <= transport.loop.from && view) {
-      Object.assign(transport.loop, { from: Math.max(0, view.window.t0), to: Math.min(view.window.t1, hub.duration) });
+    const window = view()?.window;
+    if (transport.loop.to <= transport.loop.from && window) {
+      Object.assign(transport.loop, { from: Math.max(0, window.t0), to: Math.min(window.t1, hub.duration) });
     }
     transport.setLoop({ on: !transport.loop.on });
   };
@@ -60,11 +68,12 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     speed.value = String(Math.log2(transport.rate));
     speedValue.textContent = `×${transport.rate.toFixed(2)}`;
     volume.value = String(transport.volume);
-    const view = hub.actions.roll?.();
-    follow.hidden = !view;
-    follow.setAttribute("aria-pressed", String(Boolean(view?.follow)));
+    follow.setAttribute("aria-pressed", String(Boolean(view()?.follow)));
+    (follow.parentElement as HTMLElement).hidden = !view();
+    ground.value = view()?.groundKind ?? "spectrogram";
   };
   scope.add(hub.on("transport", show));
+  scope.add(hub.on("slot", show));
   show();
   let frame = 0;
   let shown = "";
@@ -83,6 +92,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
 
   // --- the recording's samples come in pieces, asked for one after the other -----------------------------------------
 
+  let asked = false;
   let samples: Float32Array<ArrayBuffer> | null = null;
   const want = (version: number, start: number) => model.send({ do: "sound", version, start });
   scope.watch("sound", (about) => {
@@ -97,6 +107,14 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   });
   scope.message((content, buffers) => {
     const about = model.get("sound") ?? {};
+    if (content.do === "bank" && content.size) {
+      try {
+        transport.setBank(readBank(octets(buffers[0]).slice()));
+      } catch {
+        // The built-in synthesiser goes on: a damaged bank is no reason for silence.
+        transport.setBank(null);
+      }
+    }
     if (content.do !== "sound" || content.version !== about.version || !samples) return;
     const bytes = octets(buffers[0]).slice();
     const piece = new Int16Array(bytes.buffer, 0, bytes.length >> 1);
@@ -107,6 +125,10 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
       transport.setRecording(samples, about.rate);
       hub.actions.sound_version = () => about.version;
       sound.textContent = "";
+      if (!transport.bank && !asked) {
+        asked = true;
+        model.send({ do: "bank" });
+      }
     }
   });
   return () => scope.end();

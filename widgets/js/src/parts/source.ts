@@ -5,6 +5,7 @@ import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { type Model, Scope } from "../model";
 import { clock } from "../notes";
+import { openHelp } from "./help";
 
 interface Upload {
   file: Blob;
@@ -24,7 +25,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   let uploads = 0;
   let arrived = 0;
 
-  const picker = h("input", { type: "file", accept: "audio/*,video/mp4,video/webm,.flac,.opus,.ogg,.m4a,.mid", hidden: true, class: "amt-file" });
+  const picker = h("input", { type: "file", accept: "audio/*,video/mp4,video/webm,.flac,.opus,.ogg,.m4a,.mid,.midi,.amtsep", hidden: true, class: "amt-file" });
   const title = h("div", { class: "amt-title" });
   const work = h("div", { class: "amt-work" });
   const line = h("div", { class: "amt-status", role: "status", "aria-live": "polite" });
@@ -41,7 +42,21 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     picker,
     details,
   );
+  const undo = button({ icon: "undo", label: t("undo"), keys: "Ctrl Z", class: "amt-undo", onclick: () => hub.actions.undo?.() });
+  const redo = button({ icon: "redo", label: t("redo"), keys: "Ctrl Y", class: "amt-redo", onclick: () => hub.actions.redo?.() });
+  const history = () => {
+    undo.disabled = !hub.history.undo;
+    redo.disabled = !hub.history.redo;
+  };
+  scope.add(hub.on("history", history));
+  history();
+  const saveButton = button({ icon: "save", text: t("save_midi"), label: t("save_midi"), keys: "Ctrl S", class: "amt-primary amt-save", onclick: () => hub.actions.save?.("midi") });
+  hub.actions.help = () => openHelp(hub, element);
   right.append(
+    undo,
+    redo,
+    saveButton,
+    button({ icon: "help", label: t("help"), keys: "?", class: "amt-help", onclick: () => hub.actions.help() }),
     button({ text: t("language"), label: t("language_label"), class: "amt-language", onclick: () => hub.prefer({ language: hub.prefs.language === "zh" ? "en" : "zh" }) }),
     button({ icon: hub.prefs.theme === "dark" ? "sun" : "moon", label: t("theme"), class: "amt-theme", onclick: () => hub.prefer({ theme: hub.prefs.theme === "dark" ? "light" : "dark" }) }),
   );
@@ -178,10 +193,48 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   scope.watch("progress", showWork);
   scope.watch("about", (about) => {
     title.replaceChildren(
-      ...(about?.name ? [h("b", { title: about.name }, about.name), h("span", {}, clock(about.duration ?? 0, 0))] : [h("span", {}, t("tagline"))]),
+      ...(about?.name ? [h("b", { title: about.name }, about.name.replaceAll("_", " ")), h("span", {}, clock(about.duration ?? 0, 0))] : [h("span", {}, t("tagline"))]),
     );
+    saveButton.hidden = !about?.name;
     place();
   });
+
+  // --- microphone ---------------------------------------------------------------------------------------------------
+
+  let recorder: MediaRecorder | null = null;
+  const record = async () => {
+    if (recorder) return recorder.stop();
+    let stream: MediaStream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+    } catch {
+      return fail(t("no_microphone"));
+    }
+    const kinds = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"];
+    const mimeType = kinds.find((k) => MediaRecorder.isTypeSupported(k));
+    recorder = new MediaRecorder(stream, { mimeType, audioBitsPerSecond: 192_000 });
+    const pieces: Blob[] = [];
+    const began = performance.now();
+    const shown = window.setInterval(() => (micText.textContent = t("recording", { time: clock((performance.now() - began) / 1000, 0) })), 250);
+    recorder.ondataavailable = (e) => pieces.push(e.data);
+    recorder.onstop = () => {
+      clearInterval(shown);
+      stream.getTracks().forEach((track) => track.stop());
+      recorder = null;
+      mic.setAttribute("aria-pressed", "false");
+      micText.textContent = t("record");
+      const ending = mimeType?.includes("mp4") ? "m4a" : mimeType?.includes("ogg") ? "ogg" : "webm";
+      const stamp = new Date().toISOString().slice(0, 16).replace("T", " ").replace(":", ".");
+      send(new Blob(pieces, { type: mimeType }), `${t("record")} ${stamp}.${ending}`);
+    };
+    mic.setAttribute("aria-pressed", "true");
+    mic.title = t("stop_recording");
+    recorder.start(1000);
+    return undefined;
+  };
+  const micText = h("span", {}, t("record"));
+  const mic = button({ icon: "mic", label: t("record"), class: "amt-mic", "aria-pressed": "false", onclick: () => void record() }, micText);
+  demoButton.parentElement?.after(mic);
 
   // --- upload -------------------------------------------------------------------------------------------------------
 

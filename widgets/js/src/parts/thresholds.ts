@@ -46,15 +46,18 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     frame_threshold: slider("frame_threshold", { min: 0.05, max: 0.95, step: 0.01, histogram: true, format: (v) => v.toFixed(2) }),
     min_note_length: slider("min_note_length", { min: 0.01, max: 0.5, step: 0.01, format: (v) => `${Math.round(v * 1000)} ms` }),
   };
+  const presets: Record<string, Values> = model.get("presets") ?? {};
+  const preset = h(
+    "select",
+    { class: "amt-select amt-preset", "aria-label": t("preset"), onchange: () => preset.value && change({ ...presets[preset.value], min_pitch: current.min_pitch, max_pitch: current.max_pitch }, true) },
+    h("option", { value: "", hidden: true }, t("preset_own")),
+    ...Object.keys(presets).map((name) => h("option", { value: name }, t(`preset_${name}`))),
+  );
+  hub.actions.thresholds = (values: Values) => change(values, true);
   const count = h("b", { class: "amt-count" });
   element.append(
-    h(
-      "header",
-      {},
-      h("h2", {}, t("thresholds")),
-      count,
-      button({ text: t("reset"), class: "amt-small amt-reset", onclick: () => change(defaults, true) }),
-    ),
+    h("h2", { class: "amt-unseen" }, t("thresholds")),
+    h("div", { class: "amt-presets" }, preset, button({ icon: "wand", text: t("auto"), label: t("hint_auto"), class: "amt-small amt-auto", onclick: () => model.send({ do: "auto" }) }), button({ text: t("reset"), class: "amt-small amt-reset", onclick: () => change(defaults, true) }), count),
     ...Object.values(sliders).map((s) => s.element),
   );
 
@@ -102,6 +105,8 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     const values: Values = model.get("values") ?? {};
     if (!latest.idle) return;
     for (const [name, s] of Object.entries(sliders)) s.set(Number(values[name]));
+    Object.assign(current, values);
+    preset.value = Object.keys(presets).find((name) => Object.entries(presets[name]).every(([k, v]) => k.endsWith("pitch") || values[k] === v)) ?? "";
     hub.emit("threshold-values", values);
   };
   scope.watch("values", show);

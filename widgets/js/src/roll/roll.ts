@@ -5,6 +5,7 @@ import type { Hub } from "../hub";
 import { type Model, Scope, floats, octets } from "../model";
 import { unpack } from "../notes";
 import { KEYS, OVERVIEW, RULER, RollView } from "./view";
+import { editing } from "./edit";
 import { Picture } from "./spectrogram";
 
 export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => void {
@@ -33,6 +34,8 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
       about.frames && data.length === about.frames * about.bins
         ? new Picture(data, about.bins, about.frames, about.hop * about.step, about.per_octave / 12, 21, about.hop / 2)
         : null;
+    view.posterior = null;
+    if (view.groundKind === "posterior") model.send({ do: "posterior" });
     view.stale();
   };
   scope.watch("about", () => {
@@ -63,7 +66,34 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
   scope.add(hub.on("prefs", () => requestAnimationFrame(() => view.restyle())));
   scope.add(hub.on("transport", () => view.stale("notes")));
   scope.add(() => view.end());
-  gestures(view, hub, scope);
+  gestures(view, hub, scope, editing(model, hub, view));
+  scope.watch("reference_data", (value) => {
+    const data = floats(value);
+    hub.reference = data.length ? unpack(data) : null;
+    hub.emit("reference");
+    view.stale("notes");
+  });
+  scope.add(
+    hub.on("verdict", (verdict) => {
+      view.verdict = verdict;
+      view.stale("notes");
+    }),
+  );
+  scope.watch("history", (value) => {
+    hub.history = value ?? {};
+    hub.emit("history");
+  });
+  hub.actions.ground = (kind: string) => {
+    view.groundKind = kind;
+    if (kind === "posterior" && !view.posterior) model.send({ do: "posterior" });
+    view.stale();
+    hub.emit("view");
+  };
+  scope.message((content, buffers) => {
+    if (content.do !== "posterior") return;
+    view.posterior = new Picture(octets(buffers[0]).slice(), content.bins, content.frames, content.hop * content.step, 1, 21, content.hop / 2);
+    view.stale();
+  });
   requestAnimationFrame(() => {
     view.restyle();
     view.fit();
@@ -71,7 +101,7 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
   return () => scope.end();
 }
 
-function gestures(view: RollView, hub: Hub, scope: Scope): void {
+function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<typeof editing>): void {
   const { element } = view;
   const { transport } = hub;
   const local = (e: MouseEvent) => {
@@ -204,7 +234,13 @@ function gestures(view: RollView, hub: Hub, scope: Scope): void {
       else chosen.add(hit.index);
       hub.select(chosen);
     } else if (!hub.selection.has(hit.index)) hub.select([hit.index]);
-    hub.actions.edit_drag?.(hit, e, local, dragging, view);
+    if (!add) edits.drag(hit, e, { x, y }, dragging);
+  });
+
+  scope.listen(element, "dblclick", (e: MouseEvent) => {
+    const { x, y } = local(e);
+    if (x < KEYS || y < RULER || y > element.clientHeight - OVERVIEW || view.hit(x, y)) return;
+    edits.add({ x, y });
   });
 
   scope.listen(element, "pointermove", (e: PointerEvent) => {

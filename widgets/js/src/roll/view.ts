@@ -30,6 +30,8 @@ export class RollView {
   readonly element: HTMLElement;
   readonly window: Window = { t0: 0, t1: 10, p0: 33, p1: 96 };
   ground: Picture | null = null;
+  posterior: Picture | null = null;
+  groundKind = "spectrogram";
   opacity = 1;
   follow = true;
   hover = -1;
@@ -245,9 +247,10 @@ export class RollView {
     for (let p = Math.ceil(w.p0 - 0.5); p <= w.p1 + 0.5; p++) {
       if (isBlack(p)) g.fillRect(plot.x, this.y(p + 0.5), plot.width, row);
     }
-    if (this.ground && this.opacity > 0) {
+    const picture = this.groundKind === "posterior" ? this.posterior : this.groundKind === "none" ? null : this.ground;
+    if (picture && this.opacity > 0) {
       g.globalAlpha = this.opacity;
-      this.ground.draw(g, this.hub.prefs.theme, w, plot);
+      picture.draw(g, this.hub.prefs.theme, w, plot);
       g.globalAlpha = 1;
     }
     g.strokeStyle = c.line;
@@ -373,6 +376,7 @@ export class RollView {
     const moving = new Set(this.ghosts.map((ghost) => ghost.index));
     const colors = tracks.map((t) => trackColor(t.color, theme));
     if (!colors.length) colors.push(trackColor(0, theme));
+    const judged = this.verdict && hub.reference && this.verdict.hit.length === notes.n ? this.verdict : null;
     const anySolo = mix.slice(0, tracks.length).some((m) => m.solo);
     const round = Math.min(3, tall / 3);
     // Grouped by colour and strength: state changes of the canvas cost more than rectangles.
@@ -383,7 +387,8 @@ export class RollView {
       if (pitch < w.p0 - 1 || pitch > w.p1 + 1) continue;
       const track = notes.track[i];
       if (mix[track]?.hidden) continue;
-      const quiet = mix[track]?.mute || (anySolo && !mix[track]?.solo) ? 1 : 0;
+      const extra = judged && !judged.hit[i];
+      const quiet = extra || mix[track]?.mute || (anySolo && !mix[track]?.solo) ? 1 : 0;
       const strength = Math.min(3, Math.floor(notes.velocity[i] / 32));
       const key = track * 8 + strength * 2 + quiet;
       const list = groups.get(key);
@@ -394,7 +399,7 @@ export class RollView {
       const track = key >> 3;
       const strength = (key >> 1) & 3;
       const quiet = key & 1;
-      g.globalAlpha = quiet ? 0.22 : 0.62 + 0.38 * (strength / 3);
+      g.globalAlpha = quiet ? 0.26 : 0.62 + 0.38 * (strength / 3);
       g.fillStyle = colors[track] ?? colors[0];
       g.beginPath();
       for (const i of list) {

@@ -1,0 +1,56 @@
+// The sheet of keys and gestures.
+
+import { button, h } from "../dom";
+import type { Hub } from "../hub";
+import { say } from "../i18n";
+
+const KEYS: [string, string][] = [
+  ["Space", "key_play"],
+  ["← →", "key_seek"],
+  ["Home  End", "key_ends"],
+  ["L", "key_loop"],
+  ["+  −  0", "key_zoom"],
+  ["Ctrl A", "key_all"],
+  ["1 … 8", "key_assign"],
+  ["↑ ↓  (Shift)", "key_pitch"],
+  ["← →", "key_time"],
+  ["Delete", "key_delete"],
+  ["S   J", "key_split"],
+  ["Ctrl Z   Ctrl Y", "key_undo"],
+  ["Ctrl S", "key_save"],
+  ["T", "key_theme"],
+];
+const HANDS = ["hand_wheel", "hand_pan", "hand_ruler", "hand_band", "hand_move", "hand_add", "hand_double"];
+
+export function openHelp(hub: Hub, host: HTMLElement): void {
+  const t = (key: string) => say(hub, key);
+  const close = () => {
+    sheet.remove();
+    delete hub.actions.close;
+  };
+  if (hub.actions.close) {
+    hub.actions.close();
+    return;
+  }
+  const sheet = h(
+    "div",
+    { class: "amt-sheet", role: "dialog", "aria-modal": "true", "aria-label": t("help"), onclick: (e: MouseEvent) => e.target === sheet && close() },
+    h(
+      "div",
+      { class: "amt-paper" },
+      h("header", {}, h("h2", {}, t("help")), button({ icon: "close", label: t("dismiss"), class: "amt-plain", onclick: close })),
+      h(
+        "div",
+        { class: "amt-columns" },
+        h("dl", {}, ...KEYS.flatMap(([key, word]) => [h("dt", {}, key), h("dd", {}, t(word))])),
+        h("ul", {}, ...HANDS.map((word) => h("li", {}, t(word)))),
+      ),
+    ),
+  );
+  host.append(sheet);
+  sheet.querySelector("button")?.focus();
+  hub.actions.close = () => {
+    close();
+    return true;
+  };
+}

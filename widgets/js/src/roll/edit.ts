@@ -1,0 +1,116 @@
+// Corrections by hand. The browser says what should become of which notes, by (pitch, onset); Python keeps the edits over
+// the decoded notes and sends the table back.
+
+import type { Hub } from "../hub";
+import type { Model } from "../model";
+import type { Hit, RollView } from "./view";
+
+type Point = { x: number; y: number };
+type Drag = (e: PointerEvent, move: (p: Point, e: PointerEvent) => void, done?: (moved: boolean) => void) => void;
+
+export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit, e: PointerEvent, from: Point, dragging: Drag): void; add(p: Point): void } {
+  const { transport } = hub;
+  const anchors = (list: Iterable<number>) => [...list].map((i) => [hub.notes.pitch[i], hub.notes.onset[i]]);
+  const note = (i: number) => {
+    const { notes } = hub;
+    return { onset: notes.onset[i], offset: notes.offset[i], pitch: notes.pitch[i], velocity: notes.velocity[i], track: notes.track[i] };
+  };
+  const edit = (what: string, list: Iterable<number>, more: Record<string, unknown> = {}) => {
+    model.send({ do: "edit", what, at: anchors(list), ...more });
+  };
+  const change = (list: number[], by: (n: ReturnType<typeof note>) => Partial<ReturnType<typeof note>>) => {
+    if (!list.length) return;
+    const notes = list.map((i) => ({ ...note(i), ...by(note(i)) }));
+    hub.expected = notes.map((n) => [n.pitch, n.onset]);
+    edit("change", list, { notes });
+  };
+  const chosen = () => [...hub.selection];
+  const undo = () => model.send({ do: "undo" });
+  const redo = () => model.send({ do: "redo" });
+  hub.actions.undo = undo;
+  hub.actions.redo = redo;
+  hub.actions.assign = (track: number) => {
+    if (hub.selection.size) edit("assign", hub.selection, { track });
+  };
+  hub.actions.keys = (): Record<string, () => void> => {
+    const table: Record<string, () => void> = {
+      "Mod+z": undo,
+      "Mod+y": redo,
+      "Mod+Shift+z": redo,
+    };
+    if (!hub.selection.size) return table;
+    const pitch = (by: number) => () => change(chosen(), (n) => ({ pitch: Math.min(108, Math.max(21, n.pitch + by)) }));
+    const time = (by: number) => () => change(chosen(), (n) => ({ onset: Math.max(0, n.onset + by), offset: n.offset + by }));
+    Object.assign(table, {
+      Delete: () => edit("delete", hub.selection),
+      Backspace: () => edit("delete", hub.selection),
+      ArrowUp: pitch(1),
+      ArrowDown: pitch(-1),
+      "Shift+ArrowUp": pitch(12),
+      "Shift+ArrowDown": pitch(-12),
+      ArrowLeft: time(-0.01),
+      ArrowRight: time(0.01),
+      s: () => edit("split", hub.selection, { time: transport.position }),
+      j: () => edit("join", hub.selection),
+    });
+    for (let k = 1; k <= 8; k++) table[String(k)] = () => hub.actions.assign(k - 1);
+    return table;
+  };
+
+  return {
+    drag(hit, e, from, dragging) {
+      const list = hub.selection.has(hit.index) ? chosen() : [hit.index];
+      const t0 = view.time(from.x);
+      const p0 = Math.round(view.pitch(from.y));
+      let by = { time: 0, pitch: 0 };
+      dragging(
+        e,
+        (p, m) => {
+          by = { time: view.time(p.x) - t0, pitch: hit.part === "end" ? 0 : Math.round(view.pitch(p.y)) - p0 };
+          // Shift keeps the time: only the pitch changes.
+          if (m.shiftKey && hit.part === "body") by.time = 0;
+          view.ghosts = list.map((i) => moved(i));
+          if (hit.part === "body" && by.pitch !== lastPitch) {
+            lastPitch = by.pitch;
+            void transport.audition(hub.notes.pitch[hit.index] + by.pitch, hub.notes.track[hit.index], hub.notes.velocity[hit.index], 0.25);
+          }
+          view.stale("notes");
+        },
+        (movedAtAll) => {
+          view.ghosts = [];
+          view.stale("notes");
+          if (!movedAtAll) {
+            void transport.audition(hub.notes.pitch[hit.index], hub.notes.track[hit.index], hub.notes.velocity[hit.index], 0.4);
+            return;
+          }
+          if (!by.pitch && Math.abs(by.time) < 0.004) return;
+          change(list, () => ({}));
+        },
+      );
+      let lastPitch = 0;
+      const moved = (i: number) => {
+        const n = note(i);
+        return hit.part === "end"
+          ? { index: i, onset: n.onset, offset: Math.max(n.onset + 0.02, n.offset + by.time), pitch: n.pitch, track: n.track }
+          : { index: i, onset: Math.max(0, n.onset + by.time), offset: Math.max(0.02, n.offset + by.time), pitch: Math.min(108, Math.max(21, n.pitch + by.pitch)), track: n.track };
+      };
+      const change = (which: number[], _: () => object) => {
+        const notes = which.map((i) => ({ ...note(i), ...moved(i) }));
+        hub.expected = notes.map((n) => [n.pitch, n.onset]);
+        edit("change", which, { notes });
+      };
+    },
+    /** A new note where there is none: as long as a sixteenth of the window, in the track of the selection. */
+    add(p) {
+      const pitch = Math.round(view.pitch(p.y));
+      const onset = Math.max(0, view.time(p.x));
+      const length = Math.min(1, Math.max(0.08, (view.window.t1 - view.window.t0) / 40));
+      const first = chosen()[0];
+      const track = first === undefined ? 0 : hub.notes.track[first];
+      const made = { onset, offset: onset + length, pitch, velocity: 80, track };
+      hub.expected = [[pitch, onset]];
+      model.send({ do: "edit", what: "add", notes: [made] });
+      void transport.audition(pitch, track, 80, 0.3);
+    },
+  };
+}

@@ -1,0 +1,89 @@
+"""Tracks: how many timbres, what each is called, how it sounds and whether it shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from traitlets import Bool, Dict, List
+
+from widgets.part import Part
+from widgets.session import MAX_TRACKS, Session
+
+METHOD_NAMES = ["ward-kmeans", "ward", "kmeans", "spectral", "mixture", "target-and-rest"]
+FIELDS = {"name": str, "program": int, "volume": float, "mute": bool, "solo": bool, "hidden": bool}
+
+
+class Timbres(Part):
+    """A slider for the number of timbres and a row a track."""
+
+    rows: List[dict[str, Any]] = List().tag(sync=True)
+    about = Dict().tag(sync=True)
+    edited = Bool(False).tag(sync=True)
+
+    def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
+        super().__init__(session, part="timbres", **kwargs)
+        self.session.observe(self._update, ["notes", "grouping", "state"])
+        self._update()
+
+    def _update(self, _change: Any = None) -> None:
+        session = self.session
+        notes, state = session.notes, session.state
+        counts = (
+            np.bincount(notes.track, minlength=len(notes.tracks)) if len(notes) else np.zeros(len(notes.tracks), int)
+        )
+        self.rows = [
+            {
+                "index": i,
+                "name": track.name,
+                "given": bool(i < len(state.tracks) and state.tracks[i].name),
+                "program": track.program,
+                "color": state.tracks[i].color if i < len(state.tracks) else i,
+                "count": int(counts[i]),
+            }
+            for i, track in enumerate(notes.tracks)
+            if counts[i] or i == 0
+        ]
+        grouping = session.grouping
+        self.about = {
+            "available": grouping.available,
+            "wanted": state.clustering.timbres or 0,
+            "found": grouping.timbres,
+            "probability": list(grouping.probability),
+            "method": state.clustering.method,
+            "methods": METHOD_NAMES,
+            "most": MAX_TRACKS,
+        }
+        self.edited = bool(state.edits or state.taught or state.merged)
+
+    def do_timbres(self, message: dict[str, Any], _buffers: Any) -> None:
+        """How many; 0 = estimate."""
+        try:
+            wanted = int(message["value"])
+            self.session.set_timbres(wanted or None, lasting=bool(message.get("lasting", True)))
+        finally:
+            self.send({"do": "done", "turn": message.get("turn")})
+
+    def do_method(self, message: dict[str, Any], _buffers: Any) -> None:
+        """How notes are clustered."""
+        method = str(message["value"])
+        if method in METHOD_NAMES:
+            self.session.set(clustering=replace(self.session.state.clustering, method=method))
+
+    def do_track(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Change a track."""
+        changes = {k: FIELDS[k](v) for k, v in dict(message["values"]).items() if k in FIELDS}
+        if "program" in changes:
+            changes["program"] = min(127, max(0, changes["program"]))
+        if "name" in changes:
+            changes["name"] = changes["name"].strip()[:60]
+        self.session.set_track(int(message["index"]), **changes)
+
+    def do_merge(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Join two tracks."""
+        self.session.merge(int(message["index"]), int(message["into"]))
+
+    def do_drop_edits(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """Forget what was corrected by hand."""
+        self.session.drop_edits()
