@@ -7,7 +7,9 @@ import json
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from amtsep.evaluation.metrics import evaluate_agnostic
 from amtsep.evaluation.readers import recordings
 from amtsep.evaluation.report import Report, compare_reports, figures
 from amtsep.evaluation.runner import evaluate_notes, evaluate_recordings, posteriors_of, score
-from amtsep.notes import Notes
+from amtsep.notes import Notes, Track
 from amtsep.posteriors import Posteriors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,6 +173,35 @@ def test_cache_tells_networks_and_sounds_apart_and_survives_a_torn_file(bach, tm
     tone(items[0].sources[0], 555.0)  # the sound changes under the same name
     posteriors_of(items[0], oracle, "a", cache)
     assert oracle.calls == 5
+
+
+def test_tracks_are_scored_with_the_number_of_timbres_given_and_estimated(bach, monkeypatch) -> None:
+    items = recordings("bach10", bach, (2, 4))
+    oracle = Oracle(items)
+
+    def with_embedding(audio: Audio) -> Posteriors:
+        plain, reference = oracle(audio), oracle.references[audio.name]
+        embedding = np.zeros((*plain.onset.shape, 4), np.int8)
+        for a, b, p, t in zip(reference.onset, reference.offset, reference.pitch, reference.track, strict=True):
+            embedding[p - 21, round(a / HOP) : round(b / HOP), t] = 127
+        return replace(plain, embedding=embedding)
+
+    def cluster(notes: Notes, settings) -> Notes:
+        """Right when told how many; one timbre when asked to guess."""
+        track = notes.embedding.argmax(axis=1) if settings.timbres else np.zeros(len(notes), int)
+        return notes.with_tracks(track, [Track(str(i)) for i in range(settings.timbres or 1)])
+
+    monkeypatch.setitem(sys.modules, "amtsep.clustering", SimpleNamespace(cluster=cluster))
+    results = evaluate_recordings(items, with_embedding, timbres=("given", "estimated"))
+    report = Report("bach10", "toy", Decoding(), "default", results)
+    summary = report.as_dict()["summary"]
+    assert summary["given_macro_onset_f1"]["mean"] > 0.95
+    assert summary["estimated_macro_onset_f1"]["mean"] < 0.6
+    timbres = report.as_dict()["timbres"]
+    assert timbres["exact"] == 0.0
+    assert timbres["confusion"] == [[2, 1, 12], [4, 1, 2]]
+    assert "exact in 0% of 14" in report.text()
+    assert "Number of timbres" in [title for title, _, _ in figures(report)]
 
 
 def test_reference_through_every_path_scores_one(bach, tmp_path) -> None:
