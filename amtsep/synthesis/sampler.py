@@ -247,10 +247,10 @@ def render_samples(
             gain = np.ones(n)
         sound = _read(sample.samples, np.where(inside, position, 0.0) * RATE * _OVER) * inside * gain
         if offset < natural:
-            # Release: a raised cosine; it is down by 20 dB at four fifths of its length.
+            # Release: a raised cosine; it is down by 10 dB at six tenths of its length.
             x = np.clip((times - offset) / fade_s, 0, 1)
             sound = sound * (0.5 + 0.5 * np.cos(np.pi * x))
-            ended = min(offset + 0.8 * fade_s, natural)
+            ended = min(offset + 0.6 * fade_s, natural)
         scale = sample.gain * 10 ** ((velocity - 90) * _DB_A_STEP / 20)
         out[first:last] += (sound * scale).astype(np.float32)
         labels["offset"][k] = ended
