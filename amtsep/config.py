@@ -66,6 +66,17 @@ class Clustering:
     timbres: int | None = None
     """How many; ``None`` has the number estimated."""
     max_timbres: int = 8
+    """Highest number that the estimate considers."""
+    method: str = "ward-kmeans"
+    """"ward", "ward-kmeans", "kmeans", "spectral", "mixture" or "target-and-rest"."""
+    monophony: float = 1.0
+    """How strongly a timbre that plays one note at a time is kept from overlapping itself; 0 leaves it out."""
+    register: float = 0.5
+    """How much the pitches that a timbre played shortly before and after count; 0 leaves it out."""
+    unisons: bool = False
+    """Write a note that two timbres play at once to both."""
+    given_weight: float = 4.0
+    """How far a note with a given track speaks for notes that sound like it."""
     seed: int = 0
 
 

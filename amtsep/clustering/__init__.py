@@ -1,0 +1,125 @@
+"""Notes to tracks by how they sound: how many timbres there are, and who plays each note.
+
+    cluster(notes)                       tracks; their number estimated
+    cluster(notes, Clustering(timbres=3))
+    cluster(notes, previous=before)      track numbers follow the earlier result
+    cluster(notes, given={17: 2})        note 17 is track 2; the rest follows
+    estimate_timbres(notes)              a probability for every number of timbres
+
+NumPy only (SciPy for one assignment problem); nothing here takes time or memory of the order of the number of notes squared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from amtsep.clustering.assign import METHODS
+from amtsep.clustering.constraints import check_given, seeded
+from amtsep.clustering.count import TimbreEstimate, estimate_timbres
+from amtsep.clustering.points import Labels, Values, note_points
+from amtsep.clustering.soft import Memberships, memberships
+from amtsep.clustering.stability import entry_order, keep_numbers, match_tracks, name_tracks
+from amtsep.config import Clustering
+from amtsep.notes import Notes
+
+__all__ = [
+    "METHODS", "Memberships", "TimbreEstimate", "cluster", "embedding_map", "estimate_timbres", "match_tracks",
+    "track_memberships",
+]  # fmt: skip
+
+
+def _assign(
+    notes: Notes, settings: Clustering, previous: Notes | None, given: Mapping[int, int] | None
+) -> tuple[Labels, Memberships, dict[int, int]]:
+    """Track numbers, memberships with a column a track number, and the checked given tracks."""
+    if settings.method not in METHODS:
+        raise ValueError(f"There is no clustering method '{settings.method}'; choose one of {', '.join(METHODS)}.")
+    if settings.timbres is not None and settings.timbres < 1:
+        raise ValueError("The number of timbres must be at least 1.")
+    points = note_points(notes)
+    table = check_given(given, len(notes))
+    k = settings.timbres or estimate_timbres(notes, settings).timbres
+    k = max(1, min(k, len(notes)))
+    labels = METHODS[settings.method](points, k, settings.seed)
+    soft = memberships(notes, points, labels, k, settings)
+    number = keep_numbers(notes, soft.probability.argmax(axis=1).astype(np.intp), previous)
+    if table:
+        # Only now do clusters have the numbers that a person saw and meant.
+        count = max(int(number.max()), *table.values()) + 1
+        number = seeded(points, number, count, table)
+    used, dense = np.unique(number, return_inverse=True)
+    inner = {index: int(np.searchsorted(used, track)) for index, track in table.items()}
+    soft = memberships(notes, points, dense.reshape(-1), len(used), settings, inner)
+    number = used[soft.probability.argmax(axis=1)]
+    wide = np.zeros((len(notes), int(used.max()) + 1))
+    wide[:, used] = soft.probability
+    return number, Memberships(wide, soft.centroids, soft.kappa), table
+
+
+def cluster(
+    notes: Notes,
+    settings: Clustering = Clustering(),  # noqa: B008 - frozen
+    previous: Notes | None = None,
+    given: Mapping[int, int] | None = None,
+) -> Notes:
+    """Give every note a track by its timbre embedding.
+
+    Parameters
+    ----------
+    notes
+        With embeddings; their tracks are not looked at.
+    settings
+        How many timbres (estimated if ``None``), the method, the weak evidence.
+    previous
+        An earlier result, maybe of other notes: a track keeps the number, name and sound that most of its notes had, and a
+        number that nobody has any more stays empty. Without it tracks are numbered by order of entry.
+    given
+        Note index to track number, as a person says: these notes get it, and the rest follows. The numbers are those of
+        the result without `given` (and with the same `previous`); a number that is not there makes a new track.
+
+    Returns
+    -------
+    Notes
+        The same notes with tracks.
+
+    Raises
+    ------
+    ValueError
+        If the notes hold no embedding, or a setting or given track is out of range.
+
+    Examples
+    --------
+    >>> notes = Notes.build([0, 1, 2, 3], [1, 2, 3, 4], [60, 62, 61, 64], embedding=[[1, 0], [0, 1], [1, 0], [0, 1]])
+    >>> cluster(notes, Clustering(timbres=2)).track.tolist()
+    [0, 1, 0, 1]
+    """
+    if not len(notes):
+        note_points(notes)
+        return notes.with_tracks([], name_tracks(np.zeros(0, np.intp), previous))
+    number, _, _ = _assign(notes, settings, previous, given)
+    return notes.with_tracks(number, name_tracks(number, previous))
+
+
+def track_memberships(notes: Notes, settings: Clustering = Clustering()) -> Values:  # noqa: B008 - frozen
+    """Probability of each track for every note, (n, tracks), for notes that have tracks."""
+    points = note_points(notes)
+    k = len(notes.tracks)
+    return memberships(notes, points, notes.track.astype(np.intp), k, settings).probability
+
+
+def embedding_map(notes: Notes) -> Values:
+    """Positions of the notes in a plane, (n, 2) in about [-1, 1]: the two principal components of the embeddings.
+
+    The sign of an axis is chosen so that its largest weight is positive: the map does not flip between two runs.
+    """
+    points = note_points(notes)
+    if not len(points):
+        return np.zeros((0, 2))
+    centred = points.x - np.average(points.x, axis=0, weights=points.weight)
+    _, axes = np.linalg.eigh((centred * points.weight[:, None]).T @ centred)
+    axes = axes[:, ::-1][:, :2]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+    plane = centred @ axes
+    return np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))

@@ -1,0 +1,180 @@
+"""Points to K clusters: Ward's tree, spherical k-means, spectral clustering, mixture, and target-and-rest.
+
+The tree is the default. It needs no start, gives the partitions of every K at once, and a spherical k-means from each of
+them mends what a greedy tree joined too early. Nothing here takes more than ``n * MAX_TREE`` steps or memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amtsep.clustering.points import Labels, Points, Values, compress, nearest, normalize, sums
+
+MAX_TREE = 400
+"""Points a tree or an affinity matrix is made of; more are first joined to that many micro-clusters."""
+ROUNDS = 12
+"""Of k-means and of the mixture."""
+RESTARTS = 6
+
+
+def ward_partitions(points: Points, largest: int, seed: int = 0) -> list[Labels]:
+    """Partitions into 1, 2, ... `largest` clusters by Ward's criterion with weights (Ward 1963).
+
+    Merging clusters a and b costs ``w_a w_b / (w_a + w_b) * |x_a - x_b|^2``; costs to others follow by Lance and Williams.
+
+    Returns
+    -------
+    list of arrays
+        Labels (n,) for K = 1, ...; as many entries as there can be clusters.
+    """
+    small, member = compress(points, MAX_TREE, seed)
+    m = len(small)
+    weight = small.weight.copy()
+    square = np.einsum("nd,nd->n", small.x, small.x)
+    cost = np.maximum(square[:, None] + square[None] - 2.0 * small.x @ small.x.T, 0.0)
+    cost *= weight[:, None] * weight[None] / (weight[:, None] + weight[None])
+    np.fill_diagonal(cost, np.inf)
+    best, partner = cost.min(axis=1), cost.argmin(axis=1)
+    owner = np.arange(m)
+    found: list[Labels] = []
+    for count in range(m, 0, -1):
+        if count <= largest:
+            found.append(np.unique(owner, return_inverse=True)[1].reshape(-1)[member])
+        if count == 1:
+            break
+        a = int(best.argmin())
+        b = int(partner[a])
+        joint = cost[a, b]
+        total = weight[a] + weight[b]
+        row = ((weight[a] + weight) * cost[a] + (weight[b] + weight) * cost[b] - weight * joint) / (total + weight)
+        row[[a, b]] = np.inf
+        row[np.isinf(cost[a])] = np.inf
+        owner[owner == b] = a
+        weight[a] = total
+        cost[a], cost[:, a] = row, row
+        cost[b], cost[:, b] = np.inf, np.inf
+        best[b] = np.inf
+        stale = np.flatnonzero(((partner == a) | (partner == b)) & np.isfinite(best))
+        stale = np.union1d(stale, [a])
+        partner[stale] = cost[stale].argmin(axis=1)
+        best[stale] = cost[stale, partner[stale]]
+        closer = row < best
+        best[closer], partner[closer] = row[closer], a
+    return found[::-1]
+
+
+def refine(points: Points, labels: Labels, k: int, rounds: int = ROUNDS) -> tuple[Labels, Values]:
+    """Spherical k-means (Dhillon and Modha 2001) from a partition; labels and unit centroids (k, D)."""
+    centroids = normalize(sums(points, labels, k))
+    for _ in range(rounds):
+        moved = nearest(points.x, centroids)
+        # A cluster that lost its last point keeps its place.
+        total = sums(points, moved, k)
+        empty = ~np.any(total, axis=1)
+        total[empty] = centroids[empty]
+        done = np.array_equal(moved, labels)
+        labels, centroids = moved, normalize(total)
+        if done:
+            break
+    return labels, centroids
+
+
+def distortion(points: Points, labels: Labels, centroids: Values) -> float:
+    """Weighted mean of one minus the cosine to the own centroid."""
+    cosine = np.einsum("nd,nd->n", points.x, centroids[labels])
+    return float(1.0 - points.weight @ cosine / max(points.weight.sum(), 1e-12))
+
+
+def kmeans(points: Points, k: int, seed: int = 0, restarts: int = RESTARTS) -> Labels:
+    """Spherical k-means from the best of several k-means++ starts (Arthur and Vassilvitskii 2007)."""
+    rng = np.random.default_rng(seed)
+    best: tuple[float, Labels] | None = None
+    for _ in range(restarts):
+        start = [int(rng.choice(len(points), p=points.weight / points.weight.sum()))]
+        distance = 1.0 - points.x @ points.x[start[0]]
+        while len(start) < k:
+            chance = points.weight * np.maximum(distance, 1e-12)
+            start.append(int(rng.choice(len(points), p=chance / chance.sum())))
+            distance = np.minimum(distance, 1.0 - points.x @ points.x[start[-1]])
+        labels, centroids = refine(points, nearest(points.x, points.x[start]), k)
+        loss = distortion(points, labels, centroids)
+        if best is None or loss < best[0]:
+            best = loss, labels
+    assert best is not None
+    return best[1]
+
+
+def ward(points: Points, k: int, seed: int = 0) -> Labels:
+    """Ward's tree alone, cut at K."""
+    partitions = ward_partitions(points, k, seed)
+    return partitions[min(k, len(partitions)) - 1]
+
+
+def ward_kmeans(points: Points, k: int, seed: int = 0) -> Labels:
+    """Ward's tree cut at K, then spherical k-means."""
+    return refine(points, ward(points, k, seed), k)[0]
+
+
+def spectral(points: Points, k: int, seed: int = 0) -> Labels:
+    """Normalised spectral clustering (Ng, Jordan and Weiss 2001) of the affinity exp(cosine).
+
+    The affinity is made between micro-clusters, which is its low-rank (Nystrom-like) form for many notes.
+    """
+    small, member = compress(points, MAX_TREE, seed)
+    k_small = min(k, len(small))
+    root = np.sqrt(small.weight)
+    affinity = np.exp(small.x @ small.x.T) * root[:, None] * root[None]
+    degree = 1.0 / np.sqrt(affinity @ root / root + 1e-12)
+    _, vectors = np.linalg.eigh(affinity * degree[:, None] * degree[None])
+    rows = normalize(vectors[:, -k_small:] / root[:, None])
+    return kmeans(Points(rows, small.weight), k_small, seed)[member]
+
+
+def concentration(resultant: Values | float, dim: int) -> Values:
+    """Concentration of a von Mises-Fisher distribution from its mean resultant length (Banerjee et al. 2005, eq. 4.4)."""
+    r = np.clip(np.asarray(resultant, np.float64), 0.0, 0.999)
+    return r * (dim - r**2) / (1.0 - r**2)
+
+
+def mixture(points: Points, k: int, seed: int = 0) -> Labels:
+    """Mixture of von Mises-Fisher distributions with one concentration, by EM from Ward's tree (Banerjee et al. 2005)."""
+    x, weight = points.x, points.weight
+    membership = np.eye(k)[ward_kmeans(points, k, seed)]
+    for _ in range(ROUNDS):
+        mass = (membership * weight[:, None]).T
+        total = mass @ x
+        share = mass.sum(axis=1) / weight.sum()
+        kappa = concentration(np.linalg.norm(total, axis=1).sum() / weight.sum(), x.shape[1])
+        logit = kappa * x @ normalize(total).T + np.log(share + 1e-12)
+        membership = np.exp(logit - logit.max(axis=1, keepdims=True))
+        membership /= membership.sum(axis=1, keepdims=True)
+    return np.asarray(membership.argmax(axis=1), np.intp)
+
+
+def target_and_rest(points: Points, k: int, seed: int = 0) -> Labels:
+    """Take out one timbre at a time: split what is left in two, keep the tighter half as a timbre, go on with the rest."""
+    labels = np.zeros(len(points), np.intp)
+    rest = np.arange(len(points))
+    for number in range(k - 1):
+        left = Points(points.x[rest], points.weight[rest])
+        if len(rest) < 2:
+            break
+        halves, centroids = refine(left, ward(left, 2, seed), 2)
+        cosine = np.einsum("nd,nd->n", left.x, centroids[halves])
+        spread = [1.0 - np.average(cosine[halves == h], weights=left.weight[halves == h]) if np.any(halves == h) else 2.0
+                  for h in (0, 1)]
+        target = int(np.argmin(spread))
+        labels[rest[halves == target]] = number
+        rest = rest[halves != target]
+        labels[rest] = number + 1
+    return refine(points, labels, k)[0]
+
+
+METHODS = {
+    "ward": ward,
+    "ward-kmeans": ward_kmeans,
+    "kmeans": kmeans,
+    "spectral": spectral,
+    "mixture": mixture,
+    "target-and-rest": target_and_rest,
+}

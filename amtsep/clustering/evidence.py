@@ -1,0 +1,72 @@
+"""Weak evidence beside the sound itself: who overlaps whom in time, and which pitches are near in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from amtsep.clustering.points import Labels, Values
+from amtsep.notes import Notes
+
+SLACK_S = 0.06
+"""Overlap that legato, reverberation and the detection of offsets leave between notes of one voice."""
+MAX_PARTNERS = 48
+"""Overlapping notes that are looked at, a note: keeps the table linear in the number of notes."""
+NEIGHBOURS = 24
+"""Notes before and after in the list that count for the register."""
+NEIGHBOUR_S = 2.0
+"""Seconds over which the register is remembered."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of notes (first < second) and how much they have to do with each other, in [0, 1]."""
+
+    first: Labels
+    second: Labels
+    share: Values
+    n: int
+
+    def spread(self, membership: Values) -> Values:
+        """Sum of the memberships of the partners of every note, weighted by the share; (n, K)."""
+        result = np.zeros_like(membership)
+        for column in range(membership.shape[1]):
+            mine = membership[:, column]
+            result[:, column] = np.bincount(self.first, self.share * mine[self.second], minlength=self.n)
+            result[:, column] += np.bincount(self.second, self.share * mine[self.first], minlength=self.n)
+        return result
+
+
+def overlapping_pairs(notes: Notes) -> Pairs:
+    """Notes that sound together; the share is the overlap beyond a slack, over the length of the shorter note."""
+    n = len(notes)
+    until = np.searchsorted(notes.onset, notes.offset - SLACK_S, side="left")
+    partners = np.minimum(np.maximum(until - np.arange(n) - 1, 0), MAX_PARTNERS)
+    first = np.repeat(np.arange(n), partners)
+    begins = np.concatenate([[0], np.cumsum(partners)[:-1]]) if n else np.zeros(0, np.intp)
+    second = np.arange(len(first)) - np.repeat(begins, partners) + first + 1
+    together = np.minimum(notes.offset[first], notes.offset[second]) - notes.onset[second] - SLACK_S
+    shorter = np.minimum(notes.duration[first], notes.duration[second])
+    share = np.clip(together / np.maximum(shorter - SLACK_S, SLACK_S), 0.0, 1.0)
+    kept = share > 0.1
+    return Pairs(first[kept], second[kept], share[kept], n)
+
+
+def overlap_share(pairs: Pairs, labels: Labels) -> float:
+    """Of all overlap in time, the share within clusters; 0 where nothing overlaps."""
+    total = float(pairs.share.sum())
+    return float(pairs.share[labels[pairs.first] == labels[pairs.second]].sum()) / total if total else 0.0
+
+
+def neighbour_pairs(notes: Notes) -> Pairs:
+    """Notes near in time; the share falls off over `NEIGHBOUR_S` seconds."""
+    n = len(notes)
+    step = np.arange(1, NEIGHBOURS + 1)
+    first = np.repeat(np.arange(n), NEIGHBOURS)
+    second = first + np.tile(step, n)
+    inside = second < n
+    first, second = first[inside], second[inside]
+    share = np.exp(-(notes.onset[second] - notes.onset[first]) / NEIGHBOUR_S)
+    kept = share > 0.02
+    return Pairs(first[kept], second[kept], share[kept], n)
