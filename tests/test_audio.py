@@ -9,6 +9,7 @@ import tracemalloc
 import wave
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -373,6 +374,26 @@ def test_torchaudio_and_soxr_agree(rate: int) -> None:
     stream = audio_module._make_resampler(rate, RATE, "torchaudio")
     pieces = [stream.push(samples[i : i + 7001]) for i in range(0, len(samples), 7001)] + [stream.finish()]
     np.testing.assert_allclose(np.concatenate(pieces), second, atol=1e-5)
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+def test_resampling_by_torchaudio_in_blocks_leaves_no_seams(rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SciPy's polyphase filter in torchaudio's place, so that the blocks are tested where it does not load."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from scipy.signal import resample_poly
+
+    def stand_in(samples: Any, rate_in: int, rate_out: int, **options: object) -> Any:
+        return torch.from_numpy(resample_poly(samples.numpy(), rate_out, rate_in))
+
+    monkeypatch.setattr(audio_module, "torchaudio_resample", lambda: stand_in)
+    samples = np.random.default_rng(0).uniform(-1, 1, 2 * rate + 37).astype(np.float32)
+    whole = resample_poly(samples.astype(np.float64), RATE, rate)
+    for size in (1, 2, 50):  # thousands of samples
+        stream = audio_module._make_resampler(rate, RATE, "torchaudio")
+        pieces = [stream.push(samples[i : i + 1000 * size]) for i in range(0, len(samples), 1000 * size)]
+        joined = np.concatenate([*pieces, stream.finish()])
+        assert abs(len(joined) - len(samples) * RATE / rate) <= 1
+        np.testing.assert_allclose(joined, whole[: len(joined)], atol=1e-5)
 
 
 def test_torchaudio_asked_for_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
