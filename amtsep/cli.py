@@ -231,9 +231,7 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--csv", action="store_true", help="also write the notes as CSV, beside the MIDI file")
     out.add_argument("--json", action="store_true", help="also write everything as JSON")
     out.add_argument("--musicxml", action="store_true", help="also write quantised notation (needs music21)")
-    out.add_argument(
-        "--posteriors", type=Path, metavar="NPZ", help="also save the posteriors (several files: a folder)"
-    )
+    out.add_argument("--posteriors", type=Path, metavar="NPZ", help="also save the posteriors (.npz, or a folder)")
     out.add_argument("--tempo", type=float, metavar="BPM", help="beats a minute of the MIDI grid and MusicXML (120)")
     out.add_argument("--overwrite", action="store_true", help="replace files that -o does not name")
     out.add_argument("-q", "--quiet", action="store_true", help="no progress bar, no summary")
@@ -341,8 +339,8 @@ def posterior_paths(files: Sequence[Path], target: Path | None) -> list[Path | N
     """Where the posteriors of each input go, if anywhere."""
     if target is None:
         return [None] * len(files)
-    if len(files) == 1 and not target.is_dir():
-        return [target if target.suffix == ".npz" else target.with_name(target.name + ".npz")]
+    if len(files) == 1 and target.suffix == ".npz" and not target.is_dir():
+        return [target]
     return [path.with_suffix(".npz") for path in output_paths(files, f"{target}/")]
 
 

@@ -308,6 +308,31 @@ def test_output_paths(tmp_path: Path) -> None:
         cli.output_paths(files, str(tmp_path / "z.mid"))
 
 
+def test_posterior_paths() -> None:
+    files = [Path("a/x.wav"), Path("b/y.wav")]
+    assert cli.posterior_paths(files, None) == [None, None]
+    assert cli.posterior_paths(files[:1], Path("p.npz")) == [Path("p.npz")]
+    assert cli.posterior_paths(files[:1], Path("post")) == [Path("post/x.npz")]
+    assert cli.posterior_paths(files, Path("post")) == [Path("post/x.npz"), Path("post/y.npz")]
+
+
+def test_the_shipped_model_hears_a_demo_clip(tmp_path: Path) -> None:
+    """The whole line, with the real network: most notes of the duet are there, on time."""
+    from amtsep.inference import available_models
+
+    if "light" not in available_models():
+        pytest.skip("models/light.onnx is not there yet")
+    clip = next((Path(__file__).parents[1] / "notebooks" / "demos").glob("Duet*.ogg"))
+    result = run("transcribe", clip, "-o", tmp_path / "duet.mid", "--device", "cpu", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    truth, notes = formats.read_midi(clip.with_suffix(".mid")), formats.read_midi(tmp_path / "duet.mid")
+    found = sum(
+        bool(np.any((np.abs(notes.onset - t) <= 0.05) & (notes.pitch == p))) for t, p in zip(truth.onset, truth.pitch)
+    )
+    assert found >= 0.85 * len(truth)
+    assert len(notes) <= 1.15 * len(truth)
+
+
 SLOW_NETWORK = """
 import sys, time
 import amtsep.inference
