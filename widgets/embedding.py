@@ -14,7 +14,7 @@ from widgets.session import Session
 
 
 def project(notes: Notes) -> NDArray[np.float32]:
-    """The two principal components of the embeddings, (n, 2), scaled into [-1, 1]; notes without one lie in the middle."""
+    """The two principal components of the embeddings, (n, 2) in [-1, 1]; notes without one lie in the middle."""
     from amtsep.clustering import embedding_map
 
     plane = np.zeros((len(notes), 2), np.float32)

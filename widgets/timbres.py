@@ -43,7 +43,7 @@ class Timbres(Part):
                 "count": int(counts[i]),
             }
             for i, track in enumerate(notes.tracks)
-            if counts[i] or i == 0
+            if counts[i] or not len(notes)
         ]
         grouping = session.grouping
         self.about = {
@@ -73,12 +73,18 @@ class Timbres(Part):
 
     def do_track(self, message: dict[str, Any], _buffers: Any) -> None:
         """Change a track."""
-        changes = {k: FIELDS[k](v) for k, v in dict(message["values"]).items() if k in FIELDS}
+        try:
+            self._change_track(int(message["index"]), dict(message["values"]))
+        finally:
+            self.send({"do": "tracked"})
+
+    def _change_track(self, index: int, values: dict[str, Any]) -> None:
+        changes = {k: FIELDS[k](v) for k, v in values.items() if k in FIELDS}
         if "program" in changes:
             changes["program"] = min(127, max(0, changes["program"]))
         if "name" in changes:
             changes["name"] = changes["name"].strip()[:60]
-        self.session.set_track(int(message["index"]), **changes)
+        self.session.set_track(index, **changes)
 
     def do_merge(self, message: dict[str, Any], _buffers: Any) -> None:
         """Join two tracks."""

@@ -21,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "widgets"))
 
 import synthetic  # noqa: E402
 
+from amtsep.notes import Notes  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 20.0
 
@@ -40,9 +42,10 @@ def keep(notes, seconds, posteriors, folder: Path) -> bytes:
     """A recording whose posteriors are in the cache; returns the file."""
     from amtsep.audio import load_audio
     from widgets import cache
+    from widgets.session import default_model
 
     data = synthetic.wav_bytes(synthetic.sound(notes, seconds))
-    posteriors.save(folder / f"{cache.key(load_audio(data, name='x.wav'), 'light')}.npz")
+    posteriors.save(folder / f"{cache.key(load_audio(data, name='x.wav'), default_model())}.npz")
     return data
 
 
@@ -52,10 +55,13 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     (folder / "cache").mkdir()
     notes = synthetic.melody(SECONDS)
-    posteriors = synthetic.perfect(notes, SECONDS)
+    posteriors = synthetic.perfect(notes, SECONDS, timbres=True)
     (folder / "tune.wav").write_bytes(keep(notes, SECONDS, posteriors, folder / "cache"))
     other = synthetic.melody(8.0, seed=3)
     (folder / "other.wav").write_bytes(keep(other, 8.0, synthetic.perfect(other, 8.0), folder / "cache"))
+    tone = Notes.build([0.1], [7.9], [69])
+    (folder / "tone.wav").write_bytes(keep(tone, 8.0, synthetic.perfect(tone, 8.0), folder / "cache"))
+    notes.to_midi(folder / "truth.mid")
     (folder / "letter.wav").write_bytes(b"These are words, not sound. " * 100)
     return folder
 
@@ -114,7 +120,13 @@ def chromium():
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(
             executable_path=path,
-            args=["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"],
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--autoplay-policy=no-user-gesture-required",
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
+            ],
         )
         yield browser
         browser.close()
@@ -146,7 +158,7 @@ class App:
     def open(self, name: str) -> None:
         self.page.set_input_files(".amt-file", str(self.files / name))
         self.page.wait_for_function(
-            "n => document.querySelector('.amt-title b')?.textContent === n.replaceAll("_", " ")", arg=name, timeout=60_000
+            "n => document.querySelector('.amt-title b')?.title === n", arg=name, timeout=60_000
         )
         self.page.wait_for_function(f"() => {self.HUB}.notes.n > 0 && {self.HUB}.transport.recording", timeout=20_000)
 

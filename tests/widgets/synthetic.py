@@ -44,7 +44,11 @@ def sound(notes: Notes, seconds: float) -> np.ndarray:
     return out
 
 
-def perfect(notes: Notes, seconds: float, seed: int = 0) -> Posteriors:
+SPLIT_PITCH = 58
+"""Notes under this sound of another timbre than those over it."""
+
+
+def perfect(notes: Notes, seconds: float, seed: int = 0, timbres: bool = False) -> Posteriors:
     """Posteriors with a peak of 0.3 to 0.95 at each onset, the confidence differing from note to note."""
     rng = np.random.default_rng(seed)
     frames = int(seconds * RATE) // HOP + 1
@@ -62,7 +66,14 @@ def perfect(notes: Notes, seconds: float, seed: int = 0) -> Posteriors:
             centre = 3 * row + shift
             if centre < 306:
                 level[centre, first:last] = -25.0 - 8.0 * harmonic
-    return Posteriors(onset, frame, encode_db(level), hop_s, seconds)
+    embedding = None
+    if timbres:
+        centres = rng.normal(size=(2, 12))
+        rows = centres[(np.arange(88) + 21 >= SPLIT_PITCH).astype(int)]
+        values = rows[:, None, :] + 0.25 * rng.normal(size=(88, frames, 12))
+        values /= np.linalg.norm(values, axis=2, keepdims=True)
+        embedding = np.round(values * 127).astype(np.int8)
+    return Posteriors(onset, frame, encode_db(level), hop_s, seconds, embedding=embedding)
 
 
 def wav_bytes(samples: np.ndarray, rate: int = RATE, kind: str = "WAV") -> bytes:

@@ -34,6 +34,7 @@ export class Hub {
   /** (pitch, onset) of the notes to be selected when an edit comes back. */
   expected: number[][] | null = null;
   history: { undo?: boolean; redo?: boolean; edits?: number } = {};
+  mixPending = 0;
   keyUsers = 0;
   keyHandler: ((e: KeyboardEvent) => void) | null = null;
   readonly transport: Transport;
@@ -91,7 +92,8 @@ export class Hub {
 
   setTracks(tracks: Track[], mix?: Mix[]): void {
     this.tracks = tracks;
-    if (mix) this.mix = mix;
+    // While changes made here are on their way, what comes back is older than what is shown.
+    if (mix && this.mixPending <= 1) this.mix = mix;
     while (this.mix.length < tracks.length) this.mix.push({ volume: 1, mute: false, solo: false, hidden: false });
     this.emit("tracks");
   }

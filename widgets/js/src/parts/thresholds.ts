@@ -57,7 +57,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   const count = h("b", { class: "amt-count" });
   element.append(
     h("h2", { class: "amt-unseen" }, t("thresholds")),
-    h("div", { class: "amt-presets" }, preset, button({ icon: "wand", text: t("auto"), label: t("hint_auto"), class: "amt-small amt-auto", onclick: () => model.send({ do: "auto" }) }), button({ text: t("reset"), class: "amt-small amt-reset", onclick: () => change(defaults, true) }), count),
+    h("div", { class: "amt-presets" }, preset, button({ icon: "wand", text: t("auto"), label: t("hint_auto"), class: "amt-small amt-auto", onclick: () => model.send({ do: "auto" }) }), button({ text: t("reset"), class: "amt-small amt-reset", onclick: () => change(defaults, true) })),
     ...Object.values(sliders).map((s) => s.element),
   );
 
@@ -87,7 +87,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   const more = h(
     "details",
     { class: "amt-fold" },
-    h("summary", {}, t("more")),
+    h("summary", {}, t("more"), count),
     energy.element,
     h(
       "div",

@@ -24,6 +24,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   const latest = new Latest<number>((value, turn) => model.send({ do: "timbres", value, lasting, turn }));
   scope.message((content) => {
     if (content.do === "done") latest.answer(content.turn);
+    if (content.do === "tracked") hub.mixPending = Math.max(0, hub.mixPending - 1);
   });
 
   const about = () => model.get("about") ?? {};
@@ -52,7 +53,10 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   element.append(h("div", { class: "amt-how-many" }, slider.element, auto), sure, list, foot);
 
   let drawn = "";
-  const set = (row: Row, values: Record<string, unknown>) => model.send({ do: "track", index: row.index, values });
+  const set = (row: Row, values: Record<string, unknown>) => {
+    hub.mixPending += 1;
+    model.send({ do: "track", index: row.index, values });
+  };
   const show = () => {
     const rows: Row[] = model.get("rows") ?? [];
     const key = JSON.stringify([rows, hub.prefs, hub.selection.size > 0]);
