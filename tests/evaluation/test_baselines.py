@@ -54,20 +54,20 @@ def test_basic_pitch_learns_a_rising_tone() -> None:
     torch.manual_seed(0)
     net = BasicPitchNet()
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
-    x = torch.full((4, 1, 306, 40), -4.0)
-    target = torch.zeros(4, 88, 40)
-    for clip, pitch in enumerate((20, 30, 40, 50)):
+    x = torch.full((2, 1, 306, 24), -4.0)
+    target = torch.zeros(2, 88, 24)
+    for clip, pitch in enumerate((20, 45)):
         for harmonic in (0, 36, 57):
-            x[clip, 0, 3 * pitch + harmonic, 10:30] = 2.0
-        target[clip, pitch, 10:30] = 1.0
+            x[clip, 0, 3 * pitch + harmonic, 6:18] = 2.0
+        target[clip, pitch, 6:18] = 1.0
     losses = []
-    for _ in range(60):
+    for _ in range(30):
         optimizer.zero_grad()
         loss = torch.nn.functional.binary_cross_entropy_with_logits(net(x)[0], target)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.2 * losses[0]
+    assert losses[-1] < 0.3 * losses[0]
 
 
 def test_affinity_loss_equals_its_definition_and_is_zero_for_perfect_embeddings() -> None:
