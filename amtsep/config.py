@@ -75,8 +75,10 @@ class Clustering:
     """How much the pitches that a timbre played shortly before and after count; 0 leaves it out."""
     unisons: bool = False
     """Write a note that two timbres play at once to both."""
-    given_weight: float = 4.0
-    """How far a note with a given track speaks for notes that sound like it."""
+    unison_evidence: float = 3.0
+    """Logarithm of the odds that the sound of a note must give for two timbres against one."""
+    given_weight: float = 1.0
+    """How much more a note with a given track speaks for notes like it than their timbre's mean does (log odds)."""
     seed: int = 0
 
 

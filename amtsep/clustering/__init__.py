@@ -6,7 +6,8 @@
     cluster(notes, given={17: 2})        note 17 is track 2; the rest follows
     estimate_timbres(notes)              a probability for every number of timbres
 
-NumPy only (SciPy for one assignment problem); nothing here takes time or memory of the order of the number of notes squared.
+NumPy only (SciPy for one assignment problem); nothing here takes time or memory of the order of the number of notes
+squared.
 """
 
 from __future__ import annotations
@@ -19,21 +20,26 @@ from amtsep.clustering.assign import METHODS
 from amtsep.clustering.constraints import check_given, seeded
 from amtsep.clustering.count import TimbreEstimate, estimate_timbres
 from amtsep.clustering.points import Labels, Values, note_points
-from amtsep.clustering.soft import Memberships, memberships
-from amtsep.clustering.stability import entry_order, keep_numbers, match_tracks, name_tracks
+from amtsep.clustering.soft import Memberships, as_it_is, memberships, unison_partners
+from amtsep.clustering.stability import keep_numbers, match_tracks, name_tracks
 from amtsep.config import Clustering
 from amtsep.notes import Notes
 
 __all__ = [
-    "METHODS", "Memberships", "TimbreEstimate", "cluster", "embedding_map", "estimate_timbres", "match_tracks",
+    "METHODS",
+    "Memberships",
+    "TimbreEstimate",
+    "cluster",
+    "double_unisons",
+    "embedding_map",
+    "estimate_timbres",
+    "match_tracks",
     "track_memberships",
-]  # fmt: skip
+]
 
 
-def _assign(
-    notes: Notes, settings: Clustering, previous: Notes | None, given: Mapping[int, int] | None
-) -> tuple[Labels, Memberships, dict[int, int]]:
-    """Track numbers, memberships with a column a track number, and the checked given tracks."""
+def _assign(notes: Notes, settings: Clustering, previous: Notes | None, given: Mapping[int, int] | None) -> Labels:
+    """A track number for every note."""
     if settings.method not in METHODS:
         raise ValueError(f"There is no clustering method '{settings.method}'; choose one of {', '.join(METHODS)}.")
     if settings.timbres is not None and settings.timbres < 1:
@@ -43,19 +49,16 @@ def _assign(
     k = settings.timbres or estimate_timbres(notes, settings).timbres
     k = max(1, min(k, len(notes)))
     labels = METHODS[settings.method](points, k, settings.seed)
-    soft = memberships(notes, points, labels, k, settings)
-    number = keep_numbers(notes, soft.probability.argmax(axis=1).astype(np.intp), previous)
+    number = keep_numbers(notes, memberships(notes, points, labels, k, settings).labels(), previous)
     if table:
         # Only now do clusters have the numbers that a person saw and meant.
-        count = max(int(number.max()), *table.values()) + 1
-        number = seeded(points, number, count, table)
-    used, dense = np.unique(number, return_inverse=True)
-    inner = {index: int(np.searchsorted(used, track)) for index, track in table.items()}
-    soft = memberships(notes, points, dense.reshape(-1), len(used), settings, inner)
-    number = used[soft.probability.argmax(axis=1)]
-    wide = np.zeros((len(notes), int(used.max()) + 1))
-    wide[:, used] = soft.probability
-    return number, Memberships(wide, soft.centroids, soft.kappa), table
+        number = seeded(points, number, max(int(number.max()), *table.values()) + 1, table)
+        used, dense = np.unique(number, return_inverse=True)
+        inner = {index: int(np.searchsorted(used, track)) for index, track in table.items()}
+        soft = memberships(notes, points, dense.reshape(-1), len(used), settings, inner)
+        number = used[soft.labels()]
+        number[list(table)] = list(table.values())
+    return number
 
 
 def cluster(
@@ -73,8 +76,8 @@ def cluster(
     settings
         How many timbres (estimated if ``None``), the method, the weak evidence.
     previous
-        An earlier result, maybe of other notes: a track keeps the number, name and sound that most of its notes had, and a
-        number that nobody has any more stays empty. Without it tracks are numbered by order of entry.
+        An earlier result, maybe of other notes: a track keeps the number, name and sound that most of its notes had,
+        and a number that nobody has any more stays empty. Without it tracks are numbered by order of entry.
     given
         Note index to track number, as a person says: these notes get it, and the rest follows. The numbers are those of
         the result without `given` (and with the same `previous`); a number that is not there makes a new track.
@@ -82,7 +85,7 @@ def cluster(
     Returns
     -------
     Notes
-        The same notes with tracks.
+        The same notes with tracks; with ``settings.unisons``, some of them twice.
 
     Raises
     ------
@@ -98,8 +101,32 @@ def cluster(
     if not len(notes):
         note_points(notes)
         return notes.with_tracks([], name_tracks(np.zeros(0, np.intp), previous))
-    number, _, _ = _assign(notes, settings, previous, given)
-    return notes.with_tracks(number, name_tracks(number, previous))
+    number = _assign(notes, settings, previous, given)
+    found = notes.with_tracks(number, name_tracks(number, previous))
+    return double_unisons(found, settings) if settings.unisons else found
+
+
+def double_unisons(notes: Notes, settings: Clustering = Clustering()) -> Notes:  # noqa: B008 - frozen
+    """Notes with tracks, and a second copy of those that two timbres play at once, on the other's track.
+
+    Raises
+    ------
+    ValueError
+        If the notes hold no embedding.
+    """
+    points = note_points(notes)
+    if not len(notes):
+        return notes
+    used, dense = np.unique(notes.track, return_inverse=True)
+    soft = as_it_is(points, dense.reshape(-1).astype(np.intp), len(used))
+    partner = unison_partners(notes, points, soft, settings.unison_evidence)
+    doubled = np.flatnonzero(partner >= 0)
+    if not len(doubled):
+        return notes
+    copies = notes.select(doubled).with_tracks(used[partner[doubled]], notes.tracks)
+    columns = ("onset", "offset", "pitch", "velocity", "confidence", "track", "embedding")
+    both = {name: np.concatenate([getattr(notes, name), getattr(copies, name)]) for name in columns}
+    return Notes.build(**both, tracks=notes.tracks)
 
 
 def track_memberships(notes: Notes, settings: Clustering = Clustering()) -> Values:  # noqa: B008 - frozen

@@ -1,7 +1,7 @@
 """Points to K clusters: Ward's tree, spherical k-means, spectral clustering, mixture, and target-and-rest.
 
-The tree is the default. It needs no start, gives the partitions of every K at once, and a spherical k-means from each of
-them mends what a greedy tree joined too early. Nothing here takes more than ``n * MAX_TREE`` steps or memory.
+The tree is the default. It needs no start, gives the partitions of every K at once, and a spherical k-means from each
+of them mends what a greedy tree joined too early. Nothing here takes more than ``n * MAX_TREE`` steps or memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ RESTARTS = 6
 def ward_partitions(points: Points, largest: int, seed: int = 0) -> list[Labels]:
     """Partitions into 1, 2, ... `largest` clusters by Ward's criterion with weights (Ward 1963).
 
-    Merging clusters a and b costs ``w_a w_b / (w_a + w_b) * |x_a - x_b|^2``; costs to others follow by Lance and Williams.
+    Merging clusters a and b costs ``w_a w_b / (w_a + w_b) * |x_a - x_b|^2``; costs to others follow by Lance and
+    Williams.
 
     Returns
     -------
@@ -54,8 +55,9 @@ def ward_partitions(points: Points, largest: int, seed: int = 0) -> list[Labels]
         cost[a], cost[:, a] = row, row
         cost[b], cost[:, b] = np.inf, np.inf
         best[b] = np.inf
-        stale = np.flatnonzero(((partner == a) | (partner == b)) & np.isfinite(best))
-        stale = np.union1d(stale, [a])
+        outdated = ((partner == a) | (partner == b)) & np.isfinite(best)
+        outdated[a] = True
+        stale = np.flatnonzero(outdated)
         partner[stale] = cost[stale].argmin(axis=1)
         best[stale] = cost[stale, partner[stale]]
         closer = row < best
@@ -131,13 +133,13 @@ def spectral(points: Points, k: int, seed: int = 0) -> Labels:
 
 
 def concentration(resultant: Values | float, dim: int) -> Values:
-    """Concentration of a von Mises-Fisher distribution from its mean resultant length (Banerjee et al. 2005, eq. 4.4)."""
+    """Concentration of a von Mises-Fisher distribution from its mean resultant length (Banerjee et al. 2005)."""
     r = np.clip(np.asarray(resultant, np.float64), 0.0, 0.999)
     return r * (dim - r**2) / (1.0 - r**2)
 
 
 def mixture(points: Points, k: int, seed: int = 0) -> Labels:
-    """Mixture of von Mises-Fisher distributions with one concentration, by EM from Ward's tree (Banerjee et al. 2005)."""
+    """Mixture of von Mises-Fisher distributions of one concentration, by EM from the tree (Banerjee et al. 2005)."""
     x, weight = points.x, points.weight
     membership = np.eye(k)[ward_kmeans(points, k, seed)]
     for _ in range(ROUNDS):
@@ -152,7 +154,7 @@ def mixture(points: Points, k: int, seed: int = 0) -> Labels:
 
 
 def target_and_rest(points: Points, k: int, seed: int = 0) -> Labels:
-    """Take out one timbre at a time: split what is left in two, keep the tighter half as a timbre, go on with the rest."""
+    """Take out one timbre at a time: split the notes left in two, keep the tighter half, go on with the rest."""
     labels = np.zeros(len(points), np.intp)
     rest = np.arange(len(points))
     for number in range(k - 1):
@@ -161,9 +163,9 @@ def target_and_rest(points: Points, k: int, seed: int = 0) -> Labels:
             break
         halves, centroids = refine(left, ward(left, 2, seed), 2)
         cosine = np.einsum("nd,nd->n", left.x, centroids[halves])
-        spread = [1.0 - np.average(cosine[halves == h], weights=left.weight[halves == h]) if np.any(halves == h) else 2.0
-                  for h in (0, 1)]
-        target = int(np.argmin(spread))
+        mass = np.bincount(halves, left.weight, minlength=2)
+        tightness = np.bincount(halves, left.weight * cosine, minlength=2) / np.maximum(mass, 1e-9)
+        target = int(np.argmax(tightness))
         labels[rest[halves == target]] = number
         rest = rest[halves != target]
         labels[rest] = number + 1

@@ -1,9 +1,10 @@
 """How many timbres: a probability for every number, from the partitions into 1, 2, ... clusters.
 
-Each K is described by a few figures of its partition (what it leaves unexplained, what one cluster more would gain, how far
-the two closest clusters are apart against their spread, how small the smallest is, how often clusters overlap themselves in
-time), and a conditional logit (McFadden 1974) over K turns them into probabilities. Its weights were learned on mixes with
-a known number of timbres by `amtsep.training.timbre_count`; they lie beside this module in ``timbre_count.json``.
+Each K is described by a few figures of its partition (what it leaves unexplained, what one cluster more would gain,
+how far the two closest clusters are apart against their spread, how small the smallest is, how often clusters overlap
+themselves in time), and a conditional logit (McFadden 1974) over K turns them into probabilities. Its weights were
+learned on mixes with a known number of timbres by `amtsep.training.timbre_count`; they lie beside this module in
+``timbre_count.json``.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from amtsep.notes import Notes
 SAMPLE = 800
 """Notes that the figures are taken from; of longer recordings a draw."""
 FEATURES = (
-    "residual", "gain", "next_gain", "silhouette", "unsure", "closest", "separation", "mean_separation", "smallest_share",
-    "smallest_count", "same_register", "overlap", "overlap_drop", "one", "count", "count_squared",
+    *("residual", "gain", "next_gain", "silhouette", "unsure", "closest", "separation", "mean_separation"),
+    *("smallest_share", "smallest_count", "same_register", "overlap", "overlap_drop", "one", "count", "count_squared"),
 )
+"""Names of the figures, in the order of the columns of `features`."""
 WEIGHTS = Path(__file__).parent / "timbre_count.json"
 
 
@@ -69,26 +71,24 @@ def _pairs(points: Points, pitch: Values, labels: Labels, centroids: Values) -> 
     The separation is Ashman's D on the line between two centroids: distance of the means over the pooled deviation.
     """
     k = len(centroids)
+    members = [np.flatnonzero(labels == c) for c in range(k)]
     closest, least, register = -1.0, np.inf, 0.0
     separations = []
     for a in range(k):
         for b in range(a + 1, k):
             closest = max(closest, float(centroids[a] @ centroids[b]))
-            in_a, in_b = labels == a, labels == b
-            if not in_a.any() or not in_b.any():
+            if not len(members[a]) or not len(members[b]):
                 return 1.0, 0.0, 0.0, 1.0
-            line = points.x @ (centroids[a] - centroids[b])
-            mean_a, mean_b = np.average(line[in_a], weights=points.weight[in_a]), np.average(
-                line[in_b], weights=points.weight[in_b]
-            )
-            spread = np.average((line - np.where(in_a, mean_a, mean_b))[in_a | in_b] ** 2,
-                                weights=points.weight[in_a | in_b])
-            separation = float((mean_a - mean_b) / np.sqrt(spread + 1e-3))
+            line_a, line_b = (points.x[members[c]] @ (centroids[a] - centroids[b]) for c in (a, b))
+            weight_a, weight_b = points.weight[members[a]], points.weight[members[b]]
+            mean_a, mean_b = weight_a @ line_a / weight_a.sum(), weight_b @ line_b / weight_b.sum()
+            spread = weight_a @ (line_a - mean_a) ** 2 + weight_b @ (line_b - mean_b) ** 2
+            separation = float((mean_a - mean_b) / np.sqrt(spread / (weight_a.sum() + weight_b.sum()) + 1e-3))
             separations.append(separation)
             if separation < least:
                 least = separation
-                apart = abs(pitch[in_a].mean() - pitch[in_b].mean())
-                register = float(np.exp(-apart / (np.std(pitch[in_a]) + np.std(pitch[in_b]) + 2.0)))
+                apart = abs(pitch[members[a]].mean() - pitch[members[b]].mean())
+                register = float(np.exp(-apart / (np.std(pitch[members[a]]) + np.std(pitch[members[b]]) + 2.0)))
     return closest, least, float(np.mean(separations)), register
 
 
@@ -101,7 +101,8 @@ def features(notes: Notes, largest: int, seed: int = 0) -> Values:
         chosen = np.sort(np.random.default_rng(seed).choice(len(points), SAMPLE, replace=False))
     sample = Points(points.x[chosen], points.weight[chosen])
     pairs = overlapping_pairs(notes)
-    partitions = [refine(sample, labels, k + 1, 5) for k, labels in enumerate(ward_partitions(sample, largest + 1, seed))]
+    tree = ward_partitions(sample, largest + 1, seed)
+    partitions = [refine(sample, labels, k + 1, 5) for k, labels in enumerate(tree)]
     residual = np.array([max(distortion(sample, *partition), 1e-4) for partition in partitions])
     level = np.log(residual + 0.003)
     overlap = np.array([overlap_share(pairs, np.argmax(points.x @ c.T, axis=1)) for _, c in partitions])
@@ -119,12 +120,26 @@ def features(notes: Notes, largest: int, seed: int = 0) -> Values:
             closest, separation, mean_separation, register = _pairs(sample, pitch[chosen], labels, centroids)
         mass = np.bincount(labels, sample.weight, minlength=k)
         count = np.bincount(np.argmax(points.x @ centroids.T, axis=1), minlength=k).min()
-        rows.append((
-            level[index], gain, after, silhouette, unsure, closest, np.log(separation + 0.5) if index else 0.0,
-            np.log(mean_separation + 0.5) if index else 0.0, np.log(mass.min() / mass.sum() * k + 0.02) if index else 0.0,
-            np.log(count + 1.0) if index else np.log(11.0), register, overlap[index],
-            overlap[index - 1] - overlap[index] if index else 0.0, float(k == 1), float(k), float(k * k),
-        ))  # fmt: skip
+        several = float(k > 1)
+        figures = {
+            "residual": level[index],
+            "gain": gain,
+            "next_gain": after,
+            "silhouette": silhouette,
+            "unsure": unsure,
+            "closest": closest,
+            "separation": several * np.log(separation + 0.5),
+            "mean_separation": several * np.log(mean_separation + 0.5),
+            "smallest_share": several * np.log(mass.min() / mass.sum() * k + 0.02),
+            "smallest_count": np.log(count + 1.0) if index else np.log(11.0),
+            "same_register": register,
+            "overlap": overlap[index],
+            "overlap_drop": overlap[index - 1] - overlap[index] if index else 0.0,
+            "one": float(k == 1),
+            "count": float(k),
+            "count_squared": float(k * k),
+        }
+        rows.append([figures[name] for name in FEATURES])
     return np.array(rows)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from amtsep.clustering.points import Labels, Values
 from amtsep.notes import Notes
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 SLACK_S = 0.06
 """Overlap that legato, reverberation and the detection of offsets leave between notes of one voice."""
@@ -28,14 +32,13 @@ class Pairs:
     share: Values
     n: int
 
-    def spread(self, membership: Values) -> Values:
-        """Sum of the memberships of the partners of every note, weighted by the share; (n, K)."""
-        result = np.zeros_like(membership)
-        for column in range(membership.shape[1]):
-            mine = membership[:, column]
-            result[:, column] = np.bincount(self.first, self.share * mine[self.second], minlength=self.n)
-            result[:, column] += np.bincount(self.second, self.share * mine[self.first], minlength=self.n)
-        return result
+    def matrix(self) -> csr_array:
+        """Symmetric sparse matrix of the shares, (n, n)."""
+        from scipy.sparse import csr_array
+
+        rows = np.concatenate([self.first, self.second])
+        columns = np.concatenate([self.second, self.first])
+        return csr_array((np.concatenate([self.share, self.share]), (rows, columns)), shape=(self.n, self.n))
 
 
 def overlapping_pairs(notes: Notes) -> Pairs:

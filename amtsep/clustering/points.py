@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,11 +83,12 @@ def compress(points: Points, size: int, seed: int) -> tuple[Points, Labels]:
     rng = np.random.default_rng(seed)
     chosen = rng.choice(n, size, replace=False, p=points.weight / points.weight.sum())
     centroids = points.x[np.sort(chosen)]
-    single = points.x.astype(np.float32)
+    # Single precision is enough to choose, and twice as fast.
+    single: Any = points.x.astype(np.float32)
     for _ in range(2):
-        labels = nearest(single, centroids.astype(np.float32))
+        labels = nearest(single, np.asarray(centroids, single.dtype))
         total = sums(points, labels, len(centroids))
-        weight = np.bincount(labels, points.weight, minlength=len(centroids))
+        weight = np.asarray(np.bincount(labels, points.weight, minlength=len(centroids)), np.float64)
         used = weight > 0
         labels = (np.cumsum(used) - 1)[labels]
         total, weight = total[used], weight[used]

@@ -1,9 +1,9 @@
 """Soft membership: a mixture on the sphere that also listens to time and register, and notes that two timbres share.
 
-The mixture of von Mises-Fisher distributions (Banerjee et al. 2005) is joined, in its mean-field form, by two potentials
-between notes: a timbre that plays one note at a time should not overlap itself, and a timbre stays near the pitches it plays
-around that time. Both are learned from the clusters themselves: one that overlaps itself as chance would have it is taken for
-polyphonic and is not held to anything.
+The mixture of von Mises-Fisher distributions (Banerjee et al. 2005) is joined, in its mean-field form, by two
+potentials between notes: a timbre that plays one note at a time should not overlap itself, and a timbre stays near
+the pitches it plays around that time. Both are learned from the clusters themselves: one that overlaps itself as
+chance would have it is taken for polyphonic and is not held to anything.
 """
 
 from __future__ import annotations
@@ -28,10 +28,8 @@ PITCH_SPREAD = 4.0
 """Semitones added to the spread of a register."""
 KAPPA = (5.0, 60.0)
 """Bounds of the concentration: a few equal notes must not make the mixture infinitely sure."""
-GIVEN_WIDTH = 0.15
-"""Distance (one minus cosine) over which a given note speaks for others."""
-GIVEN_PITCH = 7.0
-"""Semitones over which it does."""
+GIVEN_FALL = 0.2
+"""What a given note loses in likeness an octave away; four times as much at two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +50,34 @@ class Memberships:
     centroids: Values
     kappa: float
 
+    def labels(self) -> Labels:
+        """The most probable cluster of every note; a cluster that is nowhere ahead keeps the note it is nearest to."""
+        best = self.probability.argmax(axis=1).astype(np.intp)
+        count = np.bincount(best, minlength=len(self.centroids))
+        for cluster in np.flatnonzero(count == 0):
+            free = np.where(count[best] > 1, self.probability[:, cluster], -1.0)
+            note = int(free.argmax())
+            if free[note] >= 0:
+                count[best[note]] -= 1
+                best[note], count[cluster] = cluster, 1
+        return best
+
+
+def fit_sphere(points: Points, q: Values) -> tuple[Values, Values, float]:
+    """Centroids (K, D), shares (K,) and the common concentration of a mixture with these memberships."""
+    mass = (q * points.weight[:, None]).T
+    total, whole, k = mass @ points.x, points.weight.sum(), q.shape[1]
+    share = (mass.sum(axis=1) + 0.5) / (whole + 0.5 * k)
+    kappa = concentration(np.linalg.norm(total, axis=1).sum() / whole, points.x.shape[1])
+    return normalize(total), share, float(np.clip(kappa, *KAPPA))
+
+
+def as_it_is(points: Points, labels: Labels, k: int) -> Memberships:
+    """A partition as memberships of zero and one."""
+    q = np.eye(k)[labels]
+    centroids, _, kappa = fit_sphere(points, q)
+    return Memberships(q, centroids, kappa)
+
 
 def softmax(logit: Values) -> Values:
     """Along the last axis."""
@@ -59,14 +85,19 @@ def softmax(logit: Values) -> Values:
     return np.asarray(chance / chance.sum(axis=-1, keepdims=True))
 
 
-def given_logit(points: Points, notes: Notes, k: int, given: Mapping[int, int]) -> Values:
-    """Votes of given notes for those that sound like them, at like pitches; (n, K)."""
-    votes = np.zeros((len(points), k))
+def given_likeness(points: Points, notes: Notes, k: int, given: Mapping[int, int], resultant: float) -> Values:
+    """How much every note sounds like a given note of each cluster, on the scale of a cosine to a centroid; (n, K).
+
+    A note is off its timbre's mean by chance, and so is the given one: their cosine is about the square of the mean
+    resultant length where that to a centroid is the length itself. Far from the given pitch it says less.
+    """
+    likeness = np.full((len(points), k), -1.0)
+    pitch = notes.pitch.astype(np.float64)
     for index, track in given.items():
-        near = np.exp((points.x @ points.x[index] - 1.0) / GIVEN_WIDTH)
-        near *= np.exp(-0.5 * ((notes.pitch - float(notes.pitch[index])) / GIVEN_PITCH) ** 2)
-        votes[:, track] = np.maximum(votes[:, track], near)
-    return votes
+        near = points.x @ points.x[index] / resultant
+        near -= GIVEN_FALL * ((pitch - pitch[index]) / 12.0) ** 2
+        likeness[:, track] = np.maximum(likeness[:, track], near)
+    return likeness
 
 
 def memberships(
@@ -85,36 +116,63 @@ def memberships(
     given
         Note index to cluster: these stay, and speak for others.
     """
-    x, weight = points.x, points.weight
     q = np.eye(k)[labels]
     fixed = np.fromiter(given or (), np.intp)
     clamp = np.eye(k)[[(given or {})[int(i)] for i in fixed]] if len(fixed) else np.zeros((0, k))
-    votes = settings.given_weight * given_logit(points, notes, k, given) if given else None
-    overlap = overlapping_pairs(notes) if settings.monophony > 0 and k > 1 else None
-    beside = neighbour_pairs(notes) if settings.register > 0 and k > 1 else None
-    together = overlap.spread(np.ones((len(points), 1)))[:, 0] if overlap is not None else np.zeros(0)
+    overlap = overlapping_pairs(notes).matrix() if settings.monophony > 0 and k > 1 else None
+    beside = neighbour_pairs(notes).matrix() if settings.register > 0 and k > 1 else None
+    together = overlap.sum(axis=1) if overlap is not None else np.zeros(0)
     pitch = notes.pitch.astype(np.float64)
-    kappa, centroids = KAPPA[0], np.zeros((k, x.shape[1]))
+    centroids, _, kappa = fit_sphere(points, q)
     for _ in range(ROUNDS):
         q[fixed] = clamp
-        mass = (q * weight[:, None]).T
-        total = mass @ x
-        centroids = normalize(total)
-        share = (mass.sum(axis=1) + 0.5) / (weight.sum() + 0.5 * k)
-        kappa = float(np.clip(concentration(np.linalg.norm(total, axis=1).sum() / weight.sum(), x.shape[1]), *KAPPA))
-        logit = kappa * (x @ centroids.T) + 0.5 * np.log(share)
-        if overlap is not None and len(overlap.first):
-            own = overlap.spread(q)
+        centroids, share, kappa = fit_sphere(points, q)
+        cosine = points.x @ centroids.T
+        if given:
+            resultant = max(float(points.weight @ (q * cosine).sum(axis=1) / points.weight.sum()), 0.5)
+            likeness = given_likeness(points, notes, k, given, resultant) + settings.given_weight / kappa
+            cosine = np.maximum(cosine, likeness)
+        logit = kappa * cosine + 0.5 * np.log(share)
+        if overlap is not None and overlap.nnz:
+            own = overlap @ q
             chance = (q * together[:, None]).sum(axis=0) * share
             strict = np.clip(1.0 - (q * own).sum(axis=0) / (POLYPHONIC * chance + 1e-9), 0.0, 1.0)
             logit -= settings.monophony * OVERLAP_LOGIT * strict * np.minimum(own, 1.5)
-        if beside is not None and len(beside.first):
-            around = beside.spread(q)
-            centre = (beside.spread(q * pitch[:, None]) + 1e-3 * pitch[:, None]) / (around + 1e-3)
+        if beside is not None and beside.nnz:
+            around = beside @ q
+            centre = (beside @ (q * pitch[:, None]) + 1e-3 * pitch[:, None]) / (around + 1e-3)
             wide = np.sqrt((q * (pitch[:, None] - centre) ** 2).sum(axis=0) / (q.sum(axis=0) + 1e-9)) + PITCH_SPREAD
             logit -= settings.register * 0.5 * ((pitch[:, None] - centre) / wide) ** 2 * np.minimum(around, 1.0)
-        if votes is not None:
-            logit += votes
         q = softmax(logit)
     q[fixed] = clamp
     return Memberships(q, centroids, kappa)
+
+
+def unison_partners(notes: Notes, points: Points, soft: Memberships, evidence: float) -> Labels:
+    """The other track that plays each note as well, -1 where none does.
+
+    Two timbres at one pitch sound like a mean of both, so under the mixture such a note lies nearer to the middle of
+    two centroids than to either. The gain in log likelihood must reach `evidence` (the logarithm of the prior odds
+    against a unison); a partner that otherwise plays one note at a time, and sounds elsewhere during the note, must
+    gain as much more as that overlap costs.
+    """
+    k = len(soft.centroids)
+    own = soft.labels()
+    partner = np.full(len(points), -1, np.intp)
+    if k < 2 or not len(points):
+        return partner
+    cosine = points.x @ soft.centroids.T
+    alone = cosine[np.arange(len(own)), own]
+    q = np.eye(k)[own]
+    overlap = overlapping_pairs(notes).matrix()
+    together = overlap @ q
+    chance = (q * together.sum(axis=1)[:, None]).sum(axis=0) * q.mean(axis=0)
+    strict = np.clip(1.0 - (q * together).sum(axis=0) / (POLYPHONIC * chance + 1e-9), 0.0, 1.0)
+    length = np.sqrt(np.maximum(2.0 + 2.0 * soft.centroids @ soft.centroids.T, 1e-6))
+    gain = soft.kappa * ((alone[:, None] + cosine) / length[own] - np.maximum(alone[:, None], cosine))
+    gain -= OVERLAP_LOGIT * strict * np.minimum(together, 1.0)
+    gain[np.arange(len(own)), own] = -np.inf
+    best = gain.argmax(axis=1)
+    found = gain[np.arange(len(own)), best] > evidence
+    partner[found] = best[found]
+    return partner

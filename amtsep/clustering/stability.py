@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from amtsep.clustering.points import Labels
@@ -40,8 +42,8 @@ def entry_order(notes: Notes, labels: Labels) -> Labels:
 def keep_numbers(notes: Notes, labels: Labels, previous: Notes | None) -> Labels:
     """Renumber clusters so that each keeps the track number that most of its sounding time had before.
 
-    The pairing is one to one and maximises the shared time (Kuhn-Munkres). Clusters without a counterpart get the lowest
-    free numbers in order of entry; a number whose track has gone stays free, so the others keep theirs.
+    The pairing is one to one and maximises the shared time (Kuhn-Munkres). Clusters without a counterpart get the
+    lowest free numbers in order of entry; a number whose track has gone stays free, so the others keep theirs.
     """
     labels = entry_order(notes, labels)
     if previous is None or not len(previous) or not len(labels):
@@ -53,9 +55,9 @@ def keep_numbers(notes: Notes, labels: Labels, previous: Notes | None) -> Labels
     overlap = np.zeros((count, len(previous.tracks)))
     np.add.at(overlap, (labels[mine], previous.track[theirs].astype(np.intp)), notes.duration[mine] + 0.05)
     number = np.full(count, -1, np.intp)
-    for row, column in zip(*linear_sum_assignment(-overlap), strict=True):
-        if overlap[row, column] > 0:
-            number[row] = column
+    rows, columns = linear_sum_assignment(-overlap)
+    shared = overlap[rows, columns] > 0
+    number[rows[shared]] = columns[shared]
     taken = set(number.tolist())
     free = iter(i for i in range(2 * count + len(previous.tracks)) if i not in taken)
     for row in range(count):
@@ -64,15 +66,15 @@ def keep_numbers(notes: Notes, labels: Labels, previous: Notes | None) -> Labels
     return number[labels]
 
 
-def name_tracks(labels: Labels, previous: Notes | None, at_least: int = 1) -> tuple[Track, ...]:
+def name_tracks(labels: Labels, previous: Notes | None) -> tuple[Track, ...]:
     """Tracks for these numbers: those of the earlier result keep name and sound, new ones are "Timbre 1" and so on."""
-    count = max(int(labels.max()) + 1 if len(labels) else 1, at_least)
+    count = int(labels.max()) + 1 if len(labels) else 1
     old = () if previous is None else previous.tracks
-    plain = Track().name
-    return tuple(
-        old[i] if i < len(old) and old[i].name != plain else Track(f"Timbre {i + 1}", old[i].program if i < len(old) else 0)
-        for i in range(count)
-    )
+    tracks = []
+    for i in range(count):
+        track = old[i] if i < len(old) else Track()
+        tracks.append(track if track.name != Track().name else replace(track, name=f"Timbre {i + 1}"))
+    return tuple(tracks)
 
 
 def match_tracks(previous: Notes, notes: Notes) -> Notes:

@@ -1,11 +1,11 @@
 """Learn how to tell the number of timbres: the weights of `amtsep.clustering.count`.
 
-    python -m amtsep.training.timbre_count --synthetic 1500 --out amtsep/clustering/timbre_count.json
-    python -m amtsep.training.timbre_count --examples mixes.npz --out amtsep/clustering/timbre_count.json
+    python -m amtsep.training.timbre_count hear --bank bank --model base.safetensors --count 300 --out mixes.npz
+    python -m amtsep.training.timbre_count fit --examples mixes.npz --out amtsep/clustering/timbre_count.json
 
-Examples are tables of notes with embeddings whose number of timbres is known: mixes of stems as the network heard them, or,
-for tests and until there is a network, clusters drawn on the sphere. A conditional logit over K (McFadden 1974) is fitted by
-maximum likelihood with a quadratic penalty.
+Examples are tables of notes with embeddings whose number of timbres is known: mixes of stems as the network heard
+them, or, for tests and until there is a network, clusters drawn on the sphere. A conditional logit over K (McFadden
+1974) is fitted by maximum likelihood with a quadratic penalty.
 """
 
 from __future__ import annotations
@@ -13,24 +13,31 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.clustering.count import FEATURES, features
+from amtsep.config import Decoding
 from amtsep.notes import Notes
+
+if TYPE_CHECKING:
+    from amtsep.synthesis.bank import Bank
 
 Values = NDArray[np.float64]
 LARGEST = 8
+PARTS = (0.17, 0.2, 0.19, 0.18, 0.11, 0.07, 0.05, 0.03)
+"""Chance of 1, 2, ... timbres in a mix."""
 
 
 def synthetic_notes(seed: int, timbres: int | None = None, n_notes: int | None = None, dim: int = 16) -> Notes:
     """Clusters on the sphere that imitate embeddings of a mix; `track` is the truth.
 
-    Unequal numbers of notes, a spread of its own and a drift with pitch for every timbre, some notes between two timbres,
-    some astray; each timbre plays one note at a time, or chords, in a register of its own.
+    Unequal numbers of notes, a spread of its own and a drift with pitch for every timbre, some notes between two
+    timbres, some astray; each timbre plays one note at a time, or chords, in a register of its own.
     """
     rng = np.random.default_rng(seed)
     k = timbres or int(rng.integers(1, LARGEST + 1))
@@ -64,27 +71,145 @@ def synthetic_notes(seed: int, timbres: int | None = None, n_notes: int | None =
         columns.append(np.column_stack([begin, end, pitch, rng.uniform(0.4, 1.0, m), np.full(m, index), x]))
     table = np.concatenate(columns)
     return Notes.build(
-        table[:, 0], table[:, 1], table[:, 2], confidence=table[:, 3], track=table[:, 4].astype(int), embedding=table[:, 5:]
+        table[:, 0],
+        table[:, 1],
+        table[:, 2],
+        confidence=table[:, 3],
+        track=table[:, 4].astype(int),
+        embedding=table[:, 5:],
     )
 
 
-def save_examples(path: str | Path, examples: Sequence[Notes], timbres: Sequence[int]) -> None:
-    """Write note tables and their numbers of timbres to one ``.npz``."""
-    columns = ("onset", "offset", "pitch", "velocity", "confidence", "track", "embedding")
-    arrays = {name: np.concatenate([getattr(notes, name) for notes in examples]) for name in columns}
-    np.savez_compressed(path, **arrays, length=[len(notes) for notes in examples], timbres=np.asarray(timbres))  # type: ignore[arg-type]
+@dataclass(frozen=True, eq=False)
+class Example:
+    """Notes that were heard, with embeddings, and the notes that were played, a track a timbre."""
+
+    heard: Notes
+    truth: Notes
+
+    @property
+    def timbres(self) -> int:
+        """How many play."""
+        return len(np.unique(self.truth.track))
+
+    def labels(self) -> NDArray[np.intp]:
+        """The timbre of every heard note: that of the nearest true onset at its pitch, -1 over 0.1 s away."""
+        result = np.full(len(self.heard), -1, np.intp)
+        for pitch in np.unique(self.heard.pitch):
+            mine, theirs = np.flatnonzero(self.heard.pitch == pitch), np.flatnonzero(self.truth.pitch == pitch)
+            if len(theirs):
+                distance = np.abs(self.heard.onset[mine][:, None] - self.truth.onset[theirs][None])
+                near = distance.min(axis=1) < 0.1
+                result[mine[near]] = self.truth.track[theirs[distance.argmin(axis=1)[near]]]
+        return result
 
 
-def load_examples(path: str | Path) -> tuple[list[Notes], list[int]]:
+COLUMNS = ("onset", "offset", "pitch", "velocity", "confidence", "track", "embedding")
+
+
+def save_examples(path: str | Path, examples: Sequence[Example]) -> None:
+    """Write examples to one ``.npz``."""
+    arrays: dict[str, Any] = {}
+    for kind in ("heard", "truth"):
+        tables = [getattr(example, kind) for example in examples]
+        arrays[f"{kind}_length"] = np.array([len(notes) for notes in tables])
+        for name in COLUMNS:
+            if kind == "heard" or name != "embedding":
+                arrays[f"{kind}_{name}"] = np.concatenate([getattr(notes, name) for notes in tables])
+    np.savez_compressed(path, **arrays)
+
+
+def load_examples(path: str | Path) -> list[Example]:
     """Read what `save_examples` wrote."""
     with np.load(path, allow_pickle=False) as data:
-        ends = np.cumsum(data["length"])
-        columns = {name: data[name] for name in data.files if name not in ("length", "timbres")}
-        tables = [
-            Notes.build(**{name: values[end - length : end] for name, values in columns.items()})
-            for end, length in zip(ends, data["length"], strict=True)
-        ]
-        return tables, data["timbres"].tolist()
+        arrays = {name: data[name] for name in data.files}
+    tables: dict[str, list[Notes]] = {}
+    for kind in ("heard", "truth"):
+        length = arrays.pop(f"{kind}_length")
+        columns = {name: arrays[f"{kind}_{name}"] for name in COLUMNS if f"{kind}_{name}" in arrays}
+        spans = zip(np.cumsum(length) - length, np.cumsum(length), strict=True)
+        tables[kind] = [Notes.build(**{name: values[a:b] for name, values in columns.items()}) for a, b in spans]
+    return [Example(heard, truth) for heard, truth in zip(tables["heard"], tables["truth"], strict=True)]
+
+
+def draw_mix(bank: Bank, split: str, seed: int, spoil: bool = True) -> tuple[NDArray[np.float32], Notes]:
+    """A mix of 1 to 8 timbres, 9 to 36 s: samples (mean energy one) and its notes, a track a timbre.
+
+    A timbre plays several stems of the bank one after the other, at one level and through one filter, so that it has as
+    many notes as in a real recording. Timbres are of different families in four mixes of five.
+    """
+    from amtsep.synthesis import augment
+
+    rng = np.random.default_rng([seed, 7])
+    rate = bank.sample_rate
+    stems: dict[str, list[int]] = {}
+    for index, stem in enumerate(bank.stems):
+        if stem.split == split and (split != "train" or not stem.held_out):
+            stems.setdefault(stem.timbre, []).append(index)
+    names = sorted(stems)
+    k = int(rng.choice(np.arange(1, LARGEST + 1), p=PARTS))
+    segments = int(rng.integers(1, 5))
+    apart, families, chosen = rng.random() < 0.8, set[str](), list[str]()
+    order = rng.permutation(len(names))
+    # A timbre with many stems is a real instrument more often than not: those first, for half of the mixes.
+    if rng.random() < 0.5:
+        order = order[np.argsort([-min(len(stems[names[i]]), segments) for i in order], kind="stable")]
+    for index in order:
+        family = bank.stems[stems[names[index]][0]].family
+        if len(chosen) < k and not (apart and family in families):
+            chosen.append(names[index])
+            families.add(family)
+    length = bank.clip_samples
+    mix = np.zeros(segments * length, np.float32)
+    grid = augment.spectrum_grid(length, rate)
+    rows: list[Values] = []
+    for part, name in enumerate(chosen):
+        gain = np.float32(10.0 ** (np.clip(rng.normal(0.0, 4.0), -10.0, 10.0) / 20.0))
+        curves = [augment.random_curve(rng, grid, 4.0)] if spoil and rng.random() < 0.3 else []
+        turns = np.resize(rng.permutation(stems[name]), segments)
+        for position, stem in enumerate(turns):
+            audio = bank.audio(int(stem)).astype(np.float32) / np.float32(32768.0)
+            if curves:
+                audio = augment.filter_zero_phase(audio, rate, curves, None)
+            mix[position * length : (position + 1) * length] += gain * audio
+            notes: Any = bank.notes(int(stem))
+            shift = position * length / rate
+            rows.append(
+                np.column_stack(
+                    [notes["onset"] + shift, notes["offset"] + shift, notes["pitch"], np.full(len(notes), part)]
+                )
+            )
+    if spoil and rng.random() < 0.3:
+        room = augment.impulse_response(rng, rate)
+        mix = augment.filter_zero_phase(mix, rate, [], room)
+    if spoil and rng.random() < 0.3:
+        mix = augment.add_noise(rng, mix)
+    table = np.concatenate(rows)
+    table = table[(table[:, 0] >= 0) & (table[:, 0] < len(mix) / rate - 0.05)]
+    # A part with a note or two is no timbre that anybody could tell.
+    kept = np.isin(table[:, 3], np.flatnonzero(np.bincount(table[:, 3].astype(int)) >= 4))
+    table = table[kept]
+    _, part_of = np.unique(table[:, 3], return_inverse=True)
+    mix /= np.sqrt(np.mean(mix**2)) + np.float32(1e-6)
+    return mix, Notes.build(table[:, 0], table[:, 1], table[:, 2], track=part_of)
+
+
+def hear_mixes(bank_folder: Path, weights: Path, split: str, seeds: Sequence[int], decoding: Decoding) -> list[Example]:
+    """Mixes as a network hears them."""
+    from amtsep.audio import Audio
+    from amtsep.decoding import decode, embed_notes
+    from amtsep.inference import Transcriber
+    from amtsep.synthesis.bank import Bank
+
+    bank, transcriber = Bank.open(bank_folder), Transcriber(weights, device="cpu")
+    examples = []
+    for seed in seeds:
+        samples, truth = draw_mix(bank, split, seed)
+        posteriors = transcriber(Audio(samples * np.float32(0.1), bank.sample_rate, f"mix {seed}"))
+        notes = embed_notes(decode(posteriors, decoding), posteriors)
+        if len(notes) >= 4 and len(truth):
+            examples.append(Example(notes, truth))
+    return examples
 
 
 def fit(tables: Sequence[Values], timbres: Sequence[int], penalty: float = 0.02) -> dict[str, Any]:
@@ -135,17 +260,18 @@ def validate(tables: Sequence[Values], timbres: Sequence[int], penalty: float, f
     fold = np.arange(len(tables)) % folds
     chance = np.zeros((len(tables), LARGEST))
     for part in range(folds):
-        model = fit([tables[i] for i in np.flatnonzero(fold != part)], truth[fold != part].tolist(), penalty)
-        chance[fold == part] = predict(model, [tables[i] for i in np.flatnonzero(fold == part)])
+        model = fit([t for t, f in zip(tables, fold) if f != part], truth[fold != part].tolist(), penalty)
+        chance[fold == part] = predict(model, [t for t, f in zip(tables, fold) if f == part])
     guess = chance.argmax(axis=1) + 1
     confusion = np.zeros((LARGEST, LARGEST), int)
     np.add.at(confusion, (truth - 1, guess - 1), 1)
     stated = chance.max(axis=1)
     bins = np.clip((stated * 5).astype(int), 0, 4)
     calibration = [
-        (round(float(stated[bins == b].mean()), 2), round(float((guess == truth)[bins == b].mean()), 2), int((bins == b).sum()))
-        for b in range(5) if np.any(bins == b)
-    ]  # fmt: skip
+        [round(float(values[bins == b].mean()), 2) for values in (stated, guess == truth)] + [int((bins == b).sum())]
+        for b in range(5)
+        if np.any(bins == b)
+    ]
     return {
         "exact": round(float((guess == truth).mean()), 3),
         "exact_1_to_4": round(float((guess == truth)[truth <= 4].mean()), 3),
@@ -156,28 +282,38 @@ def validate(tables: Sequence[Values], timbres: Sequence[int], penalty: float, f
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Fit and write the weights."""
+    """Hear mixes, or fit and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--examples", nargs="*", default=[], help=".npz files of mixes heard by the network")
-    parser.add_argument("--synthetic", type=int, default=0, help="clusters drawn on the sphere, how many")
-    parser.add_argument("--penalty", type=float, default=0.002)
-    parser.add_argument("--made-of", default="", help="a line on where the examples come from")
-    parser.add_argument("--out", type=Path, required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
+    hear = commands.add_parser("hear", help="mixes of a bank, as a network hears them, to an .npz file")
+    hear.add_argument("--bank", type=Path, required=True)
+    hear.add_argument("--model", type=Path, required=True)
+    hear.add_argument("--split", choices=("train", "dev"), default="dev")
+    hear.add_argument("--first", type=int, default=0, help="seed of the first mix")
+    hear.add_argument("--count", type=int, default=100)
+    hear.add_argument("--onset-threshold", type=float, default=Decoding.onset_threshold)
+    hear.add_argument("--frame-threshold", type=float, default=Decoding.frame_threshold)
+    hear.add_argument("--out", type=Path, required=True)
+    learn = commands.add_parser("fit", help="fit the weights")
+    learn.add_argument("--examples", nargs="*", default=[], help=".npz files that 'hear' wrote")
+    learn.add_argument("--synthetic", type=int, default=0, help="clusters drawn on the sphere, how many")
+    learn.add_argument("--penalty", type=float, default=0.002)
+    learn.add_argument("--made-of", default="", help="a line on where the examples come from")
+    learn.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
-    examples, timbres = [], []
-    for path in args.examples:
-        more, counts = load_examples(path)
-        examples += more
-        timbres += counts
-    for seed in range(args.synthetic):
-        notes = synthetic_notes(seed)
-        examples.append(notes)
-        timbres.append(len(np.unique(notes.track)))
-    tables = [features(notes, LARGEST) for notes in examples]
+    if args.command == "hear":
+        decoding = Decoding(onset_threshold=args.onset_threshold, frame_threshold=args.frame_threshold)
+        seeds = range(args.first, args.first + args.count)
+        save_examples(args.out, hear_mixes(args.bank, args.model, args.split, seeds, decoding))
+        return
+    examples = [example for path in args.examples for example in load_examples(path)]
+    examples += [Example(notes, notes) for notes in map(synthetic_notes, range(args.synthetic))]
+    tables = [features(example.heard, LARGEST) for example in examples]
+    timbres = [example.timbres for example in examples]
     report = validate(tables, timbres, args.penalty)
     print(json.dumps(report))
-    made = args.made_of or f"{args.synthetic} synthetic tables"
-    model = {"made_of": f"{made}; {len(tables)} examples", "cross_validated": report, **fit(tables, timbres, args.penalty)}
+    made = f"{args.made_of or 'clusters drawn on the sphere'}; {len(tables)} examples"
+    model = {"made_of": made, "cross_validated": report, **fit(tables, timbres, args.penalty)}
     args.out.write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
 
 
