@@ -47,9 +47,9 @@ def clip_notes(clip: Clip, duration_s: float) -> Notes:
 
 
 def development_examples(bank: Path, transcriber: Transcriber, count: int, seed: int = 11) -> list[Example]:
-    """Mixes of the bank's development split, spoiled as in training, and their posteriors."""
+    """Mixes of the bank's development split, clean and balanced as most recordings are, and their posteriors."""
     front_end = FrontEnd()
-    mixing = Mixing(level_db=(0.0, 0.0), clip_s=9.0)
+    mixing = Mixing(clip_s=9.0, augment=False, part_gain_db=3.0)
     mixer = Mixer(Bank.open(bank), mixing, front_end, seed, split="dev")
     examples = []
     for index in range(count):
