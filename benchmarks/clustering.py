@@ -1,0 +1,252 @@
+"""How well notes are told apart by timbre, how well the number of timbres is found, how long it takes.
+
+    python -m amtsep.training.timbre_count hear --bank bank --model base.safetensors --count 150 --out dev.npz
+    python benchmarks/clustering.py agreement dev.npz      # methods and weak evidence, K given and estimated
+    python benchmarks/clustering.py count dev.npz          # exact K, confusion, calibration of the stated probability
+    python benchmarks/clustering.py taught dev.npz         # after 0, 3, 5, 10 corrected notes
+    python benchmarks/clustering.py unisons dev.npz        # notes of two timbres that got both, and false doubles
+    python benchmarks/clustering.py time                   # on a quiet machine: seconds over the number of notes
+
+Figures of 'agreement': V-measure over heard notes that match a true one, and micro onset F1 of the tracks under the
+best assignment. All but 'hear' and 'time' work on files that 'hear' wrote. For a data set with stems, which may be
+reported but never tuned on, the first step is
+
+    python benchmarks/clustering.py hear --dataset bach10 --root ../shared/data --model base.safetensors \\
+        --out bach10.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import v_measure_score
+
+from amtsep.clustering import METHODS, cluster, double_unisons, estimate_timbres
+from amtsep.clustering.points import note_points
+from amtsep.config import Clustering
+from amtsep.evaluation.separation import evaluate_separated
+from amtsep.notes import Notes
+from amtsep.training.timbre_count import Example, load_examples, save_examples, synthetic_notes
+
+HOP_S = 256 / 22050
+
+
+def v_measure(example: Example, track: NDArray[np.int16]) -> float:
+    """Agreement of tracks and parts over the heard notes that match a true one."""
+    labels = example.labels()
+    known = labels >= 0
+    return float(v_measure_score(labels[known], track[known])) if known.any() else float("nan")
+
+
+def accuracy(example: Example, track: NDArray[np.int16]) -> float:
+    """Share of the matched notes on the right track, under the best assignment."""
+    labels = example.labels()
+    known = labels >= 0
+    table = np.zeros((int(labels.max(initial=0)) + 1, int(track.max(initial=0)) + 1))
+    np.add.at(table, (labels[known], track[known]), 1.0)
+    rows, columns = linear_sum_assignment(-table)
+    return float(table[rows, columns].sum() / max(table.sum(), 1.0))
+
+
+def f1(example: Example, notes: Notes) -> float:
+    """Micro onset F1 of the tracks."""
+    return evaluate_separated(example.truth, notes, HOP_S).micro_onset.f1
+
+
+def agreement(examples: Sequence[Example], with_f1: bool) -> None:
+    """Methods alone, then with weak evidence; K given, then estimated."""
+    several = [example for example in examples if example.timbres > 1]
+    print(f"{len(several)} mixes of 2 to 8 timbres, K given")
+    print(
+        f"{'method':18}{'alone':>9}{'+ time':>9}{'+ register':>12}{'both':>9}   (V-measure; then share of notes right)"
+    )
+    variants = [(0.0, 0.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5)]
+    for method in METHODS:
+        cells = []
+        alone = [METHODS[method](note_points(e.heard), min(e.timbres, len(e.heard)), 0) for e in several]
+        cells.append(measure(several, alone))
+        for monophony, register in variants[1:]:
+            settings = Clustering(method=method, monophony=monophony, register=register)
+            found = [cluster(e.heard, replace(settings, timbres=e.timbres)).track for e in several]
+            cells.append(measure(several, found))
+        print(f"{method:18}" + "".join(f"{v:9.3f}" for v, _ in cells) + "   " + "".join(f"{a:9.3f}" for _, a in cells))
+    if not with_f1:
+        return
+    print("\nmicro onset F1 by the true number of timbres, default settings: one track, K given, K estimated")
+    for k in sorted({e.timbres for e in examples}):
+        chosen = [e for e in examples if e.timbres == k]
+        one = np.mean([f1(e, e.heard.with_tracks(np.zeros(len(e.heard)), e.heard.tracks)) for e in chosen])
+        given = np.mean([f1(e, cluster(e.heard, Clustering(timbres=k))) for e in chosen])
+        guessed = np.mean([f1(e, cluster(e.heard)) for e in chosen])
+        print(f"{k}  {len(chosen):4} mixes  {one:.3f}  {given:.3f}  {guessed:.3f}")
+
+
+def measure(examples: Sequence[Example], tracks: Sequence[NDArray]) -> tuple[float, float]:
+    """Mean V-measure and share of notes right."""
+    pairs = [(v_measure(e, t), accuracy(e, t)) for e, t in zip(examples, tracks)]
+    return tuple(np.nanmean(pairs, axis=0).tolist())
+
+
+def count(examples: Sequence[Example]) -> None:
+    """Exact rate, confusion and calibration of the shipped weights."""
+    confusion = np.zeros((8, 8), int)
+    stated, right, losses = [], [], []
+    for example in examples:
+        estimate = estimate_timbres(example.heard)
+        confusion[example.timbres - 1, estimate.timbres - 1] += 1
+        stated.append(max(estimate.probability))
+        right.append(estimate.timbres == example.timbres)
+        losses.append(-np.log(estimate.probability[example.timbres - 1] + 1e-9))
+    few = confusion[:4]
+    print(
+        f"{len(examples)} mixes; exact {np.mean(right):.3f}, of 1 to 4 timbres {np.trace(few) / max(few.sum(), 1):.3f}"
+    )
+    print(f"log loss {np.mean(losses):.3f}")
+    print("confusion, true by row:\n" + "\n".join("".join(f"{x:5}" for x in row) for row in confusion))
+    print("stated probability: mean, share right, mixes")
+    bins = np.clip((np.array(stated) * 5).astype(int), 0, 4)
+    for b in np.unique(bins):
+        inside = bins == b
+        print(f"{np.array(stated)[inside].mean():.2f}  {np.array(right)[inside].mean():.2f}  {inside.sum()}")
+
+
+def correct(example: Example, found: Notes, number: int, seed: int) -> dict[int, int]:
+    """Tracks that a person would give to `number` wrong notes, drawn at random."""
+    labels = example.labels()
+    known = np.flatnonzero(labels >= 0)
+    table = np.zeros((int(labels.max()) + 1, len(found.tracks)))
+    np.add.at(table, (labels[known], found.track[known]), 1.0)
+    part_track = {int(p): int(t) for p, t in zip(*linear_sum_assignment(-table))}
+    # Parts that got no track: a new one each.
+    for part in range(len(table)):
+        part_track.setdefault(part, max(part_track.values()) + 1)
+    meant = np.array([part_track[int(label)] for label in labels[known]])
+    wrong = np.flatnonzero(meant != found.track[known])
+    chosen = np.random.default_rng(seed).choice(wrong, min(number, len(wrong)), replace=False)
+    return {int(known[i]): int(meant[i]) for i in chosen}
+
+
+def taught(examples: Sequence[Example], settings: Clustering, timbres: Sequence[int]) -> None:
+    """Share of notes right after corrections: the corrected notes alone, and all that follows."""
+    chosen = [e for e in examples if e.timbres in timbres]
+    print(f"{len(chosen)} mixes of {timbres}; corrected notes, share right if only they change, share right, V, F1")
+    before = [cluster(e.heard, replace(settings, timbres=e.timbres)) for e in chosen]
+    for number in (0, 3, 5, 10):
+        rows = []
+        for seed, (example, first) in enumerate(zip(chosen, before)):
+            said = correct(example, first, number, seed)
+            plain = first.track.copy()
+            plain[list(said)] = list(said.values())
+            now = cluster(example.heard, replace(settings, timbres=example.timbres), first, said) if said else first
+            rows.append(
+                (
+                    accuracy(example, plain),
+                    accuracy(example, now.track),
+                    v_measure(example, now.track),
+                    f1(example, now),
+                )
+            )
+        print(f"{number:3}  " + "  ".join(f"{x:.4f}" for x in np.nanmean(rows, axis=0)))
+
+
+def unisons(examples: Sequence[Example]) -> None:
+    """Doubled notes over the evidence asked for: unisons that got all owners, false doubles, micro onset F1."""
+    several = [e for e in examples if e.timbres > 1]
+    plain = [cluster(e.heard, Clustering(timbres=e.timbres)) for e in several]
+    for evidence in (np.inf, 6.0, 4.5, 3.0, 2.0, 1.0):
+        settings = Clustering(unison_evidence=evidence)
+        tables = [double_unisons(notes, settings) for notes in plain]
+        scores = [evaluate_separated(e.truth, t, HOP_S) for e, t in zip(several, tables)]
+        groups, both = (sum(getattr(s.unisons, name) for s in scores) for name in ("groups", "both"))
+        false = sum(s.unisons.false for s in scores)
+        added = sum(len(t) - len(n) for t, n in zip(tables, plain))
+        micro = np.mean([s.micro_onset.f1 for s in scores])
+        print(
+            f"evidence {evidence:4}: {both} of {groups} unisons whole, {added} doubled, {false} false, F1 {micro:.4f}"
+        )
+
+
+def hear(dataset: str, root: Path, model: str, sizes: Sequence[int], per_size: int | None, out: Path) -> None:
+    """Mixes of a data set's parts as a network hears them."""
+    from amtsep.audio import Audio
+    from amtsep.decoding import decode, embed_notes
+    from amtsep.evaluation.readers import recordings
+    from amtsep.inference import Transcriber
+
+    transcriber, examples = Transcriber(model, device="cpu"), []
+    for recording in recordings(dataset, root, sizes, per_size=per_size):
+        posteriors = transcriber(Audio(recording.audio(), 22050, recording.name))
+        notes = embed_notes(decode(posteriors), posteriors)
+        if len(notes) >= 4:
+            examples.append(Example(notes, recording.reference))
+    save_examples(out, examples)
+    print(f"{len(examples)} mixes")
+
+
+def timed(work: Callable[[], object], repeats: int = 7) -> tuple[float, float, int]:
+    """Least wall time in ms, CPU time of that run in ms, involuntary context switches over all."""
+    import resource
+
+    switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    best = (np.inf, 0.0)
+    for _ in range(repeats):
+        wall, cpu = time.perf_counter(), time.process_time()
+        work()
+        best = min(best, (time.perf_counter() - wall, time.process_time() - cpu))
+    return 1e3 * best[0], 1e3 * best[1], resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
+
+
+def times() -> None:
+    """Estimate of K and clustering over the number of notes."""
+    print(f"{os.cpu_count()} cores; ms wall (CPU), involuntary switches")
+    print(f"{'notes':>7}{'estimate':>18}{'cluster, K given':>22}{'cluster, K estimated':>26}")
+    for n in (100, 300, 1000, 3000, 10000, 30000):
+        notes = synthetic_notes(1, 5, n)
+        before = cluster(notes, Clustering(timbres=5))
+        cells = [
+            timed(lambda notes=notes: estimate_timbres(notes)),
+            timed(lambda notes=notes: cluster(notes, Clustering(timbres=5))),
+            timed(lambda notes=notes, before=before: cluster(notes, previous=before)),
+        ]
+        print(f"{len(notes):7}" + "".join(f"{wall:11.1f} ({cpu:.1f}) {switches:4}" for wall, cpu, switches in cells))
+
+
+def main() -> None:
+    """Run one of the measures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("agreement", "count", "taught", "unisons", "hear", "time"))
+    parser.add_argument("examples", nargs="*", type=Path, help=".npz files of 'hear'")
+    parser.add_argument("--root", type=Path, default=Path(os.environ.get("AMTSEP_DATA", "../shared/data")))
+    parser.add_argument("--model", default="base")
+    parser.add_argument("--timbres", type=int, nargs="*", default=[3, 4, 5])
+    parser.add_argument("--dataset", default="bach10")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1, 2, 3, 4])
+    parser.add_argument("--per-size", type=int)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--f1", action="store_true", help="also onset F1 of the tracks (slower)")
+    args = parser.parse_args()
+    examples = [example for path in args.examples for example in load_examples(path)]
+    if args.what == "agreement":
+        agreement(examples, args.f1)
+    elif args.what == "count":
+        count(examples)
+    elif args.what == "taught":
+        taught(examples, Clustering(), args.timbres)
+    elif args.what == "unisons":
+        unisons(examples)
+    elif args.what == "hear":
+        hear(args.dataset, args.root, args.model, args.sizes, args.per_size, args.out)
+    else:
+        times()
+
+
+if __name__ == "__main__":
+    main()
