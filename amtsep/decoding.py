@@ -279,5 +279,3 @@ def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
     units = posteriors.embedding[rows, cells].astype(np.float32) * weight[:, None]
     sums = np.add.reduceat(units, begins, axis=0)
     return replace(notes, embedding=sums / (np.linalg.norm(sums, axis=1, keepdims=True) + 1e-9))
-
-

@@ -59,7 +59,9 @@ def find_model(model: str | os.PathLike[str], suffix: str) -> Path:
         return path
     shipped = models_folder() / f"{model}{suffix}"
     if not shipped.is_file():
-        raise ModelError(f"There is no model '{model}'; choose one of {', '.join(available_models()) or 'none installed'}.")
+        raise ModelError(
+            f"There is no model '{model}'; choose one of {', '.join(available_models()) or 'none installed'}."
+        )
     check(shipped)
     return shipped
 
@@ -196,7 +198,7 @@ class Transcriber:
         front_end, halo = self.engine.front_end, self.engine.halo
         hop, samples = front_end.hop_length, audio.samples
         n_frames = max(-(-len(samples) // hop), 1)
-        # The whole recording's mean energy is brought to one: the state that a chunk cannot know (see EnergyNormalizer).
+        # The whole recording's mean energy is brought to one: what a chunk cannot know (see nets.cqt.EnergyNormalizer).
         energy = float(np.dot(samples, samples)) / max(len(samples), 1)
         energy = max(energy, 1e-12)
         gain = np.float32(energy**-0.5)
@@ -218,7 +220,14 @@ class Transcriber:
             if progress is not None and progress(done, audio.duration_s, "Transcribing") is False:
                 raise Cancelled("The transcription was cancelled.")
         return Posteriors(
-            onset, frame, spectrogram, front_end.hop_s, audio.duration_s, front_end.bins_per_octave, embedding, self.engine.name
+            onset,
+            frame,
+            spectrogram,
+            front_end.hop_s,
+            audio.duration_s,
+            front_end.bins_per_octave,
+            embedding,
+            self.engine.name,
         )
 
 

@@ -158,7 +158,7 @@ class Notes:
             yield track, self.select(self.track == index)
 
     def equals(self, other: Notes, tolerance_s: float = 0.0) -> bool:
-        """Whether two tables hold the same notes and tracks, times within `tolerance_s` (embeddings are not compared)."""
+        """Whether two tables hold the same notes and tracks, times within `tolerance_s`; embeddings do not count."""
         return (
             len(self) == len(other)
             and self.tracks == other.tracks
@@ -176,7 +176,9 @@ class Notes:
             return Notes.empty()
         shift = np.cumsum([0] + [len(t.tracks) for t in tables])
         width = max(t.embedding.shape[1] for t in tables)
-        embeddings = [t.embedding if t.embedding.shape[1] == width else np.zeros((len(t), width), np.float32) for t in tables]
+        embeddings = [
+            t.embedding if t.embedding.shape[1] == width else np.zeros((len(t), width), np.float32) for t in tables
+        ]
         return Notes.build(
             np.concatenate([t.onset for t in tables]),
             np.concatenate([t.offset for t in tables]),

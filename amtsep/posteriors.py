@@ -31,7 +31,8 @@ class Posteriors:
     onset, frame
         (88, T) float32 in [0, 1]: probability that pitch ``21 + row`` starts, or sounds, in a frame.
     spectrogram
-        (n_bins, T) uint8: constant-Q level of the recording, ``dB = value * 0.5 - 120`` re full scale, lowest bin first.
+        (n_bins, T) uint8: constant-Q level of the recording, lowest bin first; ``dB = value * 0.5 - 120`` re full
+        scale.
     hop_s
         Seconds from frame to frame; frame ``t`` is centred on ``t * hop_s``.
     duration_s

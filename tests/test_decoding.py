@@ -105,7 +105,9 @@ def test_nothing_in_nothing_out() -> None:
 
 
 posterior_arrays = st.integers(1, 60).flatmap(
-    lambda t: st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).random((2, 88, t)).astype(np.float32))
+    lambda t: st.integers(0, 2**32 - 1).map(
+        lambda seed: np.random.default_rng(seed).random((2, 88, t)).astype(np.float32)
+    )
 )
 
 
@@ -178,8 +180,12 @@ def test_five_minutes_with_three_thousand_notes_decode_quickly() -> None:
     rng = np.random.default_rng(0)
     frames = 25_840
     posteriors = make(
-        [(int(r), int(t), int(t + d)) for r, t, d in
-         zip(rng.integers(10, 80, 3000), rng.integers(0, frames - 120, 3000), rng.integers(8, 90, 3000), strict=True)],
+        [
+            (int(r), int(t), int(t + d))
+            for r, t, d in zip(
+                rng.integers(10, 80, 3000), rng.integers(0, frames - 120, 3000), rng.integers(8, 90, 3000), strict=True
+            )
+        ],
         frames,
     )
     decoder = Decoder(posteriors)

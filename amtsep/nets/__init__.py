@@ -1,1 +1,1 @@
-"""The network: constant-Q front end, layers, model, checkpoints, ONNX export. The only room besides training that needs torch."""
+"""The network: constant-Q front end, model, checkpoints, ONNX export. Only this room and training need torch."""

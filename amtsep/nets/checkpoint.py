@@ -69,7 +69,9 @@ def load_checkpoint(path: Path) -> tuple[TranscriberNet, Checkpoint]:
         If the file is absent, damaged or made by another version.
     """
     if not path.is_file():
-        raise ModelError(f"{path.name} does not exist; name a weights file (.safetensors) or one of the shipped models.")
+        raise ModelError(
+            f"{path.name} does not exist; name a weights file (.safetensors) or one of the shipped models."
+        )
     try:
         with safe_open(str(path), framework="pt") as file:
             checkpoint = Checkpoint.from_metadata(file.metadata() or {})

@@ -2,8 +2,9 @@
 
 Every octave is computed at its own sampling rate, after zero-phase decimation by two (Schörkhuber and Klapuri 2010),
 with Blackman-Harris windows. Windows of high bins are shorter than a hop; there the power is computed several times a
-frame and averaged under a triangle, so that no click falls between two frames. The bandwidth of a bin is f / Q + gamma, which keeps the windows of low bins short (the
-variable-Q transform of Schörkhuber et al. 2014); with gamma = 0 it is the constant-Q transform of Brown (1991).
+frame and averaged under a triangle, so that no click falls between two frames. The bandwidth of a bin is f / Q + gamma,
+so that the windows of low bins stay short (the variable-Q transform of Schörkhuber et al. 2014); with gamma = 0 it is
+the constant-Q transform of Brown (1991).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.nn import functional
 from amtsep.config import FrontEnd
 
 HALF_BAND_TAPS = 47
-"""Length of the decimation filter: pass band to 0.345, stop band from 0.655 of the new rate's Nyquist pair, > 100 dB."""
+"""Length of the decimation filter: it passes 0.345 of the new rate and stops, by 100 dB, what would fold onto that."""
 
 
 def bin_frequencies(settings: FrontEnd) -> NDArray[np.float64]:
@@ -34,7 +35,7 @@ def window_lengths(settings: FrontEnd) -> NDArray[np.float64]:
 
 
 def blackman_harris(length: float, offsets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The four-term Blackman-Harris window (Harris 1978) of a fractional `length`, at `offsets` samples from its centre."""
+    """Four-term Blackman-Harris window (Harris 1978) of fractional `length`, at `offsets` samples from its centre."""
     phase = 2.0 * np.pi * (offsets / length + 0.5)
     window = 0.35875 - 0.48829 * np.cos(phase) + 0.14128 * np.cos(2 * phase) - 0.01168 * np.cos(3 * phase)
     return np.where(np.abs(offsets) <= length / 2, window, 0.0)
@@ -72,7 +73,9 @@ class CQT(nn.Module):
             raise ValueError(f"The hop must be a multiple of {2 ** max(levels)} samples, not {settings.hop_length}.")
         self.levels = tuple(dict.fromkeys(levels))  # from the lowest octave (largest decimation) up
         self.oversampling: dict[int, int] = {}
-        self.register_buffer("low_pass", torch.tensor(half_band_filter(), dtype=torch.float32)[None, None], persistent=False)
+        self.register_buffer(
+            "low_pass", torch.tensor(half_band_filter(), dtype=torch.float32)[None, None], persistent=False
+        )
         for level in self.levels:
             octaves = [o for o in range(n_octaves) if levels[o] == level]
             bins = np.arange(octaves[0] * per_octave, min((octaves[-1] + 1) * per_octave, settings.n_bins))
@@ -141,10 +144,10 @@ class CQT(nn.Module):
         kernel, times = self._kernel(level), self.oversampling[level]
         half = kernel.shape[-1] // 2
         hop = self.settings.hop_length // 2**level // times
-        # `times` windows a frame, from times - 1 before the first frame's centre to as many after the last's. The padding
-        # is written out, since not every runtime knows `same`.
-        before, after = half + (times - 1) * hop, half + (times - 1) * hop
-        transformed = functional.conv1d(functional.pad(signal, (before, after)), kernel, stride=hop)
+        # `times` windows a frame, from times - 1 before the first frame's centre to as many after the last's.
+        # The padding is written out, since not every runtime knows `same`.
+        around = half + (times - 1) * hop
+        transformed = functional.conv1d(functional.pad(signal, (around, around)), kernel, stride=hop)
         real, imaginary = transformed.chunk(2, dim=1)
         power = real * real + imaginary * imaginary
         if times == 1:

@@ -45,12 +45,23 @@ def export_onnx(weights: Path, path: Path) -> Path:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            module, (torch.randn(1, 200 * hop),), str(path), dynamo=False, opset_version=OPSET,
-            input_names=["audio"], output_names=outputs, dynamic_axes=axes, do_constant_folding=True,
+            module,
+            (torch.randn(1, 200 * hop),),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["audio"],
+            output_names=outputs,
+            dynamic_axes=axes,
+            do_constant_folding=True,
         )
     model = onnx.load(str(path))
     metadata: dict[str, Any] = {
-        "amtsep": {"name": checkpoint.network.name, "halo": module.inner.halo, "front_end": asdict(checkpoint.front_end)}
+        "amtsep": {
+            "name": checkpoint.network.name,
+            "halo": module.inner.halo,
+            "front_end": asdict(checkpoint.front_end),
+        }
     }
     onnx.helper.set_model_props(model, {k: json.dumps(v) for k, v in metadata.items()})
     onnx.save(model, str(path))

@@ -3,8 +3,8 @@
 Harmonic stacking follows Bittner et al. (2022, Basic Pitch), the convolution of two octaves with a dilation of one
 semitone the timbre-separating lightweight transcriber (arXiv 2509.12712). Unlike in both, the step from three bins a
 semitone to one row a pitch is taken in the first convolution, not in the heads: its five bins still see all three of a
-pitch and the edges of its neighbours, and everything after it costs a third. A dilation of three bins is then a dilation
-of one row.
+pitch and the edges of its neighbours, and everything after it costs a third. A dilation of three bins is then one of
+one row.
 """
 
 from __future__ import annotations

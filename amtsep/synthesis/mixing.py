@@ -149,7 +149,9 @@ class Mixer:
         table[:, 2] = notes["pitch"]
         return table[(table[:, 1] > 0.0) & (table[:, 0] < n / rate)]
 
-    def _spoil(self, rng: np.random.Generator, mix: NDArray[np.float32], grid: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _spoil(
+        self, rng: np.random.Generator, mix: NDArray[np.float32], grid: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
         mixing, rate = self.mixing, self.front_end.sample_rate
         curves: list[NDArray[np.float64]] = []
         if rng.random() < mixing.equalizer:

@@ -326,7 +326,7 @@ def profile(
     # Single notes that begin much later than the rest are left out; the range shrinks to what remains.
     # So are notes far softer than the rest: beside them they could not be heard.
     loud = np.array([r[5] for r in rows])
-    steady = (delay.max(axis=0) < max_delay_s + 2 * max_spread_s) & (loud > np.median(loud) - 12)
+    steady = np.logical_and(delay.max(axis=0) < max_delay_s + 2 * max_spread_s, loud > np.median(loud) - 12)
     rows = [r for r, k in zip(rows, steady, strict=True) if k]
     pitches = tuple(r[0] + transpose for r in rows)
     if len(rows) < 4:

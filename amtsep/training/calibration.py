@@ -1,8 +1,8 @@
 """Make the default thresholds mean something: shift the logits so that they are the best ones on known material.
 
-A focal loss with unequal weights leaves posteriors that peak well under one half. Which threshold is best then depends on
-the run, and a user would meet sliders whose useful range moves from model to model. The shifts are found on clips of the
-development split of a bank (and, if given, takes of a training set), never on a set that is reported.
+A focal loss with unequal weights leaves posteriors that peak well under one half. Which threshold is best then depends
+on the run, and a user would meet sliders whose useful range moves from model to model. The shifts are found on clips of
+the development split of a bank (and, if given, takes of a training set), never on a set that is reported.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def development_examples(bank: Path, transcriber: Transcriber, count: int, seed:
     return examples
 
 
-def figures(examples: Sequence[Example], decoding: Decoding, onset_shift: float, frame_shift: float) -> tuple[float, ...]:
+def figures(
+    examples: Sequence[Example], decoding: Decoding, onset_shift: float, frame_shift: float
+) -> tuple[float, ...]:
     """Mean onset F1, onset+offset F1 and frame F1 with these shifts."""
     rows = []
     for example in examples:
@@ -112,7 +114,10 @@ def calibrate(
         onset = maximise(lambda x, f=frame: figures(examples, decoding, x, f)[0], -1.0, 5.0)  # type: ignore[misc]
     found = figures(examples, decoding, onset, frame)
     names = ("onset_f1", "onset_offset_f1", "frame_f1")
-    info = {**plain.info, "calibration": {"examples": len(examples), **dict(zip(names, np.round(found, 4).tolist(), strict=True))}}
+    info = {
+        **plain.info,
+        "calibration": {"examples": len(examples), **dict(zip(names, np.round(found, 4).tolist(), strict=True))},
+    }
     calibrated = replace(plain, onset_shift=round(onset, 3), frame_shift=round(frame, 3), info=info)
     save_checkpoint(out, net, calibrated)
     return calibrated

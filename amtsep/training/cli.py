@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-nodes", type=int, default=1)
     parser.add_argument("--precision", default="bf16-mixed", help="bf16-mixed or 32-true")
     parser.add_argument("--compile", action="store_true", help="torch.compile the network")
-    parser.add_argument("--no-augment", action="store_true", help="mix stems without rooms, equalisation, noise, codecs")
+    parser.add_argument(
+        "--no-augment", action="store_true", help="mix stems without rooms, equalisation, noise, codecs"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,8 +46,15 @@ def run(args: argparse.Namespace) -> int:
     if args.no_augment:
         settings = replace(settings, mixing=replace(settings.mixing, augment=False))
     where = Run(
-        bank=args.bank, out=args.out, devices=args.devices, num_nodes=args.num_nodes, accelerator=args.accelerator,
-        precision=args.precision, compile=args.compile, resume=args.resume, init=args.init,
+        bank=args.bank,
+        out=args.out,
+        devices=args.devices,
+        num_nodes=args.num_nodes,
+        accelerator=args.accelerator,
+        precision=args.precision,
+        compile=args.compile,
+        resume=args.resume,
+        init=args.init,
         leave_out=frozenset(filter(None, args.leave_out.split(","))),
         **({"max_minutes": args.minutes} if args.minutes else {}),
     )

@@ -55,7 +55,10 @@ def train(settings: Training, run: Run) -> Path:
     events into `run.out`.
     """
     fabric = Fabric(
-        accelerator=run.accelerator, devices=run.devices, num_nodes=run.num_nodes, precision=run.precision  # type: ignore[arg-type]
+        accelerator=run.accelerator,
+        devices=run.devices,
+        num_nodes=run.num_nodes,
+        precision=run.precision,  # type: ignore[arg-type]
     )
     fabric.launch()
     fabric.seed_everything(settings.seed)
@@ -65,18 +68,29 @@ def train(settings: Training, run: Run) -> Path:
     if run.init is not None:
         load_matching(net, run.init)
     features = CQT(front_end).to(fabric.device)
-    net.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(parameter_groups(net, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.98))
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(
+        parameter_groups(net, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.98)
+    )
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema_decay), use_buffers=False
     ).to(fabric.device)
-    state = {"step": 0, "seconds": 0.0}
+    state: dict[str, Any] = {"step": 0, "seconds": 0.0}
     if run.resume:
         state = restore(run.out / "state", net, average, optimizer)
-    wrapped, optimizer = fabric.setup(torch.compile(net) if run.compile else net, optimizer)
+    compiled: Any = torch.compile(net) if run.compile else net
+    wrapped, optimizer = fabric.setup(compiled, optimizer)
     stream = ClipStream(
-        run.bank, settings.mixing, front_end, settings.batch_size, settings.max_notes, settings.seed,
-        first=state["step"] * settings.accumulate, rank=fabric.global_rank, world=fabric.world_size, leave_out=run.leave_out,
+        run.bank,
+        settings.mixing,
+        front_end,
+        settings.batch_size,
+        settings.max_notes,
+        settings.seed,
+        first=state["step"] * settings.accumulate,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+        leave_out=run.leave_out,
     )
     batches: Iterator[Batch] = iter(loader(stream, settings.workers))
     log = Log(run.out, state["step"]) if fabric.is_global_zero else None
@@ -121,7 +135,15 @@ def train(settings: Training, run: Run) -> Path:
             keep(run, settings, net, average, optimizer, state, step * clip_hours)
     bar.close()
     if log is not None:
-        keep(run, settings, net, average, optimizer, {"step": step, "seconds": time.monotonic() - started}, step * clip_hours)
+        keep(
+            run,
+            settings,
+            net,
+            average,
+            optimizer,
+            {"step": step, "seconds": time.monotonic() - started},
+            step * clip_hours,
+        )
     return run.out / "last.safetensors"
 
 

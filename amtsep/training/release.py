@@ -21,7 +21,8 @@ def release(weights: Path, bank: Path, models: Path, clips: int) -> Path:
     export_onnx(path, path.with_suffix(".onnx"))
     files = sorted([*models.glob("*.safetensors"), *models.glob("*.onnx")])
     (models / "SHA256SUMS").write_text("".join(f"{sha256(file)}  {file.name}\n" for file in files))
-    print(f"{path}: onset shift {checkpoint.onset_shift}, frame shift {checkpoint.frame_shift}, {checkpoint.info['calibration']}")
+    shifts = f"onset shift {checkpoint.onset_shift}, frame shift {checkpoint.frame_shift}"
+    print(f"{path}: {shifts}, {checkpoint.info['calibration']}")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Make the golden outputs of the shipped models again: ``python tests/golden/make.py`` after new weights were put in."""
+"""Make the golden outputs of the shipped models again: ``python tests/golden/make.py`` after a release of weights."""
 
 from __future__ import annotations
 

@@ -37,8 +37,16 @@ def test_levels_agree_with_librosa_over_all_octaves(cqt: CQT) -> None:
     samples = (np.random.default_rng(0).standard_normal(HOP * 500) * 0.1).astype(np.float32)
     reference = np.abs(
         librosa.vqt(
-            samples, sr=RATE, hop_length=HOP, fmin=SETTINGS.f_min, n_bins=n_bins, bins_per_octave=SETTINGS.bins_per_octave,
-            gamma=SETTINGS.gamma, window="blackmanharris", scale=False, sparsity=0.0,
+            samples,
+            sr=RATE,
+            hop_length=HOP,
+            fmin=SETTINGS.f_min,
+            n_bins=n_bins,
+            bins_per_octave=SETTINGS.bins_per_octave,
+            gamma=SETTINGS.gamma,
+            window="blackmanharris",
+            scale=False,
+            sparsity=0.0,
         )
     )
     # librosa's unscaled response grows with the window; ours is that of a tone's mean energy.

@@ -62,7 +62,7 @@ def test_nothing_beyond_the_halo_reaches_a_frame() -> None:
     net = TranscriberNet(NETWORKS["base"]).eval()
     power = torch.rand(1, 306, 2 * net.halo + 21)
     changed = power.clone()
-    changed[..., : 10] = 5.0
+    changed[..., :10] = 5.0
     centre = net.halo + 10
     for a, b in zip(net(power), net(changed), strict=True):
         assert torch.equal(a[..., centre:], b[..., centre:])

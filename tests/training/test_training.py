@@ -22,7 +22,14 @@ from amtsep.training.losses import focal_loss, note_contrastive_loss, pool_notes
 
 RATE = 22050
 TINY = Training(
-    steps=4, batch_size=2, workers=0, warm_up=2, checkpoint_every=2, mixing=Mixing(clip_s=1.5), max_notes=16, ema_decay=0.5
+    steps=4,
+    batch_size=2,
+    workers=0,
+    warm_up=2,
+    checkpoint_every=2,
+    mixing=Mixing(clip_s=1.5),
+    max_notes=16,
+    ema_decay=0.5,
 )
 
 
@@ -42,9 +49,16 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 audio[at : at + len(time)] += 0.2 * (np.sign(wave) if index % 2 else wave)
                 notes.append((0, start, start + 0.5, pitch, 80))
             stem = Stem(
-                timbre=f"test:{index % 4}", family="square" if index % 2 else "sine", category="synth", source="test", program=80,
-                kind="random", piece=f"p{index // 3}" if index < 6 else None, part=index % 3,
-                split="dev" if index >= 10 else "train", held_out=False,
+                timbre=f"test:{index % 4}",
+                family="square" if index % 2 else "sine",
+                category="synth",
+                source="test",
+                program=80,
+                kind="random",
+                piece=f"p{index // 3}" if index < 6 else None,
+                part=index % 3,
+                split="dev" if index >= 10 else "train",
+                held_out=False,
             )
             writer.append((audio * 32767).astype(np.int16), np.array(notes, NOTE_DTYPE), stem)
     return folder
