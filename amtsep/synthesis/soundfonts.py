@@ -325,9 +325,9 @@ def profile(
         return bad(f"unsteady: {1000 * spread:.0f} ms")
     # Single notes that begin much later than the rest are left out; the range shrinks to what remains.
     # So are notes far softer than the rest: beside them they could not be heard.
-    loud = np.array([r[5] for r in rows])
-    steady = np.logical_and(delay.max(axis=0) < max_delay_s + 2 * max_spread_s, loud > np.median(loud) - 12)
-    rows = [r for r, k in zip(rows, steady, strict=True) if k]
+    levels = np.array([r[5] for r in rows])
+    usable = np.logical_and(delay.max(axis=0) < max_delay_s + 2 * max_spread_s, levels > np.median(levels) - 12)
+    rows = [r for r, k in zip(rows, usable, strict=True) if k]
     pitches = tuple(r[0] + transpose for r in rows)
     if len(rows) < 4:
         return bad("unsteady")
