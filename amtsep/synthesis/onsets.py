@@ -207,6 +207,10 @@ def measure(
         tail = slow[off:]
         loud = np.flatnonzero(tail >= under)
         release = (int(loud[-1]) + 1) * HOP_S if len(loud) else 0.0
+        if len(loud) and len(tail) > 300 and loud[-1] >= len(tail) - 25:
+            # Not there yet when the signal ends: go on at the rate so far, up to eight seconds.
+            fallen = before - float(np.median(tail[-150:-25]))
+            release = min(release * rule.release_db / max(fallen, 1.0), 8.0)
         end = min(decayed, note_off_s + release)
     return NoteShape(onset, end, decayed, release, sustained, peak)
 

@@ -263,6 +263,7 @@ class Profile:
 
 _VELOCITIES = (50, 100)
 _HOLD_S = 2.5
+_BRIEF_S = 0.3
 _TAIL_S = 1.5
 
 
@@ -287,8 +288,7 @@ def profile(
     if not synthesizer.select(font, bank, program):
         return bad("not in the soundfont")
     nodes = list(range(instrument.low + 1, instrument.high + 1, 3))
-    hold, total = int(_HOLD_S * RATE) // BLOCK, int((_HOLD_S + _TAIL_S) * RATE) // BLOCK
-    note_off = hold * BLOCK / RATE
+    hold, brief, tail = (int(seconds * RATE) // BLOCK for seconds in (_HOLD_S, _BRIEF_S, _TAIL_S))
     rows: list[tuple[int, int, list[float], float, float, float]] = []
     for key in nodes:
         delays: list[float] = []
@@ -296,17 +296,19 @@ def profile(
         offset: int | None = None
         for velocity in _VELOCITIES:
             loud = velocity == _VELOCITIES[-1]
-            # The softer note only has its delay measured.
-            length, off = (total, hold) if loud else (int(0.7 * RATE) // BLOCK, int(0.7 * RATE) // BLOCK)
+            # The loud note is held to see it die away; the soft one is let go early, while there is something to damp.
+            off, length = (hold, hold) if loud else (brief, brief + tail)
             events = np.array([(0, 1, key, velocity), (off, 0, key, 0)], np.int64)
             sound = soxr.resample(synthesizer.render(events, length), RATE, RATE // 2, quality="MQ")
-            shape = measure(sound, RATE // 2, note_off if loud else None, rule, key)
+            shape = measure(sound, RATE // 2, None if loud else off * BLOCK / RATE, rule, key)
             if shape is None:
                 break
             delays.append(shape.onset_s)
+            if not loud:
+                release = shape.release_s
             if loud:
                 decay = shape.decayed_s - shape.onset_s if np.isfinite(shape.decayed_s) else 1e9
-                release, loudness = shape.release_s, shape.sustained_db
+                loudness = shape.sustained_db
                 offset = sounding_offset(sound[int(shape.onset_s * RATE / 2) :], RATE // 2, key)
         if len(delays) == 2 and offset is not None:
             rows.append((key, offset, delays, float(decay), float(release), float(loudness)))
@@ -337,7 +339,7 @@ def profile(
         pitches,
         (tuple(round(r[2][0], 5) for r in rows), tuple(round(r[2][1], 5) for r in rows)),
         tuple(round(r[3], 4) for r in rows),
-        tuple(round(min(r[4], _TAIL_S), 4) for r in rows),
+        tuple(round(r[4], 4) for r in rows),
         -transpose,
         "",
     )
@@ -351,7 +353,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "amtsep"
 
 
-PROFILE_VERSION = 3
+PROFILE_VERSION = 4
 
 
 def _profile_file(font: Path, rule: LabelRule) -> Path:

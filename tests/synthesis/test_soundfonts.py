@@ -87,3 +87,24 @@ def test_rendering_is_the_same_bit_for_bit(font: Path) -> None:
     assert np.array_equal(first, b.render(events, 600))
     assert np.allclose(first, a.render(events, 600), atol=1e-4)  # nothing to be heard is left of the clip before
     assert not np.any(first[: 10 * 64]) and np.abs(first).max() > 1e-3
+
+
+@needs_fluidsynth
+@pytest.mark.parametrize("program", [0, 11, 46, 48, 73])
+def test_little_is_heard_outside_the_labels_of_audible_sound(
+    font: Path, program: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short notes of sounds that ring, of sounds that are damped, and of sounds that sustain."""
+    from amtsep.synthesis import onsets
+
+    monkeypatch.setattr(onsets, "RELEASED_SHARE", 1.0)
+    synthesizer = Synthesizer()
+    found = profile(synthesizer, font, 0, program, general_midi()[program])
+    timbre = FontTimbre("x", font, found, general_midi()[program], False)
+    for pitch in found.pitches[2:-2:4]:
+        score = np.array([(0.5, 0.75, pitch, 90)], SCORE_DTYPE)
+        audio, labels = render_font(synthesizer, timbre, score, 9.0, Expression())
+        loud = np.sqrt(np.mean(audio[int(0.52 * RATE) : int(0.7 * RATE)] ** 2))
+        end = int((float(labels["offset"][0]) + 0.05) * RATE)
+        rest = audio[end : end + 4410]
+        assert len(rest) < 2000 or np.sqrt(np.mean(rest**2)) < 0.2 * loud
