@@ -173,7 +173,7 @@ class Training:
     onset_gamma: float = 1.0
     onset_weight: float = 3.0
     """Of the onset loss beside the frame loss."""
-    timbre_weight: float = 0.15
+    timbre_weight: float = 0.2
     timbre_temperature: float = 0.15
     max_notes: int = 96
     """Notes of a clip that enter the timbre loss."""

@@ -52,7 +52,10 @@ def pool_notes(embedding: Tensor, notes: Tensor) -> Tensor:
 
 
 def note_contrastive_loss(pooled: Tensor, label: Tensor, temperature: float) -> Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020) among the notes of a clip, labels = parts.
+    """Contrastive loss among the notes of a clip, labels = parts: InfoNCE (van den Oord et al. 2018) for every pair.
+
+    A companion of the anchor is compared with all strangers; other companions do not compete with it, as they would in
+    the supervised form of Khosla et al. (2020), so that a part with many notes may close up on one point.
 
     Parameters
     ----------
@@ -72,12 +75,11 @@ def note_contrastive_loss(pooled: Tensor, label: Tensor, temperature: float) -> 
     similarity = pooled @ pooled.transpose(1, 2) / temperature
     valid = label >= 0
     pair = valid[:, :, None] & valid[:, None, :]
-    pair = pair & ~torch.eye(label.shape[1], dtype=torch.bool, device=label.device)
-    same = pair & (label[:, :, None] == label[:, None, :])
-    # Every part weighs the same among the positives and negatives of a clip, however many notes it has.
-    log_all = similarity.masked_fill(~pair, -1e4).logsumexp(dim=-1)
-    per_pair = torch.where(same, log_all[..., None] - similarity, torch.zeros_like(similarity))
+    equal = label[:, :, None] == label[:, None, :]
+    same = pair & equal & ~torch.eye(label.shape[1], dtype=torch.bool, device=label.device)
+    strangers = similarity.masked_fill(~(pair & ~equal), -1e4).logsumexp(dim=-1, keepdim=True)
+    per_pair = functional.softplus(strangers - similarity) * same
     count = same.sum(dim=-1)
-    anchors = (count > 0) & (pair.sum(dim=-1) > count)
+    anchors = (count > 0) & (pair & ~equal).any(dim=-1)
     per_note = per_pair.sum(dim=-1) / count.clamp_min(1)
     return (per_note * anchors).sum() / anchors.sum().clamp_min(1)
