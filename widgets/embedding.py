@@ -33,9 +33,17 @@ class NoteMap(Part):
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, part="map", **kwargs)
+        self._visible = True
         self.session.observe(self._update, "notes")
         self._update()
 
+    def do_visible(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Whether anybody sees the map: while not, it costs a slider step nothing."""
+        self._visible = bool(message["value"])
+        self._update()
+
     def _update(self, _change: Any = None) -> None:
+        if not self._visible:
+            return
         notes: Notes = self.session.notes
         self.points = project(notes).tobytes() if notes.embedding.shape[1] >= 2 else b""

@@ -33,6 +33,7 @@ from widgets.words import Status, failure
 UNDO_STEPS = 100
 MAX_TRACKS = 8
 PROGRESS_EVERY_S = 0.08
+SETTLE_S = 0.25
 
 
 class Progress:
@@ -103,6 +104,7 @@ class Session(HasTraits):
         self._decoded: Notes | None = None
         self._grouped: Notes | None = None
         self._rough = False
+        self._settling: asyncio.TimerHandle | None = None
         self._job: _Job | None = None
         self._undo: list[State] = []
         self._redo: list[State] = []
@@ -282,7 +284,30 @@ class Session(HasTraits):
         self._rough = not lasting
         redecode = new.decoding != self.state.decoding
         self.state = new
-        self._refresh(redecode, thorough=lasting)
+        # Where the page waits, notes go to the known timbres at once and are sorted anew when the hand rests.
+        later = redecode and self._settle_later()
+        self._refresh(redecode, thorough=lasting and not later)
+        self._rough = self._rough or later
+
+    def _settle_later(self) -> bool:
+        """Plan a thorough grouping for when nothing has changed for a moment; false where no event loop runs."""
+        if not self.grouping.available:
+            return False
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        if self._settling is not None:
+            self._settling.cancel()
+        self._settling = loop.call_later(SETTLE_S, self._settle)
+        return True
+
+    def _settle(self) -> None:
+        self._settling = None
+        if self._rough and self._decoder is not None:
+            with self.guard():
+                self._refresh(False)
+                self._rough = False
 
     def set_decoding(self, *, lasting: bool = True, **changes: Any) -> None:
         """Change thresholds by name, as `amtsep.config.Decoding` has them."""

@@ -82,6 +82,12 @@ export function mountMap(model: Model, element: HTMLElement, hub: Hub): () => vo
     points = floats(value) as Float32Array<ArrayBuffer>;
     show();
   });
+  const seen = () => {
+    const under = Boolean(element.closest(".amtsep-side"));
+    model.send({ do: "visible", value: !under || hub.tab === "map" });
+  };
+  scope.add(hub.on("tab", seen));
+  requestAnimationFrame(seen);
   for (const name of ["notes", "selection", "tracks", "mix", "shown-map"]) scope.add(hub.on(name, refresh));
   const observer = new ResizeObserver(refresh);
   observer.observe(canvas);

@@ -40,6 +40,20 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     { class: "amt-select amt-ground", "aria-label": t("ground_label"), title: t("ground_label"), onchange: () => hub.actions.ground?.(ground.value) },
     ...["spectrogram", "posterior", "none"].map((k) => h("option", { value: k }, t(`ground_${k}`))),
   );
+  const opacity = h("input", {
+    type: "range",
+    min: "0",
+    max: "1",
+    step: "0.05",
+    class: "amt-range amt-opacity",
+    "aria-label": t("opacity"),
+    title: t("opacity"),
+    oninput: () => {
+      if (!view()) return;
+      view().opacity = Number(opacity.value);
+      view().stale();
+    },
+  });
   const sound = h("span", { class: "amt-note" });
   element.append(
     h("div", { class: "amt-group" }, back, play, loop),
@@ -48,7 +62,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("speed")), speed, speedValue),
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("volume")), volume),
     sound,
-    h("div", { class: "amt-group amt-view" }, ground, fit, follow),
+    h("div", { class: "amt-group amt-view" }, ground, opacity, fit, follow),
   );
   hub.actions.loop = () => {
     const window = view()?.window;
@@ -70,6 +84,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     volume.value = String(transport.volume);
     follow.setAttribute("aria-pressed", String(Boolean(view()?.follow)));
     (follow.parentElement as HTMLElement).hidden = !view();
+    opacity.value = String(view()?.opacity ?? 1);
     ground.value = view()?.groundKind ?? "spectrogram";
   };
   scope.add(hub.on("transport", show));

@@ -400,20 +400,30 @@ export class RollView {
       const strength = (key >> 1) & 3;
       const quiet = key & 1;
       g.globalAlpha = quiet ? 0.26 : 0.62 + 0.38 * (strength / 3);
-      g.fillStyle = colors[track] ?? colors[0];
-      g.beginPath();
+      const color = colors[track] ?? colors[0];
+      g.fillStyle = color;
+      const pattern = tall >= 5 && tracks.length > 1 ? this.pattern(g, tracks[track]?.color ?? 0, theme) : null;
+      // Rounded boxes share a path; small ones are drawn one by one, and where many fall on the same spot, once.
+      const rounded = round > 1 && list.length < 3000;
+      const path = new Path2D();
+      const filled = new Float32Array(128).fill(-1);
       for (const i of list) {
         const x = this.x(notes.onset[i]);
         const width = Math.max(2, (notes.offset[i] - notes.onset[i]) * perSecond - 1);
-        const y = this.y(notes.pitch[i]) - tall / 2;
-        if (round > 1 && width > 4) g.roundRect(x, y, width, tall, round);
-        else g.rect(x, y, width, tall);
+        const pitch = notes.pitch[i];
+        const y = this.y(pitch) - tall / 2;
+        if (rounded && width > 4) path.roundRect(x, y, width, tall, round);
+        else if (x + width > filled[pitch] + 0.4) {
+          g.fillRect(x, y, width, tall);
+          filled[pitch] = x + width;
+        }
       }
-      g.fill();
-      const pattern = tall >= 5 && tracks.length > 1 ? this.pattern(g, tracks[track]?.color ?? 0, theme) : null;
-      if (pattern) {
-        g.fillStyle = pattern;
-        g.fill();
+      if (rounded) {
+        g.fill(path);
+        if (pattern) {
+          g.fillStyle = pattern;
+          g.fill(path);
+        }
       }
     }
     g.globalAlpha = 1;

@@ -74,6 +74,7 @@ export const en = {
   sound_loading: "Loading the sound…",
   bank_builtin: "Built-in synthesiser",
   ground_label: "What lies under the notes",
+  opacity: "How strongly it shows",
   undo: "Undo",
   redo: "Redo",
   // thresholds, presets

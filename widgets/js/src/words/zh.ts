@@ -73,6 +73,7 @@ export const zh: Words = {
   sound_loading: "正在加载声音…",
   bank_builtin: "内置合成器",
   ground_label: "音符下方显示的内容",
+  opacity: "显示强度",
   undo: "撤销",
   redo: "重做",
   preset: "预设",

@@ -1,0 +1,99 @@
+"""The page behind a token, after a reload, and as a cell of a notebook in JupyterLab."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from conftest import ROOT, App, Server
+
+
+def test_a_token_is_asked_for_and_opens_the_page(chromium, files):
+    server = Server(files, "--token", "auto", "--preheat", "0")
+    try:
+        bare, token = server.url.split("?token=")
+        assert len(token) > 20
+        answer = urllib.request.urlopen(bare, timeout=20)
+        assert "login" in answer.url, "without the token one is sent to the login page"
+        context = chromium.new_context()
+        app = App(context.new_page(), files)
+        app.goto(server.url)
+        assert app.page.locator(".amt-card").is_visible()
+        assert not app.outside
+        context.close()
+    finally:
+        server.stop()
+
+
+def test_a_recording_given_at_the_start_is_open_already(chromium, files):
+    server = Server(files, str(files / "tune.wav"), "--preheat", "0")
+    try:
+        context = chromium.new_context()
+        app = App(context.new_page(), files)
+        app.goto(server.url)
+        app.page.wait_for_selector(".amt-title b")
+        assert app.page.locator(".amt-title b").inner_text() == "tune.wav"
+        context.close()
+    finally:
+        server.stop()
+
+
+def test_after_a_reload_the_page_works_again(opened, server):
+    opened.page.reload()
+    opened.page.wait_for_selector(".amt-player .amt-play", timeout=60_000)
+    opened.open("tune.wav")
+    assert opened.hub("hub.notes.n") > 0
+
+
+def test_in_jupyterlab_the_dashboard_is_a_cell(chromium, files, tmp_path):
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
+    source = f"from widgets import Dashboard\nDashboard({str(files / 'tune.wav')!r})"
+    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": source}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "app.ipynb").write_text(json.dumps(notebook))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = dict(os.environ, AMTSEP_CACHE=str(files / "cache"), PYTHONPATH=str(ROOT))
+    options = (f"--port={port}", "--ServerApp.token=", "--ServerApp.password=", f"--ServerApp.root_dir={tmp_path}")
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *options]
+    lab = subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=2).close()
+                break
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.25)
+        context = chromium.new_context(viewport={"width": 1500, "height": 1000})
+        app = App(context.new_page(), files)
+        page = app.page
+        page.goto(f"http://127.0.0.1:{port}/lab/tree/app.ipynb")
+        page.wait_for_selector(".jp-CodeCell .cm-content", timeout=90_000)
+        page.wait_for_selector("[data-status=idle]", timeout=90_000)
+        page.click(".jp-CodeCell .cm-content")
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_selector(".amtsep-app .amt-title b", timeout=90_000)
+        app.until("hub.notes.n > 0", 30_000)
+        assert page.locator(".amtsep-app .amt-title b").inner_text() == "tune.wav"
+        box = page.locator(".amtsep-app").bounding_box()
+        assert box["height"] == pytest.approx(720, abs=4), "a cell's output, not the whole page"
+        n = app.hub("hub.notes.n")
+        app.slider("Minimum length").press("End")
+        app.until(f"hub.notes.n !== {n}")
+        page.screenshot(path=files / "lab.png")
+        context.close()
+    finally:
+        os.killpg(lab.pid, signal.SIGTERM)
+        lab.wait(20)
