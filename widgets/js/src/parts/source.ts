@@ -90,15 +90,6 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     else (slot ?? element).append(welcome);
     (slot ?? element).classList.toggle("amt-empty", !opened);
   };
-  scope.watch("demos", () => {
-    fillWelcome();
-    const list = (model.get("demos") ?? []) as { id: string; name: string }[];
-    menu.replaceChildren(
-      ...list.map((d) => h("button", { type: "button", role: "menuitem", "data-demo": d.id, onclick: () => demo(d.id) }, d.name)),
-    );
-    demoButton.hidden = !list.length;
-  });
-  scope.watch("limits", fillWelcome);
   scope.add(hub.on("slot", place));
   scope.add(() => welcome.remove());
 
@@ -152,10 +143,6 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     local = text ? { kind: "error", text } : null;
     showLine();
   };
-  scope.watch("status", () => {
-    local = null;
-    showLine();
-  });
 
   const showWork = () => {
     const progress = model.get("progress");
@@ -190,14 +177,6 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     } else work.replaceChildren();
     showLine();
   };
-  scope.watch("progress", showWork);
-  scope.watch("about", (about) => {
-    title.replaceChildren(
-      ...(about?.name ? [h("b", { title: about.name }, about.name.replaceAll("_", " ")), h("span", {}, clock(about.duration ?? 0, 0))] : [h("span", {}, t("tagline"))]),
-    );
-    saveButton.hidden = !about?.name;
-    place();
-  });
 
   // --- microphone ---------------------------------------------------------------------------------------------------
 
@@ -322,6 +301,29 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     send(file, file.name);
   });
   hub.actions.send = send;
+
+  // Followed last, when everything that they call is there: a recording may be open, or on its way, already.
+  scope.watch("demos", () => {
+    fillWelcome();
+    const list = (model.get("demos") ?? []) as { id: string; name: string }[];
+    menu.replaceChildren(
+      ...list.map((d) => h("button", { type: "button", role: "menuitem", "data-demo": d.id, onclick: () => demo(d.id) }, d.name)),
+    );
+    demoButton.hidden = !list.length;
+  });
+  scope.watch("limits", fillWelcome);
+  scope.watch("status", () => {
+    local = null;
+    showLine();
+  });
+  scope.watch("progress", showWork);
+  scope.watch("about", (about) => {
+    title.replaceChildren(
+      ...(about?.name ? [h("b", { title: about.name }, about.name.replaceAll("_", " ")), h("span", {}, clock(about.duration ?? 0, 0))] : [h("span", {}, t("tagline"))]),
+    );
+    saveButton.hidden = !about?.name;
+    place();
+  });
   return () => {
     over(false);
     scope.end();
