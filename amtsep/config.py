@@ -77,7 +77,7 @@ class Clustering:
     """Write a note that two timbres play at once to both."""
     unison_evidence: float = 3.0
     """Logarithm of the odds that the sound of a note must give for two timbres against one."""
-    given_weight: float = 1.0
+    given_weight: float = -3.0
     """How much more a note with a given track speaks for notes like it than their timbre's mean does (log odds)."""
     seed: int = 0
 

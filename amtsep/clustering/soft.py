@@ -20,13 +20,14 @@ from amtsep.config import Clustering
 from amtsep.notes import Notes
 
 ROUNDS = 8
+SHARP = 1.0
 OVERLAP_LOGIT = 6.0
 """What a full overlap with the own timbre costs a note of a monophonic one, at ``monophony = 1``."""
 POLYPHONIC = 0.5
 """A cluster that overlaps itself this much, against chance, is not held to one note at a time."""
 PITCH_SPREAD = 4.0
 """Semitones added to the spread of a register."""
-KAPPA = (5.0, 60.0)
+KAPPA = (2.0, 1000.0)
 """Bounds of the concentration: a few equal notes must not make the mixture infinitely sure."""
 GIVEN_FALL = 0.2
 """What a given note loses in likeness an octave away; four times as much at two."""
@@ -69,7 +70,7 @@ def fit_sphere(points: Points, q: Values) -> tuple[Values, Values, float]:
     total, whole, k = mass @ points.x, points.weight.sum(), q.shape[1]
     share = (mass.sum(axis=1) + 0.5) / (whole + 0.5 * k)
     kappa = concentration(np.linalg.norm(total, axis=1).sum() / whole, points.x.shape[1])
-    return normalize(total), share, float(np.clip(kappa, *KAPPA))
+    return normalize(total), share, float(np.clip(SHARP * kappa, *KAPPA))
 
 
 def as_it_is(points: Points, labels: Labels, k: int) -> Memberships:
@@ -117,32 +118,33 @@ def memberships(
         Note index to cluster: these stay, and speak for others.
     """
     q = np.eye(k)[labels]
+    # The centroids stay those of the partition: a mixture that moves them merges timbres whose embeddings overlap.
+    centroids, _, kappa = fit_sphere(points, q)
+    cosine = points.x @ centroids.T
     fixed = np.fromiter(given or (), np.intp)
     clamp = np.eye(k)[[(given or {})[int(i)] for i in fixed]] if len(fixed) else np.zeros((0, k))
+    if given:
+        resultant = max(float(points.weight @ (q * cosine).sum(axis=1) / points.weight.sum()), 0.5)
+        likeness = given_likeness(points, notes, k, given, resultant) + settings.given_weight / kappa
+        cosine = np.maximum(cosine, likeness)
+    sound = kappa * cosine
     overlap = overlapping_pairs(notes).matrix() if settings.monophony > 0 and k > 1 else None
     beside = neighbour_pairs(notes).matrix() if settings.register > 0 and k > 1 else None
     together = overlap.sum(axis=1) if overlap is not None else np.zeros(0)
-    pitch = notes.pitch.astype(np.float64)
-    centroids, _, kappa = fit_sphere(points, q)
-    for _ in range(ROUNDS):
+    pitch = notes.pitch.astype(np.float64)[:, None]
+    for _ in range(ROUNDS if overlap is not None or beside is not None else 1):
         q[fixed] = clamp
-        centroids, share, kappa = fit_sphere(points, q)
-        cosine = points.x @ centroids.T
-        if given:
-            resultant = max(float(points.weight @ (q * cosine).sum(axis=1) / points.weight.sum()), 0.5)
-            likeness = given_likeness(points, notes, k, given, resultant) + settings.given_weight / kappa
-            cosine = np.maximum(cosine, likeness)
-        logit = kappa * cosine + 0.5 * np.log(share)
+        logit = sound.copy()
         if overlap is not None and overlap.nnz:
             own = overlap @ q
-            chance = (q * together[:, None]).sum(axis=0) * share
+            chance = (q * together[:, None]).sum(axis=0) * q.mean(axis=0)
             strict = np.clip(1.0 - (q * own).sum(axis=0) / (POLYPHONIC * chance + 1e-9), 0.0, 1.0)
             logit -= settings.monophony * OVERLAP_LOGIT * strict * np.minimum(own, 1.5)
         if beside is not None and beside.nnz:
             around = beside @ q
-            centre = (beside @ (q * pitch[:, None]) + 1e-3 * pitch[:, None]) / (around + 1e-3)
-            wide = np.sqrt((q * (pitch[:, None] - centre) ** 2).sum(axis=0) / (q.sum(axis=0) + 1e-9)) + PITCH_SPREAD
-            logit -= settings.register * 0.5 * ((pitch[:, None] - centre) / wide) ** 2 * np.minimum(around, 1.0)
+            centre = (beside @ (q * pitch) + 1e-3 * pitch) / (around + 1e-3)
+            wide = np.sqrt((q * (pitch - centre) ** 2).sum(axis=0) / (q.sum(axis=0) + 1e-9)) + PITCH_SPREAD
+            logit -= settings.register * 0.5 * ((pitch - centre) / wide) ** 2 * np.minimum(around, 1.0)
         q = softmax(logit)
     q[fixed] = clamp
     return Memberships(q, centroids, kappa)

@@ -59,7 +59,7 @@ def synthetic_notes(seed: int, timbres: int | None = None, n_notes: int | None =
         sounding = np.resize(np.append(np.diff(edges), 0.5), m) if voices == 1 else np.full(m, 0.4)
         pitch = np.clip(np.round(rng.normal(rng.uniform(45, 80), rng.uniform(3, 9), m)), 21, 108)
         spread = np.exp(rng.uniform(np.log(0.35), np.log(0.9))) / np.sqrt(dim)
-        drift = rng.normal(size=dim) * rng.uniform(0.0, 0.4) / np.sqrt(dim)
+        drift = rng.normal(size=dim) * rng.uniform(0.0, 0.9) / np.sqrt(dim)
         x = centroids[index] + spread * rng.normal(size=(m, dim)) + drift * ((pitch - pitch.mean()) / 6.0)[:, None]
         between = rng.random(m) < 0.06
         other = centroids[rng.integers(k, size=m)]
@@ -194,10 +194,13 @@ def draw_mix(bank: Bank, split: str, seed: int, spoil: bool = True) -> tuple[NDA
     return mix, Notes.build(table[:, 0], table[:, 1], table[:, 2], track=part_of)
 
 
-def hear_mixes(bank_folder: Path, weights: Path, split: str, seeds: Sequence[int], decoding: Decoding) -> list[Example]:
-    """Mixes as a network hears them."""
+def hear_mixes(
+    bank_folder: Path, weights: Path, split: str, seeds: Sequence[int], decoding: Decoding | None
+) -> list[Example]:
+    """Mixes as a network hears them; without `decoding`, the embeddings that it gives to the true notes."""
     from amtsep.audio import Audio
     from amtsep.decoding import decode, embed_notes
+    from amtsep.evaluation.metrics import fuse
     from amtsep.inference import Transcriber
     from amtsep.synthesis.bank import Bank
 
@@ -206,7 +209,7 @@ def hear_mixes(bank_folder: Path, weights: Path, split: str, seeds: Sequence[int
     for seed in seeds:
         samples, truth = draw_mix(bank, split, seed)
         posteriors = transcriber(Audio(samples * np.float32(0.1), bank.sample_rate, f"mix {seed}"))
-        notes = embed_notes(decode(posteriors, decoding), posteriors)
+        notes = embed_notes(fuse(truth) if decoding is None else decode(posteriors, decoding), posteriors)
         if len(notes) >= 4 and len(truth):
             examples.append(Example(notes, truth))
     return examples
@@ -293,6 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     hear.add_argument("--count", type=int, default=100)
     hear.add_argument("--onset-threshold", type=float, default=Decoding.onset_threshold)
     hear.add_argument("--frame-threshold", type=float, default=Decoding.frame_threshold)
+    hear.add_argument("--true-notes", action="store_true", help="embed the true notes, not the heard ones")
     hear.add_argument("--out", type=Path, required=True)
     learn = commands.add_parser("fit", help="fit the weights")
     learn.add_argument("--examples", nargs="*", default=[], help=".npz files that 'hear' wrote")
@@ -302,7 +306,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     learn.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
     if args.command == "hear":
-        decoding = Decoding(onset_threshold=args.onset_threshold, frame_threshold=args.frame_threshold)
+        heard = Decoding(onset_threshold=args.onset_threshold, frame_threshold=args.frame_threshold)
+        decoding = None if args.true_notes else heard
         seeds = range(args.first, args.first + args.count)
         save_examples(args.out, hear_mixes(args.bank, args.model, args.split, seeds, decoding))
         return
