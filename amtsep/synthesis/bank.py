@@ -131,7 +131,7 @@ class Bank:
         """Notes of stem `index` as a slice of `NOTE_DTYPE`."""
         return self.all_notes[self._starts[index] : self._starts[index + 1]]
 
-    def pack(self, path: str | Path, kbps: int = 56, which: Iterable[int] | None = None) -> Path:
+    def pack(self, path: str | Path, kbps: int = 52, which: Iterable[int] | None = None) -> Path:
         """Write the bank as one compressed file (a zip of Ogg Vorbis, notes and list).
 
         Parameters
@@ -139,7 +139,7 @@ class Bank:
         path
             The file to write.
         kbps
-            Aimed rate of the audio; at 56 two hours take about 48 MiB.
+            Aimed rate of the audio; at 52 two hours take about 52 MiB.
         which
             Stems to keep; all where it is left out.
         """
