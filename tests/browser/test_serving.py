@@ -84,7 +84,7 @@ def test_in_jupyterlab_the_dashboard_is_a_cell(chromium, files, tmp_path):
         page.wait_for_selector("[data-status=idle]", timeout=90_000)
         page.click(".jp-CodeCell .cm-content")
         page.keyboard.press("Shift+Enter")
-        page.wait_for_selector(".amtsep-app .amt-title b", timeout=90_000)
+        page.wait_for_selector(".amtsep-app .amt-title b", timeout=150_000)
         app.until("hub.notes.n > 0", 30_000)
         assert page.locator(".amtsep-app .amt-title b").inner_text() == "tune.wav"
         box = page.locator(".amtsep-app").bounding_box()
