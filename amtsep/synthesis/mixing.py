@@ -28,7 +28,7 @@ class Clip:
     notes
         (m, 4) float32: onset and offset in seconds (an onset before the clip is negative), pitch, part.
     timbres
-        Index into the bank's timbres, a value a part.
+        Index into the bank's timbres, a value a part; no timbre twice.
     """
 
     audio: NDArray[np.float32]
@@ -120,9 +120,12 @@ class Mixer:
                 audio = augment.filter_zero_phase(audio, rate, [augment.random_curve(rng, grid, 5.0)], None)
             gain = 10.0 ** (np.clip(rng.normal(0.0, mixing.part_gain_db), -18.0, 12.0) / 20.0)
             mix += audio * np.float32(gain if together or count > 1 else 1.0)
-            notes[:, 3] = len(kept)
+            timbre = self._index[self.bank.stems[stem].timbre]
+            if timbre not in kept:
+                kept.append(timbre)
+            # Two stems of one timbre (a guitar's chords and its solo) are one part: nothing tells them apart.
+            notes[:, 3] = kept.index(timbre)
             rows.append(notes)
-            kept.append(self._index[self.bank.stems[stem].timbre])
         table = np.concatenate(rows) if rows else np.zeros((0, 4), np.float32)
         audio = self._spoil(rng, mix, grid) if grid is not None else mix
         low, high = mixing.level_db if mixing.augment else (0.0, 0.0)
