@@ -291,6 +291,7 @@ def run_transcribe(args: argparse.Namespace) -> int:
                     transcriber = Transcriber(model, args.device, threads=args.threads)
                 with _Bar(audio.name, audio.duration_s, args.quiet) as progress:
                     posteriors = transcriber(audio, progress)
+                del audio  # an hour of it is 300 MB
             if posterior_target is not None:
                 _save_posteriors(posteriors, posterior_target)
             notes = _decode(posteriors, decoding, args.timbres, file.name)

@@ -24,6 +24,8 @@ SMOOTHING = (0.25, 0.5, 0.25)
 """Of the onset posterior over time before its peaks are taken: a soft attack spreads over neighbouring frames."""
 PEAK_FLOOR = 0.02
 """Peaks under this height are never notes; the sliders start here."""
+BLOCK_ROWS = 8
+"""Rows taken at once where whole arrays would need copies: an hour of audio stays in memory, and in the cache."""
 LEVEL_FRAMES = 8
 """Frames after the onset in which the level of a note is taken."""
 LOUD_VELOCITY, VELOCITY_PER_DB = 108.0, 1.6
@@ -53,18 +55,29 @@ def smooth(posterior: Values) -> Values:
     return result
 
 
-def infer_onsets(onset: Values, frame: Values) -> Values:
-    """Join onsets with rises of the frame posterior over two frames, scaled to the height of the onsets; (88, T)."""
+def rises(frame: Values) -> Values:
+    """Rise of the frame posterior over one and over two frames, whichever is less; (rows, T)."""
     rise = np.zeros_like(frame)
     if frame.shape[1] > 2:
         rise[:, 2:] = np.minimum(frame[:, 2:] - frame[:, 1:-1], frame[:, 2:] - frame[:, :-2])
-    highest = float(rise.max(initial=0.0))
-    if highest <= 0.0:
-        return onset
-    return np.maximum(onset, rise * np.float32(float(onset.max()) / highest))
+    return rise
 
 
-def find_peaks(height: Values, hop_s: float) -> Peaks:
+def all_peaks(onset: Values, frame: Values | None, hop_s: float) -> Peaks:
+    """Peaks of the smoothed onset posterior; given `frame`, joined with its rises, scaled to the onsets."""
+    blocks = [slice(row, row + BLOCK_ROWS) for row in range(0, onset.shape[0], BLOCK_ROWS)]
+    highest = max((float(rises(frame[b]).max(initial=0.0)) for b in blocks), default=0.0) if frame is not None else 0.0
+    scale = np.float32(float(onset.max(initial=0.0)) / highest) if highest > 0.0 else np.float32(0.0)
+    found = []
+    for block in blocks:
+        height = onset[block]
+        if frame is not None and scale > 0.0:
+            height = np.maximum(height, rises(frame[block]) * scale)
+        found.append(find_peaks(smooth(height), hop_s, block.start))
+    return Peaks(*(np.concatenate([getattr(p, name) for p in found]) for name in Peaks.__dataclass_fields__))
+
+
+def find_peaks(height: Values, hop_s: float, first_row: int = 0) -> Peaks:
     """Local maxima over time of every row, their times between frames by a parabola through three values."""
     rows, times = np.nonzero(height >= PEAK_FLOOR)
     last = height.shape[1] - 1
@@ -76,7 +89,22 @@ def find_peaks(height: Values, hop_s: float) -> Peaks:
     curvature = before - 2.0 * here + after
     shift = np.clip(0.5 * (before - after) / np.where(curvature < 0, curvature, -1.0), -0.5, 0.5)
     seconds = np.maximum((times + shift) * hop_s, 0.0)
-    return Peaks(rows, times, here.astype(np.float32), seconds.astype(np.float64))
+    return Peaks(rows + first_row, times, here.astype(np.float32), seconds.astype(np.float64))
+
+
+def spans(start: Index, stop: Index) -> tuple[Index, Index]:
+    """Frames of all spans one after the other, and where each span begins among them (no span may be empty)."""
+    count = stop - start
+    begins = np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.intp)
+    return np.arange(int(count.sum())) - np.repeat(begins - start, count), begins
+
+
+def sum_spans(values: Values, row: Index, start: Index, stop: Index) -> NDArray[np.float64]:
+    """Sums of ``values[row, start:stop]``, one a span."""
+    if not len(row):
+        return np.zeros(0)
+    frames, begins = spans(start, stop)
+    return np.add.reduceat(values[np.repeat(row, stop - start), frames], begins, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,12 +177,8 @@ class Decoder:
 
     def __init__(self, posteriors: Posteriors) -> None:
         self.posteriors = posteriors
-        onset = smooth(posteriors.onset)
-        self._plain = find_peaks(onset, posteriors.hop_s)
-        self._joined = find_peaks(smooth(infer_onsets(posteriors.onset, posteriors.frame)), posteriors.hop_s)
-        frame = posteriors.frame
-        self._sums = np.zeros((frame.shape[0], frame.shape[1] + 1), np.float64)
-        np.cumsum(frame, axis=1, out=self._sums[:, 1:])
+        self._plain = all_peaks(posteriors.onset, None, posteriors.hop_s)
+        self._joined = all_peaks(posteriors.onset, posteriors.frame, posteriors.hop_s)
         spectrogram = posteriors.spectrogram
         self._loudest = float(np.percentile(spectrogram.max(axis=0), 98)) if spectrogram.size else 0.0
 
@@ -223,11 +247,11 @@ class Decoder:
         min_frames = max(decoding.min_note_length / self.posteriors.hop_s, decoding.energy_tolerance)
         chosen = (length >= min_frames) & (pitch >= decoding.min_pitch) & (pitch <= decoding.max_pitch)
         start, stop, row = segments.start[chosen], stop[chosen], segments.row[chosen]
-        total = self._sums[row, stop] - self._sums[row, start]
+        frame = self.posteriors.frame
+        total = sum_spans(frame, row, start, stop)
         for step in (-1, 1):
-            beside = np.clip(row + step, 0, len(self._sums) - 1)
-            neighbour = np.where(beside == row, -1.0, self._sums[beside, stop] - self._sums[beside, start])
-            ahead = total > neighbour
+            beside = np.clip(row + step, 0, len(frame) - 1)
+            ahead = (beside == row) | (total > sum_spans(frame, beside, start, stop))
             start, stop, row, total = start[ahead], stop[ahead], row[ahead], total[ahead]
         return start, stop, row, (total / np.maximum(stop - start, 1)).astype(np.float32)
 
@@ -271,10 +295,8 @@ def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
     row = np.clip(notes.pitch.astype(np.intp) - MIDI_MIN, 0, posteriors.onset.shape[0] - 1)
     first = np.clip(np.round(notes.onset / posteriors.hop_s).astype(np.intp), 0, posteriors.n_frames - 1)
     last = np.clip(np.round(notes.offset / posteriors.hop_s).astype(np.intp), first + 1, posteriors.n_frames)
-    count = last - first
-    begins = np.concatenate([[0], np.cumsum(count)[:-1]])
-    cells = np.arange(int(count.sum())) - np.repeat(begins - first, count)
-    rows = np.repeat(row, count)
+    cells, begins = spans(first, last)
+    rows = np.repeat(row, last - first)
     weight = posteriors.frame[rows, cells] + np.float32(1e-3)
     units = posteriors.embedding[rows, cells].astype(np.float32) * weight[:, None]
     sums = np.add.reduceat(units, begins, axis=0)
