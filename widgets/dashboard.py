@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from os import PathLike
 from typing import Any
 
@@ -72,10 +74,27 @@ class Dashboard(ipw.Box):
             self.session.open(source)
 
 
+def warm(session: Session) -> None:
+    """Load the network in a thread, so that the first recording need not wait for it."""
+
+    def load() -> None:
+        # What hinders it is said when a recording asks for the network.
+        with contextlib.suppress(Exception):
+            import amtsep.clustering
+            import amtsep.decoding  # noqa: F401
+            from widgets import cache
+
+            cache.transcriber(session.model, session.device)
+
+    threading.Thread(target=load, name="amtsep-warm", daemon=True).start()
+
+
 def from_environment() -> Dashboard:
     """The page that the launcher serves: its choices come as environment variables of the kernel."""
     limits = Limits()
     upload = os.environ.get("AMTSEP_MAX_UPLOAD_MB")
     if upload:
         limits = Limits(max_duration_s=limits.max_duration_s, max_upload_mb=float(upload))
-    return Dashboard(os.environ.get("AMTSEP_OPEN") or None, limits=limits)
+    dashboard = Dashboard(os.environ.get("AMTSEP_OPEN") or None, limits=limits)
+    warm(dashboard.session)
+    return dashboard

@@ -37,7 +37,7 @@ SETTLE_S = 0.25
 
 
 class Progress:
-    """How far a piece of work is: `done` of `total` in seconds of audio (or bytes), and what is being done."""
+    """How far a piece of work is: `done` of `total` in seconds of audio; `what` is "read" or "transcribe"."""
 
     __slots__ = ("done", "total", "what")
 
@@ -220,7 +220,8 @@ class Session(HasTraits):
             now = monotonic()
             if now - job.last >= PROGRESS_EVERY_S or done >= total:
                 job.last = now
-                self._post(job, lambda: setattr(self, "progress", Progress(done, total, what)))
+                kind = "read" if what.lower().startswith("read") else "transcribe"
+                self._post(job, lambda: setattr(self, "progress", Progress(done, total, kind)))
             return True
 
         def run() -> None:

@@ -119,7 +119,7 @@ def test_a_click_in_the_ruler_seeks(opened):
 
 
 def test_the_saved_midi_has_the_notes_of_the_screen(opened):
-    path = opened.download("[data-format=midi]")
+    path = opened.download(".amt-save")
     assert path.name == "tune.mid"
     midi = pretty_midi.PrettyMIDI(str(path))
     assert sum(len(i.notes) for i in midi.instruments) == opened.hub("hub.notes.n")

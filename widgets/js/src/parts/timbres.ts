@@ -1,7 +1,7 @@
 // How many timbres, and a row a track.
 
 import { button, fill, h, icon } from "../dom";
-import { PROGRAMS } from "../gm";
+import { programs } from "../gm";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { Latest, type Model, Scope } from "../model";
@@ -94,7 +94,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
     });
     name.addEventListener("blur", () => requestAnimationFrame(show));
     const program = h("select", { class: "amt-program", "aria-label": t("gm_sound"), onchange: () => set(row, { program: Number(program.value) }) });
-    for (const [family, names] of PROGRAMS) {
+    for (const [family, names] of programs(hub.prefs.language)) {
       const group = h("optgroup", { label: family });
       for (const [number, label] of names) group.append(h("option", { value: String(number) }, label));
       program.append(group);

@@ -25,7 +25,7 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
     hub.duration = about.duration ?? 0;
     hub.emit("duration");
     const { height } = about;
-    if (height) element.style.setProperty("--alone-height", `${height}px`);
+    if (height) element.parentElement?.style.setProperty("--alone-height", `${height}px`);
   };
   const picture = () => {
     const about = model.get("about") ?? {};

@@ -23,7 +23,7 @@ export const en = {
   unexpected: "Something went wrong: {error}",
   saved: "Saved {name}",
   what_read: "Reading",
-  what_transcribe: "Listening",
+  what_transcribe: "Transcribing",
   of_seconds: "{done} of {total} s",
   language: "中文",
   language_label: "Switch to Chinese",

@@ -24,7 +24,7 @@ export const zh: Words = {
   unexpected: "出错了：{error}",
   saved: "已保存 {name}",
   what_read: "读取",
-  what_transcribe: "聆听",
+  what_transcribe: "转录",
   of_seconds: "{done} / {total} 秒",
   language: "English",
   language_label: "切换到英文",
