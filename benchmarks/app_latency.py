@@ -3,9 +3,9 @@
     python benchmarks/app_latency.py [--minutes 3] [--steps 60] [--file song.wav] [--json result.json]
 
 Prints, with median and 95th percentile: the first page from a preheated kernel; the time from a file's drop to its
-notes (posteriors computed with --file, from the cache without); a slider step until the new notes are painted; the number of
-timbres until the same; frames a second while the roll scrolls over 20,000 notes. CPU seconds and involuntary context
-switches stand beside the wall times, because a busy machine shows there first.
+notes (posteriors computed with --file, from the cache without); a slider step until the new notes are painted; the
+number of timbres until the same; frames a second while the roll scrolls over 20,000 notes. CPU seconds and involuntary
+context switches stand beside the wall times, because a busy machine shows there first.
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ def test_in_jupyterlab_the_dashboard_is_a_cell(chromium, files, tmp_path):
         page = app.page
         page.goto(f"http://127.0.0.1:{port}/lab/tree/app.ipynb")
         page.wait_for_selector(".jp-CodeCell .cm-content", timeout=90_000)
-        page.wait_for_selector("[data-status=idle]", timeout=90_000)
+        # A cell run before the kernel is there would only bring a dialog.
+        page.wait_for_selector("text=/Python 3.*Idle/", timeout=90_000)
         page.click(".jp-CodeCell .cm-content")
         page.keyboard.press("Shift+Enter")
         page.wait_for_selector(".amtsep-app .amt-title b", timeout=150_000)
