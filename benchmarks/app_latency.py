@@ -87,7 +87,7 @@ def summary(values: list[float]) -> dict[str, float]:
 def measure(minutes: float, steps: int, file: Path | None) -> dict[str, Any]:
     """Run everything once."""
     import synthetic
-    from conftest import App, Server, find_chromium, keep
+    from driving import App, Server, find_chromium, keep
     from playwright.sync_api import sync_playwright
 
     result: dict[str, Any] = {}

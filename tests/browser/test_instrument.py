@@ -17,7 +17,7 @@ from amtsep.posteriors import Posteriors
 @pytest.fixture(scope="module")
 def shared(chromium, server, files):
     """One page for the tests here; each leaves it as it found it, or opens the tune anew."""
-    from conftest import App
+    from driving import App
 
     context = chromium.new_context(
         viewport={"width": 1280, "height": 800},

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import ROOT, App, Server
+from driving import ROOT, App, Server
 
 
 def test_a_token_is_asked_for_and_opens_the_page(chromium, files):

@@ -1,0 +1,149 @@
+"""What the browser tests (and the latency benchmark) drive the page with: a server, a Chromium, a person's hands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "widgets"))
+
+import synthetic  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 20.0
+
+
+def find_chromium() -> str | None:
+    """Path of a Chromium or Chrome on this machine that runs (Ubuntu's chromium-browser may be a stub for snap)."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    bundled = sorted(map(str, cache.glob("chromium-*/chrome-linux*/chrome")))
+    for path in filter(None, [os.environ.get("AMTSEP_CHROMIUM"), *map(shutil.which, names), *bundled]):
+        if subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0:
+            return path
+    return None
+
+
+def keep(notes, seconds, posteriors, folder: Path) -> bytes:
+    """A recording whose posteriors are in the cache; returns the file."""
+    from amtsep.audio import load_audio
+    from widgets import cache
+    from widgets.session import default_model
+
+    data = synthetic.wav_bytes(synthetic.sound(notes, seconds))
+    posteriors.save(folder / f"{cache.key(load_audio(data, name='x.wav'), default_model())}.npz")
+    return data
+
+
+class Server:
+    """A dashboard that runs in a process of its own."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        env = dict(os.environ, AMTSEP_CACHE=str(folder / "cache"), PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")
+        self.log = folder / f"server-{time.monotonic_ns()}.log"
+        command = [sys.executable, "-m", "widgets", "--no-browser", "--port", "8950", *arguments]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        end = time.monotonic() + 60
+        self.url = ""
+        while not self.url:
+            text = self.log.read_text(errors="replace")
+            if "amtsep dashboard: " in text:
+                self.url = text.split("amtsep dashboard: ")[1].split()[0]
+            elif self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"The dashboard did not start:\n{text[-3000:]}")
+            else:
+                time.sleep(0.1)
+
+    def get(self, path: str) -> int:
+        """HTTP status of a path under the address."""
+        try:
+            return urllib.request.urlopen(self.url.split("?")[0] + path, timeout=10).status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+class App:
+    """What a person does with the page."""
+
+    def __init__(self, page, files: Path) -> None:
+        self.page, self.files = page, files
+        self.problems: list[str] = []
+        self.outside: list[str] = []
+        page.on("pageerror", lambda e: self.problems.append(str(e)))
+        page.route("**/*", self._only_here)
+
+    def _only_here(self, route) -> None:
+        """The network cable is out: whatever is not this computer fails, and is remembered."""
+        url = route.request.url
+        if "://127.0.0.1" in url or "://localhost" in url or url.startswith(("data:", "blob:")):
+            route.continue_()
+        else:
+            self.outside.append(url)
+            route.abort()
+
+    def goto(self, url: str) -> None:
+        self.page.goto(url)
+        self.page.wait_for_selector(".amt-player .amt-play", timeout=60_000)
+
+    def open(self, name: str) -> None:
+        self.page.set_input_files(".amt-file", str(self.files / name))
+        self.page.wait_for_function(
+            "n => document.querySelector('.amt-title b')?.title === n", arg=name, timeout=60_000
+        )
+        self.page.wait_for_function(f"() => {self.HUB}.notes.n > 0 && {self.HUB}.transport.recording", timeout=20_000)
+
+    HUB = "[...globalThis[Symbol.for('amtsep.hubs')].values()].at(-1)"
+
+    def hub(self, expression: str):
+        """Something of the browser's shared state."""
+        return self.page.evaluate(f"() => {{ const hub = {self.HUB}; return {expression}; }}")
+
+    def until(self, expression: str, timeout: float = 10_000) -> None:
+        """Wait for an expression over the shared state to hold."""
+        self.page.wait_for_function(f"() => {{ const hub = {self.HUB}; return {expression}; }}", timeout=timeout)
+
+    def slider(self, label: str):
+        return self.page.get_by_role("slider", name=label)
+
+    def pixels(self, layer: str) -> np.ndarray:
+        """A layer of the roll as (height, width, 4)."""
+        data, width, height = self.page.evaluate(
+            """name => {
+                const c = document.querySelector(`.amt-layer-${name}`);
+                const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+                let s = '';
+                for (let i = 0; i < d.length; i += 8192) s += String.fromCharCode(...d.subarray(i, i + 8192));
+                return [btoa(s), c.width, c.height];
+            }""",
+            layer,
+        )
+        import base64
+
+        return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
+
+    def download(self, selector: str) -> Path:
+        with self.page.expect_download() as waiting:
+            self.page.click(selector)
+        path = self.files / "downloads" / waiting.value.suggested_filename
+        waiting.value.save_as(path)
+        return path
