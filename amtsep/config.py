@@ -71,14 +71,14 @@ class Clustering:
     """"ward", "ward-kmeans", "kmeans", "spectral", "mixture" or "target-and-rest"."""
     monophony: float = 1.0
     """How strongly a timbre that plays one note at a time is kept from overlapping itself; 0 leaves it out."""
-    register: float = 0.5
+    register: float = 1.0
     """How much the pitches that a timbre played shortly before and after count; 0 leaves it out."""
     unisons: bool = False
     """Write a note that two timbres play at once to both."""
     unison_evidence: float = 3.0
     """Logarithm of the odds that the sound of a note must give for two timbres against one."""
-    given_weight: float = -3.0
-    """How much more a note with a given track speaks for notes like it than their timbre's mean does (log odds)."""
+    given_weight: float = -2.5
+    """Log odds for a note to go with a given one that it sounds as much like as it does like a timbre's mean."""
     seed: int = 0
 
 

@@ -68,7 +68,7 @@ def agreement(examples: Sequence[Example], with_f1: bool) -> None:
     print(
         f"{'method':18}{'alone':>9}{'+ time':>9}{'+ register':>12}{'both':>9}   (V-measure; then share of notes right)"
     )
-    variants = [(0.0, 0.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5)]
+    variants = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
     for method in METHODS:
         cells = []
         alone = [METHODS[method](note_points(e.heard), min(e.timbres, len(e.heard)), 0) for e in several]

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from amtsep.clustering.assign import METHODS
-from amtsep.clustering.constraints import check_given, seeded
+from amtsep.clustering.constraints import check_given
 from amtsep.clustering.count import TimbreEstimate, estimate_timbres
 from amtsep.clustering.points import Labels, Values, note_points
 from amtsep.clustering.soft import Memberships, as_it_is, memberships, unison_partners
@@ -52,7 +52,7 @@ def _assign(notes: Notes, settings: Clustering, previous: Notes | None, given: M
     number = keep_numbers(notes, memberships(notes, points, labels, k, settings).labels(), previous)
     if table:
         # Only now do clusters have the numbers that a person saw and meant.
-        number = seeded(points, number, max(int(number.max()), *table.values()) + 1, table)
+        number[list(table)] = list(table.values())
         used, dense = np.unique(number, return_inverse=True)
         inner = {index: int(np.searchsorted(used, track)) for index, track in table.items()}
         soft = memberships(notes, points, dense.reshape(-1), len(used), settings, inner)

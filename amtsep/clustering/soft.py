@@ -10,27 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from amtsep.clustering.assign import concentration
+from amtsep.clustering.constraints import given_likeness
 from amtsep.clustering.evidence import neighbour_pairs, overlapping_pairs
 from amtsep.clustering.points import Labels, Points, Values, normalize
 from amtsep.config import Clustering
 from amtsep.notes import Notes
 
-ROUNDS = 8
-SHARP = 1.0
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+ROUNDS = 10
+SHARPNESS = 0.25
+"""Share of the fitted concentration that is believed: embeddings have longer tails than the distribution."""
 OVERLAP_LOGIT = 6.0
 """What a full overlap with the own timbre costs a note of a monophonic one, at ``monophony = 1``."""
-POLYPHONIC = 0.5
+POLYPHONIC = 1.0
 """A cluster that overlaps itself this much, against chance, is not held to one note at a time."""
 PITCH_SPREAD = 4.0
 """Semitones added to the spread of a register."""
 KAPPA = (2.0, 1000.0)
 """Bounds of the concentration: a few equal notes must not make the mixture infinitely sure."""
-GIVEN_FALL = 0.2
-"""What a given note loses in likeness an octave away; four times as much at two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +74,7 @@ def fit_sphere(points: Points, q: Values) -> tuple[Values, Values, float]:
     total, whole, k = mass @ points.x, points.weight.sum(), q.shape[1]
     share = (mass.sum(axis=1) + 0.5) / (whole + 0.5 * k)
     kappa = concentration(np.linalg.norm(total, axis=1).sum() / whole, points.x.shape[1])
-    return normalize(total), share, float(np.clip(SHARP * kappa, *KAPPA))
+    return normalize(total), share, float(np.clip(SHARPNESS * kappa, *KAPPA))
 
 
 def as_it_is(points: Points, labels: Labels, k: int) -> Memberships:
@@ -86,19 +90,14 @@ def softmax(logit: Values) -> Values:
     return np.asarray(chance / chance.sum(axis=-1, keepdims=True))
 
 
-def given_likeness(points: Points, notes: Notes, k: int, given: Mapping[int, int], resultant: float) -> Values:
-    """How much every note sounds like a given note of each cluster, on the scale of a cosine to a centroid; (n, K).
+def monophony_of(q: Values, overlap: csr_array, together: Values) -> Values:
+    """How much each cluster plays one note at a time, in [0, 1]; (K,).
 
-    A note is off its timbre's mean by chance, and so is the given one: their cosine is about the square of the mean
-    resultant length where that to a centroid is the length itself. Far from the given pitch it says less.
+    One less its overlap with itself over what chance would give a cluster of its share, `POLYPHONIC` of which counts as
+    all that can be.
     """
-    likeness = np.full((len(points), k), -1.0)
-    pitch = notes.pitch.astype(np.float64)
-    for index, track in given.items():
-        near = points.x @ points.x[index] / resultant
-        near -= GIVEN_FALL * ((pitch - pitch[index]) / 12.0) ** 2
-        likeness[:, track] = np.maximum(likeness[:, track], near)
-    return likeness
+    chance = POLYPHONIC * (q * together[:, None]).sum(axis=0) * q.mean(axis=0)
+    return np.asarray(np.clip(1.0 - (q * (overlap @ q)).sum(axis=0) / (chance + 1e-9), 0.0, 1.0))
 
 
 def memberships(
@@ -132,20 +131,21 @@ def memberships(
     beside = neighbour_pairs(notes).matrix() if settings.register > 0 and k > 1 else None
     together = overlap.sum(axis=1) if overlap is not None else np.zeros(0)
     pitch = notes.pitch.astype(np.float64)[:, None]
-    for _ in range(ROUNDS if overlap is not None or beside is not None else 1):
+    q = softmax(sound)
+    for _ in range(ROUNDS if overlap is not None or beside is not None else 0):
         q[fixed] = clamp
         logit = sound.copy()
         if overlap is not None and overlap.nnz:
             own = overlap @ q
-            chance = (q * together[:, None]).sum(axis=0) * q.mean(axis=0)
-            strict = np.clip(1.0 - (q * own).sum(axis=0) / (POLYPHONIC * chance + 1e-9), 0.0, 1.0)
+            strict = monophony_of(np.eye(k)[q.argmax(axis=1)], overlap, together)
             logit -= settings.monophony * OVERLAP_LOGIT * strict * np.minimum(own, 1.5)
         if beside is not None and beside.nnz:
             around = beside @ q
             centre = (beside @ (q * pitch) + 1e-3 * pitch) / (around + 1e-3)
             wide = np.sqrt((q * (pitch - centre) ** 2).sum(axis=0) / (q.sum(axis=0) + 1e-9)) + PITCH_SPREAD
             logit -= settings.register * 0.5 * ((pitch - centre) / wide) ** 2 * np.minimum(around, 1.0)
-        q = softmax(logit)
+        # Half a step at a time: two notes that exclude each other would otherwise swap places for ever.
+        q = 0.5 * (q + softmax(logit))
     q[fixed] = clamp
     return Memberships(q, centroids, kappa)
 
@@ -168,8 +168,7 @@ def unison_partners(notes: Notes, points: Points, soft: Memberships, evidence: f
     q = np.eye(k)[own]
     overlap = overlapping_pairs(notes).matrix()
     together = overlap @ q
-    chance = (q * together.sum(axis=1)[:, None]).sum(axis=0) * q.mean(axis=0)
-    strict = np.clip(1.0 - (q * together).sum(axis=0) / (POLYPHONIC * chance + 1e-9), 0.0, 1.0)
+    strict = monophony_of(q, overlap, together.sum(axis=1))
     length = np.sqrt(np.maximum(2.0 + 2.0 * soft.centroids @ soft.centroids.T, 1e-6))
     gain = soft.kappa * ((alone[:, None] + cosine) / length[own] - np.maximum(alone[:, None], cosine))
     gain -= OVERLAP_LOGIT * strict * np.minimum(together, 1.0)

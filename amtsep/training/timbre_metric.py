@@ -46,7 +46,7 @@ def within_covariance(examples: Sequence[Example]) -> Values:
     return total / len(examples)
 
 
-def learn_metric(examples: Sequence[Example], power: float = 0.5) -> Values:
+def learn_metric(examples: Sequence[Example], power: float = 0.25) -> Values:
     """The matrix (D, D) to multiply embeddings with: the covariance within timbres to the power of ``-power``."""
     covariance = within_covariance(examples)
     values, axes = np.linalg.eigh(covariance)
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--examples", nargs="+", required=True, help=".npz files of 'timbre_count hear'")
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--power", type=float, default=0.5)
+    parser.add_argument("--power", type=float, default=0.25)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
     examples = [example for path in args.examples for example in load_examples(path)]
