@@ -35,6 +35,7 @@ def shared(chromium, server, files):
 
 @pytest.fixture
 def app(shared):
+    shared.page.click(".amt-reset")
     shared.open("other.wav")
     shared.open("tune.wav")
     shared.page.keyboard.press("Escape")
@@ -49,6 +50,7 @@ def two_timbres(app):
     app.until("hub.tracks.length >= 1 && new Set(hub.notes.track).size === 1")
     app.slider("Timbres").press("ArrowRight")
     app.until("new Set(hub.notes.track).size === 2")
+    app.page.wait_for_function("() => document.querySelectorAll('.amt-track').length === 2")
 
 
 def centre(app, index):
@@ -153,6 +155,7 @@ def test_mute_and_solo_are_heard(app):
 def test_a_lasso_in_the_map_selects_in_the_roll(app):
     two_timbres(app)
     app.page.click("[data-tab=map]")
+    app.page.wait_for_selector(".amt-map-canvas")
     box = app.page.locator(".amt-map-canvas").bounding_box()
     mouse = app.page.mouse
     mouse.move(box["x"] + 3, box["y"] + 3)

@@ -159,9 +159,14 @@ export class RollView {
     const slack = ((this.window.t1 - this.window.t0) / this.plot.width) * 4;
     const p = this.pitch(y);
     let best: Hit | null = null;
+    let inside = false;
     for (let i = firstAt(notes, t - notes.longest - slack); i < notes.n && notes.onset[i] <= t + slack; i++) {
       if (notes.offset[i] < t - slack || Math.abs(notes.pitch[i] - p) > 0.5) continue;
       if (mix[notes.track[i]]?.hidden) continue;
+      // A note under the pointer counts over one that is only near it.
+      const within = notes.onset[i] <= t && t <= notes.offset[i];
+      if (inside && !within) continue;
+      inside ||= within;
       const wide = this.x(notes.offset[i]) - this.x(notes.onset[i]) > 14;
       const atEnd = wide && Math.abs(this.x(notes.offset[i]) - x) < 5;
       best = { index: i, part: atEnd ? "end" : "body" };
