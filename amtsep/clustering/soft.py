@@ -129,7 +129,7 @@ def memberships(
     sound = kappa * cosine
     overlap = overlapping_pairs(notes).matrix() if settings.monophony > 0 and k > 1 else None
     beside = neighbour_pairs(notes).matrix() if settings.register > 0 and k > 1 else None
-    together = overlap.sum(axis=1) if overlap is not None else np.zeros(0)
+    together = np.asarray(overlap.sum(axis=1), np.float64) if overlap is not None else np.zeros(0)
     pitch = notes.pitch.astype(np.float64)[:, None]
     q = softmax(sound)
     for _ in range(ROUNDS if overlap is not None or beside is not None else 0):
