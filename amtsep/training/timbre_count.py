@@ -37,7 +37,7 @@ SIGNS = {
     **dict.fromkeys(("overlap_drop",), 1),
     **dict.fromkeys(("residual", "next_gain", "unsure", "closest", "overlap"), -1),
 }
-"""Which way a figure may speak. Without this the weights fit the mixes a little better and are absurd on clearer ones."""
+"""Which way a figure may speak. Without it the weights fit a little better and are absurd on clearer mixes."""
 
 
 def synthetic_notes(seed: int, timbres: int | None = None, n_notes: int | None = None, dim: int = 16) -> Notes:
