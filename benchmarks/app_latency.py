@@ -77,6 +77,8 @@ SCROLL = """async ([count, seconds]) => {
 def summary(values: list[float]) -> dict[str, float]:
     """Median and 95th percentile."""
     ordered = sorted(values)
+    if not ordered:
+        return {"median": float("nan"), "p95": float("nan"), "n": 0}
     return {
         "median": statistics.median(ordered),
         "p95": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -50,7 +51,10 @@ class Server:
     def __init__(self, folder: Path, *arguments: str) -> None:
         env = dict(os.environ, AMTSEP_CACHE=str(folder / "cache"), PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")
         self.log = folder / f"server-{time.monotonic_ns()}.log"
-        command = [sys.executable, "-m", "widgets", "--no-browser", "--port", "8950", *arguments]
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        command = [sys.executable, "-m", "widgets", "--no-browser", "--port", port, *arguments]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

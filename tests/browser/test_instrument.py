@@ -463,3 +463,229 @@ def test_the_microphone_records_and_what_it_heard_arrives(shared):
     if dismiss.count():
         assert "There is no model" in shared.page.locator(".amt-status").inner_text()
         dismiss.click()
+
+
+# --- tracks: menu, mixer ---------------------------------------------------------------------------------------------
+
+
+def notes_only(app):
+    app.page.locator(".amt-blend").fill("1")
+
+
+def test_one_track_is_saved_alone_and_two_are_merged_from_the_menu(app):
+    two_timbres(app)
+    counts = [app.hub(f"Array.from(hub.notes.track).filter(t => t === {k}).length") for k in (0, 1)]
+    menu = app.page.locator("[data-track='1'] .amt-merge")
+    with app.page.expect_download() as waiting:
+        menu.select_option("save")
+    path = app.files / "downloads" / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    midi = pretty_midi.PrettyMIDI(str(path))
+    assert sum(len(i.notes) for i in midi.instruments) == counts[1]
+    app.page.locator("[data-track='1'] .amt-merge").select_option("select")
+    assert app.hub("hub.selection.size") == counts[1]
+    app.page.keyboard.press("Escape")
+    app.page.locator("[data-track='1'] .amt-merge").select_option("0")
+    app.until("new Set(hub.notes.track).size === 1")
+    assert app.hub("hub.notes.n") == sum(counts)
+    app.page.keyboard.press("Control+z")
+    app.until("new Set(hub.notes.track).size === 2")
+
+
+def test_volume_of_a_track_and_hiding_it(app):
+    two_timbres(app)
+    page = app.page
+    page.keyboard.press("Space")
+    app.until("hub.transport.playing")
+    page.locator("[data-track='0'] .amt-track-volume").fill("0.3")
+    app.until("Math.abs(hub.transport.trackGains[0].gain.value - 0.3) < 0.01")
+    assert app.hub("hub.transport.trackGains[1].gain.value") == pytest.approx(1, abs=0.01)
+    page.keyboard.press("Space")
+    page.locator("[data-track='0'] .amt-track-volume").fill("1")
+    before = (app.pixels("notes")[24:640, 60:, 3] > 0).sum()
+    index = int(app.hub("Array.from(hub.notes.track).indexOf(0)"))
+    at = centre(app, index)
+    page.locator("[data-track='0'] .amt-hidden").click()
+    app.until("hub.mix[0].hidden")
+    page.wait_for_timeout(150)
+    assert 0 < (app.pixels("notes")[24:640, 60:, 3] > 0).sum() < 0.9 * before
+    page.mouse.click(*at)
+    assert not app.hub(f"hub.selection.has({index})"), "what is hidden cannot be picked"
+    page.locator("[data-track='0'] .amt-hidden").click()
+    app.until("!hub.mix[0].hidden")
+
+
+def test_the_ground_can_be_faded(app):
+    def contrast():
+        app.page.wait_for_timeout(150)
+        return np.std(app.pixels("ground")[60:600, 60:900, :3].astype(float))
+
+    strong = contrast()
+    app.page.locator(".amt-opacity").fill("0.2")
+    faint = contrast()
+    app.page.locator(".amt-opacity").fill("0")
+    none = contrast()
+    app.page.locator(".amt-opacity").fill("1")
+    assert strong > faint > none and none < 0.5 * strong
+    assert contrast() == pytest.approx(strong, rel=0.02)
+
+
+def test_left_and_right_and_volume_are_heard(app):
+    page = app.page
+    page.keyboard.press("Space")
+    app.until("hub.transport.playing && hub.transport.position > 0.4")
+    # Ears on the two channels of what comes out.
+    page.evaluate(
+        f"""() => {{ const {{ transport }} = {app.HUB}; const {{ context }} = transport;
+            const split = context.createChannelSplitter(2);
+            transport.analyser.connect(split);
+            globalThis.ears = [0, 1].map(side => {{
+                const ear = context.createAnalyser(); split.connect(ear, side); return ear; }});
+            globalThis.heard = () => ears.map(ear => {{ const d = new Float32Array(ear.fftSize);
+                ear.getFloatTimeDomainData(d); return Math.sqrt(d.reduce((s, x) => s + x * x, 0) / d.length); }}); }}"""
+    )
+
+    def loudest():
+        page.wait_for_timeout(300)
+        levels = []
+        for _ in range(12):
+            page.wait_for_timeout(60)
+            levels.append(page.evaluate("heard()"))
+        return np.max(levels, axis=0)
+
+    page.click(".amt-split")
+    page.locator(".amt-blend").fill("0")
+    left, right = loudest()
+    assert left > 0.005 and right < 0.05 * left, "the recording is on the left"
+    page.locator(".amt-blend").fill("1")
+    left, right = loudest()
+    assert right > 0.005 and left < 0.05 * right, "the notes are on the right"
+    page.click(".amt-split")
+    left, right = loudest()
+    assert left > 0.005 and right > 0.005
+    page.locator(".amt-volume").fill("0")
+    assert loudest().max() < 1e-3
+    page.locator(".amt-volume").fill("0.9")
+    assert loudest().max() > 0.005
+    page.locator(".amt-blend").fill("0.5")
+    page.keyboard.press("Space")
+
+
+def test_dragging_a_threshold_while_playing_leaves_no_gap(app):
+    """The playhead runs on with the clock of the sound, the scheduler never stops what sounds, nor is there silence."""
+    page = app.page
+    notes_only(app)
+    # Leftover notes would bring back what the onset threshold drops.
+    page.click(".amt-fold summary")
+    page.get_by_label("Leftover notes").uncheck()
+    page.click(".amt-fold summary")
+    page.keyboard.press("Space")
+    app.until("hub.transport.playing && hub.transport.position > 1")
+    page.evaluate(
+        f"""() => {{ const {{ transport }} = {app.HUB};
+            const watch = globalThis.watch = {{ tables: 0, stops: 0, samples: [] }};
+            watch.off = {app.HUB}.on('notes', () => watch.tables++);
+            const silence = transport.silence;
+            transport.silence = function () {{ watch.stops++; return silence.call(this); }};
+            watch.end = () => {{ watch.off(); clearInterval(watch.timer); delete transport.silence; }};
+            watch.timer = setInterval(() => watch.samples.push([transport.context.currentTime, transport.position,
+                transport.context.outputLatency || 0, transport.level()]), 20); }}"""
+    )
+    box = app.slider("Onset threshold").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.5 * box["width"], middle)
+    page.mouse.down()
+    for step in range(60):
+        page.mouse.move(box["x"] + box["width"] * (0.5 + 0.15 * abs((step % 20) - 10) / 10), middle)
+        page.wait_for_timeout(40)
+    page.mouse.up()
+    stops, tables, samples = page.evaluate("() => { watch.end(); return [watch.stops, watch.tables, watch.samples]; }")
+    page.keyboard.press("Space")
+    page.locator(".amt-blend").fill("0.5")
+    clock, position, latency, level = np.array(samples).T
+    assert tables >= 5, "notes changed while it played"
+    assert stops == 0
+    lead = position - (clock - latency)
+    assert np.ptp(lead) < 0.01, "the playhead does not jump"
+    assert position[-1] - position[0] > 1
+    print(f"{tables} tables; longest playhead error {1000 * np.ptp(lead):.1f} ms")
+    quiet = np.diff(np.flatnonzero(np.r_[True, level > 1e-3, True])).max() - 1
+    assert quiet * np.median(np.diff(clock)) < 0.35, "no gap longer than a rest of the tune"
+
+
+DRIFT = """async ([hubOf, rate, seconds]) => {
+  // A transport of its own on a clock that runs as fast as the processor: the same code, five minutes in seconds.
+  const real = Function('return ' + hubOf)().transport;
+  const sampleRate = 22050, tick = 2205 / sampleRate;
+  const length = seconds / rate + 0.5;
+  const context = new OfflineAudioContext(2, Math.ceil(length * sampleRate), sampleRate);
+  const count = Math.floor(seconds / 0.5) - 2;
+  let seed = 1;
+  const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+  const onset = Float32Array.from({ length: count }, (_, i) => 0.5 + i * 0.5 + 0.2 * random());
+  const pcm = new Float32Array(seconds * sampleRate);
+  for (const t of onset)
+    for (let i = 0; i < 0.2 * sampleRate; i++)
+      pcm[Math.round(t * sampleRate) + i] = 0.3 * Math.sin(2 * Math.PI * 440 * i / sampleRate) * Math.sin(Math.PI * i / (0.2 * sampleRate));
+  const constant = v => new Float32Array(count).fill(v);
+  const hub = { on() {}, emit() {}, tracks: [], mix: [], duration: seconds, audible: () => true,
+    notes: { n: count, onset, offset: onset.map(t => t + 0.2), pitch: constant(69), velocity: constant(90),
+      confidence: constant(1), track: constant(0), hand: constant(0), longest: 0.2 } };
+  const before = globalThis.AudioContext;
+  globalThis.AudioContext = function () { return context; };
+  const transport = new real.constructor(hub);
+  transport.ready();
+  globalThis.AudioContext = before;
+  transport.setRecording(pcm, sampleRate);
+  transport.rate = rate;
+  transport.setBlend(0.5, true);
+  // Notes that swell as the recording's do.
+  transport.setBank({ name: 'test', instrument: (c, out, tone) => {
+    const node = new OscillatorNode(c, { frequency: 440 });
+    const gain = new GainNode(c, { gain: 0 });
+    gain.gain.setValueCurveAtTime(Float32Array.from({ length: 65 }, (_, i) => 0.3 * Math.sin(Math.PI * i / 64)), tone.when, tone.duration);
+    node.connect(gain).connect(out);
+    node.start(tone.when);
+    node.stop(tone.when + tone.duration);
+    return { stop() {}, release() {} };
+  } });
+  transport.playing = true;
+  transport.begin(0);
+  for (let k = 1; k * tick < length; k++)
+    context.suspend(k * tick).then(() => { if (transport.playing) transport.schedule(); context.resume(); });
+  const out = await context.startRendering();
+  // Envelopes a millisecond a value; the lag that lines them up, in stretches of 20 s.
+  const per = sampleRate / 1000;
+  const [left, right] = [0, 1].map(channel => {
+    const x = out.getChannelData(channel);
+    const e = new Float32Array(Math.floor(length * 1000) - 1);
+    for (let m = 0; m < e.length; m++) {
+      let s = 0;
+      for (let i = Math.floor(m * per); i < (m + 1) * per; i++) s += x[i] * x[i];
+      e[m] = s;
+    }
+    let sum = 0;
+    const smooth = new Float32Array(e.length);
+    for (let m = 0; m < e.length; m++) { sum += e[m] - (m >= 40 ? e[m - 40] : 0); smooth[m] = Math.sqrt(Math.max(0, sum)); }
+    return smooth;
+  });
+  const lags = [];
+  for (let from = 1000; from + 20000 < left.length - 2000; from += 20000) {
+    const at = lag => { let s = 0; for (let m = from; m < from + 20000; m++) s += left[m] * right[m + lag]; return s; };
+    let best = 0, top = -1;
+    const values = new Map();
+    for (let lag = -100; lag <= 100; lag++) { const v = at(lag); values.set(lag, v); if (v > top) [best, top] = [lag, v]; }
+    const [a, b, c] = [best - 1, best, best + 1].map(l => values.get(l) ?? 0);
+    lags.push(best + 0.5 * (a - c) / (a - 2 * b + c || 1));
+  }
+  return lags;
+}"""
+
+
+@pytest.mark.parametrize("rate", [0.5, 1, 2])
+def test_recording_and_notes_stay_together_over_five_minutes(shared, rate):
+    """What comes out on the left (recording) and on the right (notes) is lined up, stretch by stretch."""
+    lags = np.array(shared.page.evaluate(DRIFT, [shared.HUB, rate, 300]))
+    assert len(lags) >= 14
+    print(f"speed {rate}: notes after the recording by {lags.min():.1f} to {lags.max():.1f} ms")
+    assert np.abs(lags).max() < 10, lags

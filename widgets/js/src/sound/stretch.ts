@@ -32,7 +32,8 @@ export class Stretcher {
   run(context: BaseAudioContext, buffer: AudioBuffer, out: AudioNode, until: number): void {
     const hop = GRAIN_S / 2;
     while (this.next < until) {
-      const wanted = Math.round(this.position * this.sampleRate);
+      // The middle of the grain, where it is loudest, is to sound when the notes of that moment do.
+      const wanted = Math.max(0, Math.round((this.position - (GRAIN_S / 2) * (1 - this.rate)) * this.sampleRate));
       const start = this.last < 0 ? wanted : this.best(wanted, this.last + Math.round(hop * this.sampleRate));
       if (start >= this.samples.length) return;
       const gain = context.createGain();
@@ -64,6 +65,8 @@ export class Stretcher {
     const reach = Math.round(SEARCH_S * this.sampleRate);
     const length = Math.round((GRAIN_S / 2) * this.sampleRate);
     if (target + length >= x.length || wanted + reach + length >= x.length) return wanted;
+    // Of places that fit alike (periods of a steady tone, silence) the nearest, lest the recording run ahead.
+    const far = 0.1 / reach;
     const score = (start: number, stride: number): number => {
       let dot = 0;
       let energy = 1e-9;
@@ -78,7 +81,7 @@ export class Stretcher {
       let best = wanted;
       let top = -Infinity;
       for (let s = Math.max(0, from); s <= to; s += step) {
-        const value = score(s, stride);
+        const value = score(s, stride) - far * Math.abs(s - wanted);
         if (value > top) [best, top] = [s, value];
       }
       return best;
