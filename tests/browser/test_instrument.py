@@ -686,6 +686,27 @@ DRIFT = """async ([hubOf, rate, seconds]) => {
 def test_recording_and_notes_stay_together_over_five_minutes(shared, rate):
     """What comes out on the left (recording) and on the right (notes) is lined up, stretch by stretch."""
     lags = np.array(shared.page.evaluate(DRIFT, [shared.HUB, rate, 300]))
-    assert len(lags) >= 14
+    assert len(lags) >= 6
     print(f"speed {rate}: notes after the recording by {lags.min():.1f} to {lags.max():.1f} ms")
     assert np.abs(lags).max() < 10, lags
+
+
+def test_what_scrolls_looks_as_if_painted_anew(app):
+    """Layers move by whole pixels and only a strip is painted: after many moves nothing may be left over or missing."""
+    two_timbres(app)
+    app.page.mouse.move(5, 5)
+    app.hub("hub.actions.roll().setWindow({ t0: 3, t1: 9 })")
+    app.page.wait_for_timeout(150)
+    for step in (0.31, 0.07, -0.9, 2.2, -0.013, 0.5):
+        app.page.evaluate(
+            f"async s => {{ const v = {app.HUB}.actions.roll(); v.setWindow({{ t0: v.window.t0 + s, t1: v.window.t1 + s }});"
+            " for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame); }",
+            step,
+        )
+    moved = {name: app.pixels(name).astype(int) for name in ("ground", "notes")}
+    app.hub("hub.actions.roll().stale()")
+    app.page.wait_for_timeout(150)
+    for name, picture in moved.items():
+        different = np.abs(picture - app.pixels(name)).max(axis=2) > 48
+        assert different.mean() < 0.0005, f"{name}: {different.sum()} pixels, columns {np.unique(np.where(different)[1])}"
+    app.page.keyboard.press("0")

@@ -156,7 +156,8 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
       const amounts = progress.total ? t("of_seconds", { done: progress.done.toFixed(0), total: progress.total.toFixed(0) }) : "";
       const what = t(`what_${progress.what}`);
       const name = model.get("status")?.values?.name ?? "";
-      text = `${what.startsWith("what_") ? progress.what : what} ${name}${amounts ? ` · ${amounts}` : ""}`;
+      // The name last: it is what may be cut off.
+      text = [what.startsWith("what_") ? progress.what : what, amounts, name].filter(Boolean).join(" · ");
     }
     const busy = Boolean(upload || progress);
     work.hidden = !busy;

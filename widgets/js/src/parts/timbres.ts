@@ -68,7 +68,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
     list.replaceChildren(...rows.map((row) => rowElement(row, rows)));
     fill(
       foot,
-      hub.selection.size ? h("span", {}, t("assign_hint", { n: hub.selection.size })) : h("span", {}, t(about().available ? "teach_hint" : "no_embedding")),
+      hub.selection.size ? h("span", {}, t("assign_hint", { n: hub.selection.size })) : h("span", {}, t(about().available || !hub.notes.n ? "teach_hint" : "no_embedding")),
       model.get("edited") ? button({ text: t("drop_edits"), class: "amt-small amt-drop", onclick: () => model.send({ do: "drop_edits" }) }) : null,
     );
     mixes();

@@ -26,6 +26,12 @@ export interface Hit {
   part: "body" | "end";
 }
 
+/** Part of the plot between two places, in pixels of the page. */
+interface Strip {
+  from: number;
+  to: number;
+}
+
 export class RollView {
   readonly element: HTMLElement;
   readonly window: Window = { t0: 0, t1: 10, p0: 33, p1: 96 };
@@ -43,6 +49,8 @@ export class RollView {
   private readonly canvases: HTMLCanvasElement[];
   private readonly tip: HTMLElement;
   private dirty = { ground: true, notes: true };
+  /** Where the window began when the layers were painted. */
+  private paintedAt = 0;
   private frame = 0;
   private running = true;
   private size = { width: 0, height: 0, ratio: 1 };
@@ -112,11 +120,20 @@ export class RollView {
     let span = Math.min(Math.max(w.t1 - w.t0, 0.05), this.duration * 1.02 + 0.5);
     const most = this.duration + Math.max(0.3, 0.02 * this.duration);
     if (!(span > 0)) span = 1;
-    const t0 = Math.min(Math.max(w.t0, 0), Math.max(0, most - span));
     const pitches = Math.min(Math.max(w.p1 - w.p0, 7), HIGHEST - LOWEST);
     const p0 = Math.min(Math.max(w.p0, LOWEST), HIGHEST - pitches);
-    Object.assign(this.window, { t0, t1: t0 + span, p0, p1: p0 + pitches });
-    this.stale();
+    const old = this.window;
+    const near = (a: number, b: number) => Math.abs(a - b) < 1e-6 * span;
+    const onlyTime = near(span, old.t1 - old.t0) && near(p0, old.p0) && near(p0 + pitches, old.p1);
+    if (onlyTime) span = old.t1 - old.t0;
+    // Whole pixels from the beginning, so that a shift in time can move what is painted.
+    const pixel = span / (this.plot.width * this.size.ratio);
+    const t0 = Math.round(Math.min(Math.max(w.t0, 0), Math.max(0, most - span)) / pixel) * pixel;
+    if (onlyTime) Object.assign(old, { t0, t1: t0 + span });
+    else {
+      Object.assign(old, { t0, t1: t0 + span, p0, p1: p0 + pitches });
+      this.stale();
+    }
   }
 
   zoomTime(factor: number, x: number): void {
@@ -216,13 +233,18 @@ export class RollView {
     if (!this.size.width) return;
     const { transport } = this.hub;
     if (transport.playing && this.follow) this.chase(transport.position);
-    if (this.dirty.ground) {
-      this.paintGround();
-      this.dirty.ground = false;
-    }
-    if (this.dirty.notes) {
+    const { t0, t1 } = this.window;
+    const { ratio } = this.size;
+    const shift = Math.round(((t0 - this.paintedAt) / (t1 - t0)) * this.plot.width * ratio);
+    this.paintedAt = t0;
+    if (Math.abs(shift) > 0.7 * this.canvases[0].width || (shift && !Number.isInteger(KEYS * ratio))) this.dirty.ground = this.dirty.notes = true;
+    if (this.dirty.ground) this.paintGround();
+    else if (shift) this.paintGround(this.scroll(0, shift));
+    this.dirty.ground = false;
+    if (this.dirty.notes || shift) {
       const before = performance.now();
-      this.paintNotes();
+      if (this.dirty.notes) this.paintNotes();
+      else this.paintNotes(this.scroll(1, shift));
       this.dirty.notes = false;
       this.stats.draws += 1;
       this.stats.drawMs = performance.now() - before;
@@ -230,6 +252,24 @@ export class RollView {
       this.lastPosition = -1;
     }
     this.paintOver();
+  }
+
+  /** Move a painted layer by whole pixels to the left; returns the strip that is to be painted anew. */
+  private scroll(layer: number, shift: number): Strip {
+    const canvas = this.canvases[layer];
+    const g = canvas.getContext("2d") as CanvasRenderingContext2D;
+    const { ratio, width } = this.size;
+    const left = KEYS * ratio;
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    g.save();
+    g.beginPath();
+    g.rect(left, 0, canvas.width - left, canvas.height);
+    g.clip();
+    g.globalCompositeOperation = "copy";
+    g.drawImage(canvas, -shift, 0);
+    g.restore();
+    // A pixel more, for edges that fall between two.
+    return shift > 0 ? { from: (canvas.width - shift - 1) / ratio, to: width + 1 } : { from: KEYS, to: (left - shift + 1) / ratio };
   }
 
   private chase(position: number): void {
@@ -240,10 +280,17 @@ export class RollView {
     if (position > t0 + span * 0.96 || position < t0) this.setWindow({ t0: position - span * 0.04, t1: position + span * 0.96 });
   }
 
-  private paintGround(): void {
+  /** All of it, or only a strip between two places. */
+  private paintGround(strip?: Strip): void {
     const g = this.context(0);
     const { plot, window: w, styleOf: c } = this;
     const { width, height } = this.size;
+    g.save();
+    if (strip) {
+      g.beginPath();
+      g.rect(strip.from, 0, strip.to - strip.from, height);
+      g.clip();
+    }
     g.fillStyle = c.ground;
     g.fillRect(0, 0, width, height);
     const row = plot.height / (w.p1 - w.p0);
@@ -274,6 +321,7 @@ export class RollView {
       g.lineTo(x, plot.y + plot.height);
     }
     g.stroke();
+    g.restore();
     // Ruler.
     g.fillStyle = c.panel;
     g.fillRect(0, 0, width, RULER);
@@ -364,20 +412,26 @@ export class RollView {
     return made;
   }
 
-  private paintNotes(): void {
+  /** All of them, or those in a strip between two places. */
+  private paintNotes(strip?: Strip): void {
     const g = this.context(1);
     const { plot, window: w, styleOf: c, hub } = this;
     const { notes, tracks, mix } = hub;
     const { theme } = hub.prefs;
-    g.clearRect(0, 0, this.size.width, this.size.height);
+    const left = strip?.from ?? plot.x;
+    const right = strip?.to ?? this.size.width;
+    g.clearRect(strip ? left : 0, 0, right - (strip ? left : 0), this.size.height);
     g.save();
     g.beginPath();
-    g.rect(plot.x, plot.y, plot.width, plot.height);
+    g.rect(left, plot.y, right - left, plot.height);
     g.clip();
+    // What reaches into it: the smallest boxes and outlines stand out a few pixels over their notes.
+    const from = this.time(left - 8);
+    const to = this.time(right + 8);
     const row = plot.height / (w.p1 - w.p0);
     const tall = Math.max(2, row - (row > 7 ? 2 : row > 4 ? 1 : 0));
     const perSecond = plot.width / (w.t1 - w.t0);
-    const first = firstAt(notes, w.t0 - notes.longest);
+    const first = firstAt(notes, from - notes.longest);
     const moving = new Set(this.ghosts.map((ghost) => ghost.index));
     const colors = tracks.map((t) => trackColor(t.color, theme));
     if (!colors.length) colors.push(trackColor(0, theme));
@@ -386,8 +440,8 @@ export class RollView {
     const round = Math.min(3, tall / 3);
     // Grouped by colour and strength: state changes of the canvas cost more than rectangles.
     const groups = new Map<number, number[]>();
-    for (let i = first; i < notes.n && notes.onset[i] < w.t1; i++) {
-      if (notes.offset[i] < w.t0 || moving.has(i)) continue;
+    for (let i = first; i < notes.n && notes.onset[i] < to; i++) {
+      if (notes.offset[i] < from || moving.has(i)) continue;
       const pitch = notes.pitch[i];
       if (pitch < w.p0 - 1 || pitch > w.p1 + 1) continue;
       const track = notes.track[i];
@@ -400,7 +454,10 @@ export class RollView {
       if (list) list.push(i);
       else groups.set(key, [i]);
     }
-    for (const [key, list] of groups) {
+    // In one order whatever comes first, so that strips painted at different times fit together.
+    const ordered = [...groups].sort((a, b) => a[0] - b[0]);
+    const anchor = new DOMMatrix([1, 0, 0, 1, (plot.x - w.t0 * perSecond) % 8, 0]);
+    for (const [key, list] of ordered) {
       const track = key >> 3;
       const strength = (key >> 1) & 3;
       const quiet = key & 1;
@@ -408,8 +465,9 @@ export class RollView {
       const color = colors[track] ?? colors[0];
       g.fillStyle = color;
       const pattern = tall >= 5 && tracks.length > 1 ? this.pattern(g, tracks[track]?.color ?? 0, theme) : null;
+      pattern?.setTransform(anchor);
       // Rounded boxes share a path; small ones are drawn one by one, and where many fall on the same spot, once.
-      const rounded = round > 1 && list.length < 3000;
+      const rounded = round > 1;
       const path = new Path2D();
       const filled = new Float32Array(128).fill(-1);
       for (const i of list) {
@@ -417,7 +475,7 @@ export class RollView {
         const width = Math.max(2, (notes.offset[i] - notes.onset[i]) * perSecond - 1);
         const pitch = notes.pitch[i];
         const y = this.y(pitch) - tall / 2;
-        if (rounded && width > 4) path.roundRect(x, y, width, tall, round);
+        if (rounded && width > 6) path.roundRect(x, y, width, tall, round);
         else if (x + width > filled[pitch] + 0.4) {
           g.fillRect(x, y, width, tall);
           filled[pitch] = x + width;
@@ -451,7 +509,7 @@ export class RollView {
         }
       }
     }
-    if (this.verdict && hub.reference) this.paintVerdict(g, groups, tall, perSecond);
+    if (this.verdict && hub.reference) this.paintVerdict(g, groups, tall, perSecond, from, to);
     const outline = (i: number, color: string, thick: number) => {
       g.strokeStyle = color;
       g.lineWidth = thick;
@@ -462,7 +520,7 @@ export class RollView {
       g.stroke();
     };
     for (const i of hub.selection) {
-      if (i < notes.n && !moving.has(i) && notes.offset[i] > w.t0 && notes.onset[i] < w.t1) outline(i, c.select, 2);
+      if (i < notes.n && !moving.has(i) && notes.offset[i] > from && notes.onset[i] < to) outline(i, c.select, 2);
     }
     for (const ghost of this.ghosts) {
       const x = this.x(ghost.onset);
@@ -482,10 +540,10 @@ export class RollView {
   }
 
   /** Against a reference: extras struck through, misses as hollow boxes; hits stay as they are. */
-  private paintVerdict(g: CanvasRenderingContext2D, groups: Map<number, number[]>, tall: number, perSecond: number): void {
+  private paintVerdict(g: CanvasRenderingContext2D, groups: Map<number, number[]>, tall: number, perSecond: number, from: number, to: number): void {
     const verdict = this.verdict as NonNullable<RollView["verdict"]>;
     const { notes, reference } = this.hub;
-    const { window: w, styleOf: c } = this;
+    const { styleOf: c } = this;
     if (!reference || verdict.hit.length !== notes.n) return;
     g.strokeStyle = c.bad;
     g.lineWidth = 1.5;
@@ -506,7 +564,7 @@ export class RollView {
     g.setLineDash([3, 2]);
     g.strokeStyle = c.text;
     g.beginPath();
-    for (let i = firstAt(reference, w.t0 - reference.longest); i < reference.n && reference.onset[i] < w.t1; i++) {
+    for (let i = firstAt(reference, from - reference.longest); i < reference.n && reference.onset[i] < to; i++) {
       if (!verdict.missed[i]) continue;
       g.rect(this.x(reference.onset[i]), this.y(reference.pitch[i]) - tall / 2, Math.max(3, (reference.offset[i] - reference.onset[i]) * perSecond - 1), tall);
     }

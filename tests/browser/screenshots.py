@@ -1,0 +1,156 @@
+"""Pictures of every state of the page, for the guide: ``python tests/browser/screenshots.py [--out docs]``.
+
+The page is the real one, with the bundled clips and the installed network; Pillow, where it is there, makes them small.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
+
+from driving import ROOT, App, Server, find_chromium  # noqa: E402
+
+DUET = "Duet_Petzold_Minuet_in_G"
+
+
+def keep(page, path: Path, rest_ms: int = 500) -> None:
+    """A screenshot with 64 colours."""
+    page.wait_for_timeout(rest_ms)
+    page.screenshot(path=path)
+    with contextlib.suppress(ImportError):
+        from PIL import Image
+
+        Image.open(path).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(path.name, path.stat().st_size // 1024, "KiB", flush=True)
+
+
+def dashboard(browser, files: Path, out: Path) -> None:
+    """The page that Voilà serves, state after state."""
+    server = Server(files)
+    try:
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark", locale="en-GB")
+        app = App(context.new_page(), files)
+        page = app.page
+        app.goto(server.url)
+        keep(page, out / "dashboard-start.png")
+        page.click(".amt-theme")
+        keep(page, out / "dashboard-start-light.png")
+        page.click(".amt-theme")
+        page.click(".amt-demos")
+        page.click(f".amt-menu [data-demo='{DUET}.ogg']")
+        page.wait_for_function(
+            "() => (document.querySelector('.amt-work .amt-text')?.textContent ?? '').startsWith('Transcribing · ')", timeout=60_000
+        )
+        keep(page, out / "dashboard-progress.png", 0)
+        app.until("hub.notes.n > 0 && hub.transport.recording && !document.querySelector('.amt-bar')", 240_000)
+        page.click("[data-tab=timbres]")
+        page.wait_for_timeout(1500)
+        app.hub("hub.transport.seek(6.2)")
+        keep(page, out / "dashboard.png")
+        page.click(".amt-theme")
+        keep(page, out / "dashboard-light.png")
+        page.click("[data-tab=map]")
+        app.hub("hub.select([...hub.notes.pitch.keys()].slice(4, 9))")
+        keep(page, out / "dashboard-map.png")
+        page.keyboard.press("Escape")
+        page.click("[data-tab=export]")
+        keep(page, out / "dashboard-save.png")
+        page.click(".amt-language")
+        page.click("[data-tab=timbres]")
+        keep(page, out / "dashboard-light-zh.png")
+        page.click(".amt-language")
+        page.click(".amt-theme")
+        page.click("[data-tab=compare]")
+        page.set_input_files(".amt-reference-file", str(ROOT / "notebooks" / "demos" / f"{DUET}.mid"))
+        page.wait_for_selector(".amt-scores")
+        page.click(".amt-make-heat")
+        page.wait_for_selector(".amt-heat")
+        keep(page, out / "dashboard-compare.png")
+        (files / "letter.wav").write_bytes(b"These are words, not sound. " * 100)
+        page.set_input_files(".amt-file", str(files / "letter.wav"))
+        page.wait_for_selector(".amt-status.amt-error")
+        keep(page, out / "dashboard-error.png")
+        context.close()
+    finally:
+        server.stop()
+
+
+def lab(browser, files: Path, out: Path) -> None:
+    """The same as a cell of JupyterLab."""
+    clip = ROOT / "notebooks" / "demos" / f"{DUET}.ogg"
+    source = f"from widgets import Dashboard\nDashboard('{clip.name}')"
+    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": source}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    folder = files / "notebook"
+    folder.mkdir()
+    (folder / "minuet.ipynb").write_text(json.dumps(notebook))
+    (folder / clip.name).write_bytes(clip.read_bytes())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = dict(os.environ, AMTSEP_CACHE=str(files / "cache"), PYTHONPATH=str(ROOT))
+    options = (f"--port={port}", "--ServerApp.token=", "--ServerApp.password=", f"--ServerApp.root_dir={folder}")
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *options]
+    running = subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=2).close()
+                break
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.25)
+        context = browser.new_context(viewport={"width": 1500, "height": 950}, color_scheme="light", locale="en-GB")
+        app = App(context.new_page(), files)
+        page = app.page
+        page.goto(f"http://127.0.0.1:{port}/lab/tree/minuet.ipynb")
+        page.wait_for_selector("text=/Python 3.*Idle/", timeout=120_000)
+        page.click(".jp-CodeCell .cm-content")
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_selector(".amtsep-app .amt-title b", timeout=240_000)
+        app.until("hub.notes.n > 0", 60_000)
+        page.locator(".amtsep-app").scroll_into_view_if_needed()
+        page.get_by_role("button", name="No", exact=True).click()  # to news
+        page.wait_for_timeout(1500)
+        keep(page, out / "dashboard-jupyterlab.png")
+        context.close()
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(20)
+
+
+def main() -> None:
+    """Command line."""
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder for the pictures")
+    parser.add_argument("--no-lab", action="store_true", help="leave JupyterLab out")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as p:
+        files = Path(folder)
+        (files / "cache").mkdir()
+        browser = p.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"])
+        dashboard(browser, files, args.out)
+        if not args.no_lab:
+            lab(browser, files, args.out)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
