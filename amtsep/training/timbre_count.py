@@ -224,6 +224,24 @@ def hear_mixes(
     return examples
 
 
+def hear_recordings(dataset: str, root: Path, weights: Path, every: int, decoding: Decoding) -> list[Example]:
+    """Real recordings of a *training* set as a network hears them: solos, above all, that no synthesis imitates."""
+    from amtsep.audio import Audio
+    from amtsep.config import FrontEnd
+    from amtsep.decoding import decode, embed_notes
+    from amtsep.evaluation.readers import recordings
+    from amtsep.inference import Transcriber
+
+    transcriber = Transcriber(weights, device="cpu")
+    examples = []
+    for recording in recordings(dataset, root)[::every]:
+        posteriors = transcriber(Audio(recording.audio(), FrontEnd().sample_rate, recording.name))
+        notes = embed_notes(decode(posteriors, decoding), posteriors)
+        if len(notes) >= 4:
+            examples.append(Example(notes, recording.reference))
+    return examples
+
+
 def fit(tables: Sequence[Values], timbres: Sequence[int], penalty: float = 0.02) -> dict[str, Any]:
     """Weights of the logit from each example's table of figures (K, features) and its number of timbres."""
     from scipy.optimize import minimize
@@ -299,7 +317,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True)
     hear = commands.add_parser("hear", help="mixes of a bank, as a network hears them, to an .npz file")
-    hear.add_argument("--bank", type=Path, required=True)
+    hear.add_argument("--bank", type=Path)
+    hear.add_argument("--dataset", help="instead of a bank: recordings of this data set's training half")
+    hear.add_argument("--root", type=Path, help="where that lies")
+    hear.add_argument("--every", type=int, default=1, help="take only each so many recordings")
     hear.add_argument("--model", type=Path, required=True)
     hear.add_argument("--split", choices=("train", "dev"), default="dev")
     hear.add_argument("--first", type=int, default=0, help="seed of the first mix")
@@ -317,6 +338,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if args.command == "hear":
         heard = Decoding(onset_threshold=args.onset_threshold, frame_threshold=args.frame_threshold)
+        if args.dataset:
+            save_examples(args.out, hear_recordings(args.dataset, args.root, args.model, args.every, heard))
+            return
+        if not args.bank:
+            hear.error("name a --bank, or a --dataset with its --root")
         decoding = None if args.true_notes else heard
         seeds = range(args.first, args.first + args.count)
         save_examples(args.out, hear_mixes(args.bank, args.model, args.split, seeds, decoding))
