@@ -52,7 +52,8 @@ def dashboard(browser, files: Path, out: Path) -> None:
         page.click(".amt-demos")
         page.click(f".amt-menu [data-demo='{DUET}.ogg']")
         page.wait_for_function(
-            "() => (document.querySelector('.amt-work .amt-text')?.textContent ?? '').startsWith('Transcribing · ')", timeout=60_000
+            "() => (document.querySelector('.amt-work .amt-text')?.textContent ?? '').startsWith('Transcribing · ')",
+            timeout=60_000,
         )
         keep(page, out / "dashboard-progress.png", 0)
         app.until("hub.notes.n > 0 && hub.transport.recording && !document.querySelector('.amt-bar')", 240_000)
