@@ -55,10 +55,18 @@ def test_after_a_reload_the_page_works_again(opened, server):
 
 def test_in_jupyterlab_the_dashboard_is_a_cell(chromium, files, tmp_path):
     pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
-    source = f"from widgets import Dashboard\nDashboard({str(files / 'tune.wav')!r})"
-    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": source}
+    sources = (
+        f"from widgets import Dashboard\nDashboard({str(files / 'tune.wav')!r})",
+        "from amtsep import Notes\nfrom widgets import Roll\n"
+        "notes = Notes.build([0, 1], [0.9, 3], [60, 64])\nRoll(notes)",
+        "from widgets import Player\nPlayer(notes)",
+    )
+    cells: list[dict] = [
+        {"cell_type": "code", "execution_count": None, "id": f"c{i}", "metadata": {}, "outputs": [], "source": source}
+        for i, source in enumerate(sources)
+    ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     (tmp_path / "app.ipynb").write_text(json.dumps(notebook))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -83,7 +91,7 @@ def test_in_jupyterlab_the_dashboard_is_a_cell(chromium, files, tmp_path):
         page.wait_for_selector(".jp-CodeCell .cm-content", timeout=90_000)
         # A cell run before the kernel is there would only bring a dialog.
         page.wait_for_selector("text=/Python 3.*Idle/", timeout=90_000)
-        page.click(".jp-CodeCell .cm-content")
+        page.locator(".jp-CodeCell .cm-content").first.click()
         page.keyboard.press("Shift+Enter")
         page.wait_for_selector(".amtsep-app .amt-title b", timeout=150_000)
         app.until("hub.notes.n > 0", 30_000)
@@ -94,6 +102,22 @@ def test_in_jupyterlab_the_dashboard_is_a_cell(chromium, files, tmp_path):
         app.slider("Minimum length").press("End")
         app.until(f"hub.notes.n !== {n}")
         page.screenshot(path=files / "lab.png")
+        # Parts alone, each around notes that were given to it.
+        page.locator(".jp-CodeCell .cm-content").nth(1).click()
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_function("() => document.querySelectorAll('.amt-canvas').length === 2", timeout=30_000)
+        app.until("hub.notes.n === 2 && hub.actions.roll().window.t1 >= 3")
+        page.wait_for_timeout(500)
+        layer = page.locator(".amt-canvas").nth(1).locator(".amt-layer-notes")
+        painted = "c => c.getContext('2d').getImageData(60, 30, c.width - 60, c.height - 80).data.some(v => v > 0)"
+        assert layer.evaluate(painted)
+        page.locator(".jp-CodeCell .cm-content").nth(2).click()
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_function("() => document.querySelectorAll('.amt-play').length === 2", timeout=30_000)
+        app.until("hub.notes.n === 2 && !hub.actions.roll")
+        page.locator(".amt-play").nth(1).click()
+        app.until("hub.transport.playing && hub.transport.position > 0.2")
+        app.until("hub.transport.level() > 0.001")
         context.close()
     finally:
         os.killpg(lab.pid, signal.SIGTERM)
