@@ -19,29 +19,42 @@ PRESETS: dict[str, Decoding] = {
 }
 
 
-def valley(heights: NDArray[np.float32], low: float = 0.2, high: float = 0.8) -> float:
-    """The threshold between noise and notes: Otsu's split of the peaks' heights, on a logit scale.
+DISCOUNT = 1.5
+"""Logits taken off a peak's height before it is read as the chance of a true note."""
+FAITH = 0.5
+"""How far the threshold of a recording moves from the default to the one its own peaks ask for."""
 
-    Peaks of a network that is sure of itself pile up near 0 and 1; the split that leaves the least variance within the
-    two piles (Otsu 1979) lies in the valley between them, wherever this recording has it.
+
+def best_expected(heights: NDArray[np.float32], low: float = 0.3, high: float = 0.7) -> float:
+    """The onset threshold that promises the highest F1 on these peaks.
+
+    Read as chances p, the notes over a threshold are expected to hold the sum of their p true ones, and the recording
+    the sum of all p: the expected F1 is twice the first over the count of notes plus the second (Lewis 1995).
+
+    Parameters
+    ----------
+    heights
+        Of all candidate onsets of a recording, in [0, 1].
+    low, high
+        The threshold stays between.
     """
-    values = heights[(heights > 0.05) & (heights < 0.999)].astype(np.float64)
+    values = np.sort(heights[heights > 0.05].astype(np.float64))[::-1]
     if len(values) < 8:
         return DEFAULT.onset_threshold
-    logit = np.sort(np.log(values / (1.0 - values)))
-    n = len(logit)
-    left = np.arange(1, n)
-    sums = np.cumsum(logit)
-    mean_left = sums[:-1] / left
-    mean_right = (sums[-1] - sums[:-1]) / (n - left)
-    between = left * (n - left) * (mean_left - mean_right) ** 2
-    cut = int(np.argmax(between))
-    middle = 0.5 * (logit[cut] + logit[cut + 1])
-    return float(np.clip(1.0 / (1.0 + np.exp(-middle)), low, high))
+    odds = values / (1.0 - values + 1e-6) * np.exp(-DISCOUNT)
+    chance = odds / (1.0 + odds)
+    found = np.cumsum(chance)
+    expected = 2.0 * found / (np.arange(1, len(values) + 1) + found[-1])
+    return float(np.clip(values[int(np.argmax(expected))], low, high))
 
 
 def automatic(onset_heights: NDArray[np.float32], decoding: Decoding) -> Decoding:
-    """`decoding` with the onset threshold in the valley of this recording, the frame threshold in proportion."""
-    onset = round(valley(onset_heights), 2)
-    ratio = DEFAULT.frame_threshold / DEFAULT.onset_threshold
-    return replace(decoding, onset_threshold=onset, frame_threshold=round(float(np.clip(onset * ratio, 0.15, 0.5)), 2))
+    """`decoding` with the onset threshold moved towards the one that this recording's own peaks ask for.
+
+    Measured with `base` (mean onset F1: default, this rule, best of a grid for each recording): Bach10 .867, .870, .880;
+    GuitarSet .827, .827, .833; MAPS .751, .750, .755; Slakh stems .734, .734, .750. There is little to win: the
+    calibrated default is close to the best threshold of every recording. The frame threshold had better stay.
+    """
+    wanted = best_expected(onset_heights)
+    onset = DEFAULT.onset_threshold + FAITH * (wanted - DEFAULT.onset_threshold)
+    return replace(decoding, onset_threshold=round(onset, 2), frame_threshold=DEFAULT.frame_threshold)

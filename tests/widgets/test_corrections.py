@@ -15,7 +15,7 @@ from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from widgets.compare import Compare, frame_score, hits, score
 from widgets.export import tempo
-from widgets.presets import PRESETS, automatic, valley
+from widgets.presets import PRESETS, automatic, best_expected
 from widgets.session import Session
 from widgets.session_file import read_session
 from widgets.state import Edits, Note, apply_edits, strike
@@ -246,12 +246,18 @@ def test_comparison_follows_the_sliders(session, true_notes):
 # --- presets and tempo -----------------------------------------------------------------------------------------------
 
 
-def test_the_valley_lies_between_noise_and_notes():
+def test_automatic_thresholds_follow_the_peaks_of_the_recording():
     rng = np.random.default_rng(0)
-    heights = np.concatenate([rng.beta(2, 30, 3000), rng.beta(20, 4, 600)]).astype(np.float32)
-    assert 0.25 < valley(heights) < 0.7
-    assert automatic(heights, Decoding(min_pitch=40)).min_pitch == 40
-    assert valley(np.zeros(0, np.float32)) == Decoding().onset_threshold
+    noise = rng.uniform(0.05, 0.3, 500).astype(np.float32)
+    sure = np.concatenate([noise, rng.uniform(0.85, 0.99, 200).astype(np.float32)])
+    doubtful = np.concatenate([noise, rng.uniform(0.3, 0.6, 200).astype(np.float32)])
+    settings = Decoding(min_pitch=40, onset_threshold=0.9)
+    for heights in (sure, doubtful):
+        assert 0.4 <= automatic(heights, settings).onset_threshold <= 0.6
+        assert automatic(heights, settings).min_pitch == 40
+    assert best_expected(doubtful) < best_expected(sure)
+    assert automatic(np.zeros(0, np.float32), settings).onset_threshold == Decoding().onset_threshold
+
 
 
 def test_presets_begin_with_the_defaults_and_everything_finds_most(session):

@@ -85,7 +85,7 @@ export const en = {
   preset_plucked: "Plucked",
   preset_sung_bowed: "Sung and bowed",
   preset_own: "Own",
-  hint_auto: "Pick the onset threshold from the valley between noise and notes in this recording",
+  hint_auto: "Move the onset threshold towards what this recording's own peaks ask for",
   // timbres
   tab_timbres: "Tracks",
   tab_map: "Map",

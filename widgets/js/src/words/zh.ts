@@ -83,7 +83,7 @@ export const zh: Words = {
   preset_plucked: "拨弦",
   preset_sung_bowed: "歌唱与拉弦",
   preset_own: "自定",
-  hint_auto: "取本录音中噪声与音符之间的低谷作为起音阈值",
+  hint_auto: "让起音阈值靠近本录音自身的峰值所要求的位置",
   tab_timbres: "音轨",
   tab_map: "音色图",
   tab_compare: "对比",
