@@ -51,8 +51,8 @@ def best_expected(heights: NDArray[np.float32], low: float = 0.3, high: float = 
 def automatic(onset_heights: NDArray[np.float32], decoding: Decoding) -> Decoding:
     """`decoding` with the onset threshold moved towards the one that this recording's own peaks ask for.
 
-    Mean onset F1 with `base` (default, this rule, best of a grid for each recording): Bach10 .867, .870, .880; GuitarSet
-    .827, .827, .833; MAPS .751, .750, .755; Slakh stems .734, .734, .750. There is little to win: the
+    Mean onset F1 with `base` (default, this rule, best of a grid for each recording): Bach10 .867, .870, .880;
+    GuitarSet .827, .827, .833; MAPS .751, .750, .755; Slakh stems .734, .734, .750. There is little to win: the
     calibrated default is close to the best threshold of every recording. The frame threshold had better stay.
     """
     wanted = best_expected(onset_heights)
