@@ -26,7 +26,9 @@ dashboard: app
 
 test: dev
 	@tools/system.sh
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@# The browser tests run apart: they start servers and Chromium, and want worker processes that did nothing else.
+	@status=0; $(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/browser || status=1; \
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser || status=1; exit $$status
 
 lint: dev
 	$(BIN)/ruff check .
