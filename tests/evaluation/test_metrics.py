@@ -6,7 +6,7 @@ import mir_eval
 import numpy as np
 import pytest
 from evaluation_material import HOP, music, shifted, tables
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from amtsep import formats
@@ -211,6 +211,10 @@ def test_bias_of_one_in_three_late_notes_is_a_median_not_a_mean() -> None:
 @given(tables)
 @settings(max_examples=30, deadline=None)
 def test_roll_agrees_with_its_definition(notes: Notes) -> None:
+    # Where a time falls on a frame to within rounding, either answer is right.
+    edges = np.concatenate([notes.onset, notes.offset]) / HOP
+    off_grid = np.abs(edges - np.round(edges))
+    assume(bool(((off_grid == 0) | (off_grid > 1e-6)).all()))
     n = int(np.ceil(notes.end / HOP)) + 1
     expected = np.zeros((88, n), bool)
     times = np.arange(n) * HOP
