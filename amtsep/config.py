@@ -91,14 +91,6 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Everything the user can turn, in one value."""
-
-    decoding: Decoding = field(default_factory=Decoding)
-    clustering: Clustering = field(default_factory=Clustering)
-
-
-@dataclass(frozen=True)
 class Network:
     """Shape of the network; `NETWORKS` holds those that have weights."""
 
