@@ -17,8 +17,9 @@ from amtsep.nets.checkpoint import load_checkpoint  # noqa: E402
 from amtsep.synthesis.bank import NOTE_DTYPE, Bank, BankWriter, Stem  # noqa: E402
 from amtsep.synthesis.mixing import Mixer, targets  # noqa: E402
 from amtsep.training.data import collate  # noqa: E402
-from amtsep.training.loop import Run, compute_losses, schedule, train  # noqa: E402
+from amtsep.training.loop import Run, schedule, train  # noqa: E402
 from amtsep.training.losses import focal_loss, note_contrastive_loss, pool_notes  # noqa: E402
+from amtsep.training.objective import compute_losses  # noqa: E402
 
 RATE = 22050
 TINY = Training(
