@@ -130,6 +130,8 @@ class Mixing:
     """Weights of 1, 2, ... parts in a clip."""
     same_piece: float = 0.5
     """Share of the mixes whose parts come from one piece of music, where the bank has it."""
+    sources: tuple[tuple[str, float], ...] = (("recorded", 0.46), ("soundfont", 0.38), ("synthetic", 0.06), ("real", 0.1))
+    """Shares of kinds of stems in mixes of unrelated parts: sampled notes, soundfonts, invented timbres, real takes."""
     part_gain_db: float = 5.0
     """Standard deviation of the parts' levels."""
     part_equalizer: float = 0.3
@@ -153,7 +155,11 @@ class Training:
     steps: int = 6000
     batch_size: int = 4
     accumulate: int = 1
+    optimizer: str = "adamw"
+    """"adamw", or "muon": orthogonalised momentum for the convolutions, AdamW for the rest."""
     learning_rate: float = 4e-3
+    muon_scale: float = 6.0
+    """Learning rate of the orthogonal steps over `learning_rate`."""
     weight_decay: float = 1e-2
     warm_up: int = 200
     clip_norm: float = 1.0

@@ -8,6 +8,11 @@ from pathlib import Path
 
 from amtsep.config import TRAININGS
 
+OVERRIDES = (
+    "steps", "batch_size", "accumulate", "optimizer", "learning_rate", "muon_scale", "seed", "workers"
+)  # fmt: skip
+"""Options that replace the setting of the same name."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``amtsep train``."""
@@ -18,7 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="end after so many minutes, the learning rate having come down")
     parser.add_argument("--batch-size", type=int, help="clips a step and device")
     parser.add_argument("--accumulate", type=int, help="batches a step")
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), help="muon: orthogonal steps for the convolutions")
     parser.add_argument("--learning-rate", type=float)
+    parser.add_argument(
+        "--muon-scale", type=float, help="learning rate of muon's orthogonal steps over --learning-rate"
+    )
     parser.add_argument("--seed", type=int)
     parser.add_argument("--workers", type=int, help="processes that mix clips")
     parser.add_argument("--init", type=Path, help="weights to start from")
@@ -39,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from amtsep.training.loop import Run, train
 
     settings = TRAININGS[args.config]
-    given = {k: getattr(args, k) for k in ("steps", "batch_size", "accumulate", "learning_rate", "seed", "workers")}
-    settings = replace(settings, **{k: v for k, v in given.items() if v is not None})
+    settings = replace(settings, **{k: v for k in OVERRIDES if (v := getattr(args, k)) is not None})
     if args.minutes and not args.steps:
         settings = replace(settings, steps=10**9)
     if args.no_augment:

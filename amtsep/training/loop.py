@@ -24,6 +24,7 @@ from amtsep.nets.cqt import CQT
 from amtsep.nets.model import TranscriberNet, count_parameters
 from amtsep.training.data import Batch, ClipStream, loader
 from amtsep.training.objective import compute_losses
+from amtsep.training.optim import build_optimizer
 
 LOG_EVERY = 50
 """Steps over which the logged losses are averaged: a single batch says little."""
@@ -69,9 +70,7 @@ def train(settings: Training, run: Run) -> Path:
         load_matching(net, run.init)
     features = CQT(front_end).to(fabric.device)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
-        parameter_groups(net, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.98)
-    )
+    optimizer = build_optimizer(net, settings)
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema_decay), use_buffers=False
     ).to(fabric.device)
@@ -151,13 +150,6 @@ def schedule(step: int, progress: float, warm_up: int) -> float:
     """Factor of the learning rate: linear warm-up, then a cosine to a hundredth."""
     rise = min((step + 1) / max(warm_up, 1), 1.0)
     return rise * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0))))
-
-
-def parameter_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights with decay; biases, norms and the front end's affine without."""
-    decayed = [p for p in net.parameters() if p.ndim > 1]
-    plain = [p for p in net.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
 
 
 def load_matching(net: nn.Module, path: Path) -> list[str]:

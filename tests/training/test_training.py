@@ -168,6 +168,26 @@ def test_training_lowers_the_loss_resumes_and_keeps_its_settings(bank: Path, tmp
     assert all(torch.isfinite(v) for v in losses.values()) and set(losses) == {"loss", "onset", "frame", "timbre"}
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_training_that_was_cut_goes_on_as_if_it_had_not_been(bank: Path, tmp_path: Path, optimizer: str) -> None:
+    settings = replace(TINY, optimizer=optimizer, learning_rate=1e-3, warm_up=1, weight_decay=0.0)
+    run = Run(bank, tmp_path / "whole", accelerator="cpu", precision="32-true")
+    monkey = pytest.MonkeyPatch()
+    # The schedule would differ between the two lengths; nothing else may.
+    monkey.setattr("amtsep.training.loop.schedule", lambda *_: 1.0)
+    try:
+        train(replace(settings, steps=4), run)
+        cut = replace(run, out=tmp_path / "cut")
+        train(replace(settings, steps=2), cut)
+        train(replace(settings, steps=4), replace(cut, resume=True))
+    finally:
+        monkey.undo()
+    whole, _ = load_checkpoint(tmp_path / "whole" / "last.safetensors")
+    again, _ = load_checkpoint(tmp_path / "cut" / "last.safetensors")
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-4, atol=1e-5, msg=name)
+
+
 def test_learning_rate_rises_and_falls() -> None:
     assert schedule(0, 0.0, 100) < 0.02
     assert schedule(100, 0.01, 100) > 0.99
