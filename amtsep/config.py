@@ -106,6 +106,11 @@ class Network:
     """Width of the timbre branch; 0 leaves it out."""
     embedding_dim: int = 0
     """Length D of the timbre embedding."""
+    memory: str = "none"
+    """What the timbre branch knows of the rest of the clip: "none", "hebbian", "linear", "flow", "statistics" or
+    "notes" (see `amtsep.nets.timbre`)."""
+    phase: bool = False
+    """Whether the timbre branch sees how the phase of every bin advances, beside its level."""
 
 
 NETWORKS: dict[str, Network] = {

@@ -22,6 +22,9 @@ from amtsep.config import FrontEnd
 HALF_BAND_TAPS = 47
 """Length of the decimation filter: it passes 0.345 of the new rate and stops, by 100 dB, what would fold onto that."""
 
+PHASE_FLOOR = 1e-5
+"""Power (the clip's mean energy = 1) under which the phase of a bin counts for nothing."""
+
 
 def bin_frequencies(settings: FrontEnd) -> NDArray[np.float64]:
     """Centre frequency of every bin in Hz, (n_bins,)."""
@@ -73,6 +76,7 @@ class CQT(nn.Module):
             raise ValueError(f"The hop must be a multiple of {2 ** max(levels)} samples, not {settings.hop_length}.")
         self.levels = tuple(dict.fromkeys(levels))  # from the lowest octave (largest decimation) up
         self.oversampling: dict[int, int] = {}
+        self._rows: dict[int, slice] = {}
         self.register_buffer(
             "low_pass", torch.tensor(half_band_filter(), dtype=torch.float32)[None, None], persistent=False
         )
@@ -90,6 +94,7 @@ class CQT(nn.Module):
                 kernel[:, row] = window * np.cos(phase), window * np.sin(phase)
             # A Blackman-Harris window is effectively a bit less than half its support: one for every such stretch.
             every = max(lengths[bins[-1]] / 2.6, settings.hop_length / 8)
+            self._rows[level] = slice(int(bins[0]), int(bins[-1]) + 1)
             self.oversampling[level] = 2 ** max(0, math.ceil(math.log2(settings.hop_length / every)))
             self.oversampling[level] = min(self.oversampling[level], settings.hop_length // 2**level)
             times = self.oversampling[level]
@@ -140,7 +145,62 @@ class CQT(nn.Module):
         frames = audio.shape[-1] // self.settings.hop_length
         return torch.cat([part[..., :frames] for part in reversed(parts)], dim=1)
 
+    def with_phase(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Power as by calling the module, and how the phase advances.
+
+        Parameters
+        ----------
+        audio
+            (B, N) float32 with a mean energy near one, N a multiple of the hop.
+
+        Returns
+        -------
+        power : Tensor
+            (B, n_bins, N // hop).
+        advance : Tensor
+            (B, 2, n_bins, N // hop): real and imaginary part of the product of a bin's value and the conjugate of the
+            one a window earlier, turned back by what a tone at the bin's centre advances, and divided by the power. A
+            steady tone gives a point on the unit circle whose angle is its distance from the bin's centre
+            (the instantaneous frequency of Flanagan and Golden 1966, without its jumps at half a turn); noise averages
+            out where several windows fall on a frame, and what is under -50 dB of the mean goes to zero.
+        """
+        signal = audio[:, None, :]
+        powers: list[Tensor] = []
+        advances: list[Tensor] = []
+        for level in range(max(self.levels) + 1):
+            if level:
+                signal = functional.conv1d(signal, self.low_pass, stride=2, padding=HALF_BAND_TAPS // 2)  # type: ignore[arg-type]
+            if level in self.levels:
+                power, advance = self._advance(signal, level)
+                powers.append(power)
+                advances.append(advance)
+        frames = audio.shape[-1] // self.settings.hop_length
+        power = torch.cat([part[..., :frames] for part in reversed(powers)], dim=1)
+        return power, torch.cat([part[..., :frames] for part in reversed(advances)], dim=2)
+
+    def _advance(self, signal: Tensor, level: int) -> tuple[Tensor, Tensor]:
+        real, imaginary = self._transform(signal, level)
+        power = real * real + imaginary * imaginary
+        hop_s = self.settings.hop_length / self.oversampling[level] / self.settings.sample_rate
+        turns = np.mod(bin_frequencies(self.settings)[self._rows[level]] * hop_s, 1.0)
+        turn = torch.from_numpy(2.0 * np.pi * turns).to(power)[:, None]
+        before_real, before_imaginary = (functional.pad(part, (1, 0))[..., :-1] for part in (real, imaginary))
+        # The kernels hold exp(+i w t), so the values turn backwards: the earlier one times the later one's conjugate.
+        along = before_real * real + before_imaginary * imaginary
+        across = before_imaginary * real - before_real * imaginary
+        products = torch.stack(
+            [along * torch.cos(turn) + across * torch.sin(turn), across * torch.cos(turn) - along * torch.sin(turn)],
+            dim=1,
+        )
+        both = 0.5 * (power + functional.pad(power, (1, 0))[..., :-1])
+        averaged = [self._average(part, level) for part in (power, both, products[:, 0], products[:, 1])]
+        return averaged[0], torch.stack(averaged[2:], dim=1) / (averaged[1][:, None] + PHASE_FLOOR)
+
     def _power(self, signal: Tensor, level: int) -> Tensor:
+        real, imaginary = self._transform(signal, level)
+        return self._average(real * real + imaginary * imaginary, level)
+
+    def _transform(self, signal: Tensor, level: int) -> tuple[Tensor, Tensor]:
         kernel, times = self._kernel(level), self.oversampling[level]
         half = kernel.shape[-1] // 2
         hop = self.settings.hop_length // 2**level // times
@@ -149,11 +209,15 @@ class CQT(nn.Module):
         around = half + (times - 1) * hop
         transformed = functional.conv1d(functional.pad(signal, (around, around)), kernel, stride=hop)
         real, imaginary = transformed.chunk(2, dim=1)
-        power = real * real + imaginary * imaginary
+        return real, imaginary
+
+    def _average(self, values: Tensor, level: int) -> Tensor:
+        """Of the windows on a frame."""
+        times = self.oversampling[level]
         if times == 1:
-            return power
+            return values
         weights: Tensor = getattr(self, f"triangle_{level}")
-        return functional.conv1d(power, weights, stride=times, groups=weights.shape[0])
+        return functional.conv1d(values, weights, stride=times, groups=weights.shape[0])
 
 
 class LogPower(nn.Module):

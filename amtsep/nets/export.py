@@ -1,4 +1,13 @@
-"""Torch to ONNX: one file from waveform to posteriors, with everything a runtime needs in its metadata."""
+"""Torch to ONNX: one file from waveform to posteriors, with everything a runtime needs in its metadata.
+
+What is written runs on ONNX Runtime's CPU and WebAssembly builds alike: paddings are explicit (runtimes refuse `same`
+with a dilation), the length is dynamic, and every operator is one of `OPERATORS`. The floors that keep logarithms and
+roots from zero are over the smallest 16-bit float within the network (1e-7, 1e-6); that of the level, 1e-12, is the
+-120 dB at which `Posteriors` ends, and belongs to the front end, which stays in 32 bits in every variant.
+
+A smaller file stores the network's weights in 16 or 8 bits and computes with them as 32-bit floats; the constant-Q
+kernels, the larger part of `light`, stay as they are, since a spectrum has a hundred dB where a network has seven.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +15,113 @@ import json
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from amtsep.errors import ModelError
 from amtsep.nets.checkpoint import load_checkpoint
+from amtsep.nets.cqt import half_band_filter
 from amtsep.nets.model import EndToEnd
 
 OPSET = 17
+Precision = Literal["float32", "float16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+INPUT_RATES = (22050, 44100)
+
+OPERATORS = frozenset(
+    "Add Cast Concat Constant ConstantOfShape Conv DequantizeLinear Div Gather Identity Log Mul Pad ReduceSum Relu "
+    "Reshape Shape Sigmoid Slice Split Sqrt Squeeze Sub Transpose Unsqueeze".split()
+)
+"""All that may occur in a file: each is in ONNX Runtime's CPU provider, which its WebAssembly build is made of."""
+
+DECIMATION_TAPS = 255
+"""Of the half-band filter for 44,100 Hz: flat to 10.47 kHz, and 100 dB down where something would fold onto that. The
+highest bin reaches 10.57 kHz at the foot of its window's main lobe."""
+SMALLEST_PACKED = 64
+"""Tensors with fewer values stay in 32 bits: nothing to gain."""
 
 
-class _Exported(nn.Module):
-    """Plain outputs: a runtime has no ``None``, and wants time before the embedding's dimension."""
+class Decimate(nn.Module):
+    """Half the sampling rate, by a half-band filter of linear phase: sample n of the output lies on sample 2 n."""
 
-    def __init__(self, inner: EndToEnd) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        taps = torch.tensor(half_band_filter(DECIMATION_TAPS), dtype=torch.float32)
+        self.register_buffer("taps", taps[None, None], persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """(B, N) to (B, N / 2), N even."""
+        taps: Tensor = self.taps  # type: ignore[assignment]
+        return functional.conv1d(audio[:, None], taps, stride=2, padding=DECIMATION_TAPS // 2)[:, 0]
+
+
+class Exported(nn.Module):
+    """Plain outputs: a runtime has no ``None``, and wants time before the embedding's dimension.
+
+    Parameters
+    ----------
+    inner
+        The calibrated network.
+    input_rate
+        Hz of the waveform: that of the front end, or twice it.
+    """
+
+    def __init__(self, inner: EndToEnd, input_rate: int) -> None:
+        super().__init__()
+        rate = inner.net.front_end.sample_rate
+        if input_rate not in (rate, 2 * rate):
+            raise ModelError(f"The input rate can be {rate} or {2 * rate} Hz, not {input_rate}.")
         self.inner = inner
+        self.decimate: nn.Module = nn.Identity() if input_rate == rate else Decimate()
+        self.hop = inner.net.front_end.hop_length * input_rate // rate
+
+    @property
+    def halo(self) -> int:
+        """Frames at either end of a chunk that are not valid."""
+        reach = 0 if isinstance(self.decimate, nn.Identity) else DECIMATION_TAPS // 2
+        return self.inner.halo + -(-reach // self.hop)
 
     def forward(self, audio: Tensor) -> tuple[Tensor, ...]:
         """(1, N) to onset, frame (1, 88, T), level (1, n_bins, T) and, where there is one, embedding (1, 88, T, D)."""
-        onset, frame, level, embedding = self.inner(audio)
+        onset, frame, level, embedding = self.inner(self.decimate(audio))
         if embedding is None:
             return onset, frame, level
         return onset, frame, level, embedding.permute(0, 2, 3, 1)
 
 
-def export_onnx(weights: Path, path: Path) -> Path:
-    """Write the network in `weights` as an ONNX file of dynamic length (a multiple of the hop)."""
+def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: Precision = "float32") -> Path:
+    """Write the network in `weights` as an ONNX file of dynamic length.
+
+    The input ``audio`` is (1, N) float32 whose mean energy over the whole recording is one, N a multiple of the hop: 256
+    samples at 22,050 Hz, 512 at 44,100. Frame t of the outputs is centred on sample ``t * hop``; `halo` frames at either
+    end of a chunk are not valid. The metadata key ``amtsep`` holds these numbers as JSON.
+
+    Parameters
+    ----------
+    weights
+        A checkpoint (.safetensors).
+    path
+        File to write.
+    input_rate
+        22050, or 44100 with decimation in the graph.
+    precision
+        How the network's weights are stored: "float32", "float16", or "int8" with one scale an output channel.
+
+    Raises
+    ------
+    ModelError
+        If the weights cannot be read, or rate or precision is none of these.
+    """
     import onnx
 
+    if precision not in PRECISIONS:
+        raise ModelError(f"The precision can be {', '.join(PRECISIONS)}, not '{precision}'.")
     net, checkpoint = load_checkpoint(weights)
-    module = _Exported(EndToEnd(net, checkpoint.onset_shift, checkpoint.frame_shift)).eval()
-    hop = checkpoint.front_end.hop_length
+    module = Exported(EndToEnd(net, checkpoint.onset_shift, checkpoint.frame_shift), input_rate).eval()
     outputs = ["onset", "frame", "level"] + (["embedding"] if net.timbre is not None else [])
     axes: dict[str, dict[int, str]] = {"audio": {1: "samples"}}
     axes |= {name: {2: "frames"} for name in outputs}
@@ -46,7 +129,7 @@ def export_onnx(weights: Path, path: Path) -> Path:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
-            (torch.randn(1, 200 * hop),),
+            (torch.randn(1, 200 * module.hop),),
             str(path),
             dynamo=False,
             opset_version=OPSET,
@@ -56,13 +139,50 @@ def export_onnx(weights: Path, path: Path) -> Path:
             do_constant_folding=True,
         )
     model = onnx.load(str(path))
+    if precision != "float32":
+        pack_weights(model, precision)
     metadata: dict[str, Any] = {
         "amtsep": {
             "name": checkpoint.network.name,
-            "halo": module.inner.halo,
+            "halo": module.halo,
+            "input_rate": input_rate,
+            "precision": precision,
             "front_end": asdict(checkpoint.front_end),
         }
     }
     onnx.helper.set_model_props(model, {k: json.dumps(v) for k, v in metadata.items()})
+    onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
     return path
+
+
+def network_weights(model: Any) -> list[Any]:
+    """Initializers that are weights of the network's convolutions, and not filters of the front end."""
+    used = {node.input[1] for node in model.graph.node if node.op_type == "Conv"}
+    return [
+        tensor
+        for tensor in model.graph.initializer
+        # One dimension less than the network's (pitch, time): the front end's filters run over time alone.
+        if tensor.name in used and len(tensor.dims) == 4 and int(np.prod(tensor.dims)) >= SMALLEST_PACKED
+    ]
+
+
+def pack_weights(model: Any, precision: Precision) -> None:
+    """Store the network's weights in 16 or 8 bits, in place, each unpacked by a node in front of its convolution."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = []
+    for tensor in network_weights(model):
+        values, name = numpy_helper.to_array(tensor), tensor.name
+        packed = f"{name}_packed"
+        if precision == "float16":
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), packed))
+            nodes.append(helper.make_node("Cast", [packed], [name], to=TensorProto.FLOAT))
+            continue
+        scale = np.maximum(np.abs(values).max(axis=(1, 2, 3)) / 127.0, 1e-12).astype(np.float32)
+        whole = np.clip(np.round(values / scale[:, None, None, None]), -127, 127).astype(np.int8)
+        tensor.CopyFrom(numpy_helper.from_array(whole, packed))
+        model.graph.initializer.append(numpy_helper.from_array(scale, f"{name}_scale"))
+        nodes.append(helper.make_node("DequantizeLinear", [packed, f"{name}_scale"], [name], axis=0))
+    for node in reversed(nodes):
+        model.graph.node.insert(0, node)

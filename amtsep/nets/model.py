@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from amtsep.config import N_PITCHES, FrontEnd, Network
 from amtsep.nets.cqt import CQT, LogPower
-
-BINS_PER_PITCH = 3
+from amtsep.nets.layers import BINS_PER_PITCH, ConvNorm, ResidualBlock
+from amtsep.nets.timbre import TimbreBranch
 
 
 class HarmonicStack(nn.Module):
@@ -48,64 +48,6 @@ class HarmonicStack(nn.Module):
             low, high = max(shift, 0), min(shift + self.n_rows, height)
             channels.append(functional.pad(feature[:, low:high], (0, 0, low - shift, shift + self.n_rows - high)))
         return torch.stack(channels, dim=1)
-
-
-class ConvNorm(nn.Sequential):
-    """Convolution over (pitch, time) that keeps the size (divided by the stride), batch normalisation, ReLU."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: tuple[int, int],
-        dilation: tuple[int, int] = (1, 1),
-        stride: int = 1,
-        groups: int = 1,
-        activation: bool = True,
-    ) -> None:
-        padding = tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
-        layers: list[nn.Module] = [
-            nn.Conv2d(inputs, outputs, kernel, (stride, 1), padding, dilation, groups, bias=False),  # type: ignore[arg-type]
-            nn.BatchNorm2d(outputs, momentum=0.03),
-        ]
-        if activation:
-            layers.append(nn.ReLU())
-        super().__init__(*layers)
-
-
-class ResidualBlock(nn.Module):
-    """relu(x + norm(conv(x)))."""
-
-    def __init__(
-        self, channels: int, kernel: tuple[int, int] = (3, 3), dilation: tuple[int, int] = (1, 1), groups: int = 1
-    ) -> None:
-        super().__init__()
-        self.conv = ConvNorm(channels, channels, kernel, dilation, groups=groups, activation=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, 88, T) to the same."""
-        return functional.relu(x + self.conv(x))
-
-
-class TimbreBranch(nn.Module):
-    """A unit-length embedding for every pitch and frame, from the harmonic stack and the trunk.
-
-    The branch sees the stack again, since the trunk is trained to forget timbre.
-    """
-
-    def __init__(self, stem: int, trunk: int, channels: int, dim: int) -> None:
-        super().__init__()
-        self.spectral = ConvNorm(stem, channels, (5, 3), stride=BINS_PER_PITCH)
-        self.merge = ConvNorm(channels + trunk, channels, (1, 1))
-        self.blocks = nn.Sequential(ResidualBlock(channels, dilation=(1, 1)), ResidualBlock(channels, dilation=(12, 2)))
-        self.out = nn.Conv2d(channels, dim, 1)
-
-    def forward(self, stack: Tensor, trunk: Tensor) -> Tensor:
-        """(B, H, 264, T) and (B, C, 88, T) to (B, D, 88, T)."""
-        x = self.blocks(self.merge(torch.cat([self.spectral(stack), trunk], dim=1)))
-        embedding: Tensor = self.out(x)
-        # A floor well above the smallest float that a browser's 16-bit arithmetic knows.
-        return embedding / embedding.square().sum(dim=1, keepdim=True).add(1e-6).sqrt()
 
 
 class TranscriberNet(nn.Module):
@@ -139,17 +81,26 @@ class TranscriberNet(nn.Module):
         self.onset_out = nn.Conv2d(head, 1, (1, 3), padding=(0, 1))
         self.timbre: TimbreBranch | None = None
         if network.embedding_dim:
-            self.timbre = TimbreBranch(len(network.harmonics), width, network.embedding_channels, network.embedding_dim)
+            self.timbre = TimbreBranch(
+                len(network.harmonics),
+                width,
+                network.embedding_channels,
+                network.embedding_dim,
+                network.memory,
+                network.phase,
+            )
         for out, prior in ((self.frame_out, 0.05), (self.onset_out, 0.01)):
             nn.init.constant_(out.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
 
-    def forward(self, power: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(self, power: Tensor, phase: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
         """Run the network.
 
         Parameters
         ----------
         power
             (B, n_bins, T), normalised so that the recording's mean energy is one.
+        phase
+            (B, 2, n_bins, T) of `CQT.with_phase`, where the settings ask for it.
 
         Returns
         -------
@@ -163,12 +114,31 @@ class TranscriberNet(nn.Module):
         neck = self.neck(trunk)
         frame = self.frame_out(self.frame_hidden(neck))
         onset = self.onset_out(self.onset_hidden(torch.cat([neck, torch.sigmoid(frame)], dim=1)))
-        embedding = self.timbre(stack, trunk) if self.timbre is not None else None
+        embedding = self._embedding(stack, trunk, frame, phase)
         return onset.squeeze(1), frame.squeeze(1), embedding
+
+    def embed(self, power: Tensor, phase: Tensor | None = None) -> Tensor:
+        """The embedding alone, (B, D, 88, T); gradients reach the timbre branch and nothing else."""
+        with torch.no_grad():
+            stack = self.stack(self.log_power(power))
+            trunk = self.blocks(self.octaves(self.stem(stack)))
+            # Only a memory wants to know where notes sound.
+            needed = self.timbre is not None and self.timbre.memory is not None
+            frame = self.frame_out(self.frame_hidden(self.neck(trunk))) if needed else trunk[:, :1]
+        embedding = self._embedding(stack, trunk, frame, phase)
+        assert embedding is not None
+        return embedding
+
+    def _embedding(self, stack: Tensor, trunk: Tensor, frame: Tensor, phase: Tensor | None) -> Tensor | None:
+        if self.timbre is None:
+            return None
+        if phase is not None:
+            phase = torch.cat([self.stack(part) for part in phase.unbind(dim=1)], dim=1)
+        return self.timbre(stack, trunk, frame, phase)
 
     @property
     def halo(self) -> int:
-        """Frames of context that the convolutions need at either end of a chunk."""
+        """Frames of context that the convolutions need at either end of a chunk (a memory's context is the chunk)."""
         heads = 1 + 1 + 2 + 1
         reach = 2 + 1 + sum(d[1] for d in self.network.blocks) + heads
         return max(reach, reach - heads + 3) if self.timbre is not None else reach
@@ -203,8 +173,8 @@ class EndToEnd(nn.Module):
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """(B, N) with mean energy one to onset, frame (B, 88, T) in [0, 1], level in dB (B, n_bins, T), embedding."""
-        power = self.cqt(audio)
-        onset, frame, embedding = self.net(power)
+        power, phase = self.cqt.with_phase(audio) if self.net.network.phase else (self.cqt(audio), None)
+        onset, frame, embedding = self.net(power, phase)
         shifts: Tensor = self.shifts  # type: ignore[assignment]
         level = torch.log(power + 1e-12) * (10.0 / math.log(10.0))
         return torch.sigmoid(onset + shifts[0]), torch.sigmoid(frame + shifts[1]), level, embedding
