@@ -7,7 +7,7 @@ read it from these classes. A parameter has the same name everywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Progress = Callable[[float, float, str], object]
 """``progress(done, total, what)``; returning ``False`` (exactly) asks the work to stop with ``Cancelled``."""
@@ -176,13 +176,32 @@ class Training:
     onset_gamma: float = 1.0
     onset_weight: float = 3.0
     """Of the onset loss beside the frame loss."""
+    timbre_loss: str = "infonce"
+    """A key of `amtsep.training.losses.TIMBRE_LOSSES`."""
     timbre_weight: float = 0.2
     timbre_temperature: float = 0.15
     max_notes: int = 96
     """Notes of a clip that enter the timbre loss."""
+    max_units: int = 256
+    """Time-frequency units of a clip that enter it, where it compares these and not notes."""
+    balance: str = "fixed"
+    """How the losses are weighed against each other: "fixed", "resistor", "dwa", "resistor-dwa" or "pcgrad" (see
+    `amtsep.training.balance`)."""
+    freeze_notes: bool = False
+    """Train the timbre branch alone and leave everything else as it is."""
+    memory: str | None = None
+    """Instead of the network's own (see `Network.memory`)."""
+    phase: bool | None = None
+    """Instead of the network's own (see `Network.phase`)."""
     seed: int = 1
     workers: int = 1
     checkpoint_every: int = 250
+    evaluate_every: int = 500
+    """Steps from one evaluation on development clips to the next."""
+    dev_clips: int = 8
+    """How many development clips; 0 leaves the evaluation out."""
+    patience: int | None = None
+    """End after so many evaluations without a better one; ``None`` goes on to the end."""
     mixing: Mixing = field(default_factory=Mixing)
 
 
@@ -190,3 +209,14 @@ TRAININGS: dict[str, Training] = {
     "light": Training(),
     "base": Training(network="base", mixing=Mixing(parts=(0.15, 0.27, 0.25, 0.21, 0.12))),
 }
+
+
+def network_of(settings: Training) -> Network:
+    """The network that these settings train."""
+    network = NETWORKS[settings.network]
+    memory, phase = settings.memory, settings.phase
+    return replace(
+        network,
+        memory=network.memory if memory is None else memory,
+        phase=network.phase if phase is None else phase,
+    )

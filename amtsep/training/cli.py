@@ -9,7 +9,8 @@ from pathlib import Path
 from amtsep.config import TRAININGS
 
 OVERRIDES = (
-    "steps", "batch_size", "accumulate", "optimizer", "learning_rate", "muon_scale", "seed", "workers"
+    "steps", "batch_size", "accumulate", "optimizer", "learning_rate", "muon_scale", "seed", "workers", "dev_clips",
+    "evaluate_every", "patience",
 )  # fmt: skip
 """Options that replace the setting of the same name."""
 
@@ -30,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int)
     parser.add_argument("--workers", type=int, help="processes that mix clips")
+    parser.add_argument("--dev-clips", type=int, help="development clips that the F1 in the log is of; 0 for none")
+    parser.add_argument("--evaluate-every", type=int, help="steps from one such evaluation to the next")
+    parser.add_argument("--patience", type=int, help="end after so many evaluations without a better one")
     parser.add_argument("--init", type=Path, help="weights to start from")
     parser.add_argument("--leave-out", default="", help="instrument families not to train on, with commas")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --out")

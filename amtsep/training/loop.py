@@ -19,10 +19,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from amtsep.config import NETWORKS, FrontEnd, Training
+from amtsep.errors import DataError
 from amtsep.nets.checkpoint import Checkpoint, save_checkpoint
 from amtsep.nets.cqt import CQT
 from amtsep.nets.model import TranscriberNet, count_parameters
-from amtsep.training.data import Batch, ClipStream, loader
+from amtsep.training.data import Batch, ClipStream, development_clips, loader
+from amtsep.training.development import FIGURES, Development, Figures
 from amtsep.training.objective import compute_losses
 from amtsep.training.optim import build_optimizer
 
@@ -49,11 +51,42 @@ class Run:
     """Wall-clock limit; the learning rate follows whichever of steps and minutes is further on."""
 
 
+@dataclass
+class State:
+    """Where a training is: what resuming needs beside the tensors."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+    """Highest mean of the development figures."""
+    stale: int = 0
+    """Evaluations since then."""
+
+
+class Clock:
+    """Seconds of training, the same on every process: one that ends before the others would leave them waiting."""
+
+    def __init__(self, fabric: Fabric, before: float, limit: float) -> None:
+        self.fabric, self.limit = fabric, limit
+        self.started = time.monotonic() - before
+
+    def now(self) -> float:
+        """Seconds by this process's own clock, those before a restart included."""
+        return time.monotonic() - self.started
+
+    def __call__(self) -> float:
+        """Seconds by the first process's clock; every process must ask together."""
+        now = self.now()
+        if self.fabric.world_size == 1 or math.isinf(self.limit):
+            return now
+        return float(self.fabric.broadcast(now))
+
+
 def train(settings: Training, run: Run) -> Path:
     """Train a network and return the path of its weights (the moving average).
 
-    Writes ``last.safetensors`` (weights with metadata), ``state/`` (what resuming needs), ``log.csv`` and TensorBoard
-    events into `run.out`.
+    Writes ``last.safetensors`` and ``best.safetensors`` (weights with metadata, the best by the mean of the development
+    figures), ``state/`` (what resuming needs), ``log.csv`` and TensorBoard events into `run.out`.
     """
     fabric = Fabric(
         accelerator=run.accelerator,
@@ -74,76 +107,141 @@ def train(settings: Training, run: Run) -> Path:
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema_decay), use_buffers=False
     ).to(fabric.device)
-    state: dict[str, Any] = {"step": 0, "seconds": 0.0}
-    if run.resume:
-        state = restore(run.out / "state", net, average, optimizer)
+    state = restore(run.out / "state", net, average, optimizer) if run.resume else State()
     compiled: Any = torch.compile(net) if run.compile else net
     wrapped, optimizer = fabric.setup(compiled, optimizer)
-    stream = ClipStream(
-        run.bank,
-        settings.mixing,
-        front_end,
-        settings.batch_size,
-        settings.max_notes,
-        settings.seed,
-        first=state["step"] * settings.accumulate,
-        rank=fabric.global_rank,
-        world=fabric.world_size,
-        leave_out=run.leave_out,
+    batches: Iterator[Batch] = iter(
+        loader(
+            ClipStream(
+                run.bank,
+                settings.mixing,
+                front_end,
+                settings.batch_size,
+                settings.max_notes,
+                settings.seed,
+                first=state.step * settings.accumulate,
+                rank=fabric.global_rank,
+                world=fabric.world_size,
+                leave_out=run.leave_out,
+            ),
+            settings.workers,
+        )
     )
-    batches: Iterator[Batch] = iter(loader(stream, settings.workers))
-    log = Log(run.out, state["step"]) if fabric.is_global_zero else None
-    if log is not None:
-        (run.out / "settings.json").write_text(json.dumps(asdict(settings), indent=1))
-        print(f"{settings.network}: {count_parameters(net):,} parameters on {fabric.device}")
-    started = time.monotonic() - state["seconds"]
     clip_hours = settings.mixing.clip_s / 3600 * settings.batch_size * settings.accumulate * fabric.world_size
-    bar = tqdm(total=settings.steps, initial=state["step"], disable=not fabric.is_global_zero, mininterval=5.0)
+    journal = Journal(settings, run, fabric.device, net, average, state, clip_hours) if fabric.is_global_zero else None
+    limit = 60.0 * run.max_minutes
+    clock = Clock(fabric, state.seconds, limit)
+    evaluated = True
     wrapped.train()
-    step = state["step"]
-    sums: dict[str, float] = {}
-    since = 0
-    while step < settings.steps and time.monotonic() - started < 60 * run.max_minutes:
-        elapsed = time.monotonic() - started
-        progress = max(step / settings.steps, elapsed / (60 * run.max_minutes))
+    while True:
+        state.seconds = clock()
+        progress = max(state.step / settings.steps, state.seconds / limit)
+        if progress >= 1.0:
+            break
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * schedule(step, progress, settings.warm_up)
+            group["lr"] = settings.learning_rate * schedule(state.step, progress, settings.warm_up)
         for part in range(settings.accumulate):
             batch = next(batches).to(fabric.device)
             with fabric.no_backward_sync(wrapped, enabled=part + 1 < settings.accumulate):
                 losses = compute_losses(wrapped, features, batch, settings)
                 fabric.backward(losses["loss"] / settings.accumulate)
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach()) / settings.accumulate
+            if journal is not None:
+                journal.add(losses)
         fabric.clip_gradients(wrapped, optimizer, max_norm=settings.clip_norm)
         optimizer.step()
         # Gradients that are kept would be added to the next step's: the network then learns an echo of old batches.
         optimizer.zero_grad(set_to_none=True)
         average.update_parameters(net)
-        step += 1
-        bar.update()
-        since += 1
-        if log is not None and (step % LOG_EVERY == 0 or step == settings.steps):
-            seconds = time.monotonic() - started
-            totals = {name: value / since for name, value in sums.items()}
-            sums, since = {}, 0
-            log.write(step, {**totals, "hours": step * clip_hours, "minutes": seconds / 60})
-            bar.set_postfix(loss=f"{totals['loss']:.4f}", rt=f"{step * clip_hours * 3600 / seconds:.0f}x")
-        if log is not None and (step % settings.checkpoint_every == 0):
-            state = {"step": step, "seconds": time.monotonic() - started}
-            keep(run, settings, net, average, optimizer, state, step * clip_hours)
-    bar.close()
-    if log is not None:
-        keep(
-            run,
-            settings,
-            net,
-            average,
-            optimizer,
-            {"step": step, "seconds": time.monotonic() - started},
-            step * clip_hours,
-        )
+        state.step += 1
+        evaluated = state.step % settings.evaluate_every == 0
+        if journal is not None:
+            state.seconds = clock.now()
+            journal.stepped(evaluated)
+            if state.step % settings.checkpoint_every == 0:
+                keep(run, settings, net, average, optimizer, state, clip_hours)
+        if evaluated and settings.patience is not None and fabric.broadcast(state.stale) >= settings.patience:
+            break
+    if journal is not None:
+        journal.close(not evaluated)
+        keep(run, settings, net, average, optimizer, state, clip_hours)
     return run.out / "last.safetensors"
+
+
+class Journal:
+    """What the first process tells and keeps: progress bar, log, development figures, the best weights.
+
+    `stepped` and `close` evaluate if told to and if the settings name development clips.
+    """
+
+    def __init__(
+        self,
+        settings: Training,
+        run: Run,
+        device: torch.device,
+        net: TranscriberNet,
+        average: torch.optim.swa_utils.AveragedModel,
+        state: State,
+        clip_hours: float,
+    ) -> None:
+        self.settings, self.run, self.net, self.average, self.state = settings, run, net, average, state
+        self.clip_hours = clip_hours
+        self.log = Log(run.out, state.step)
+        (run.out / "settings.json").write_text(json.dumps(asdict(settings), indent=1))
+        print(f"{settings.network}: {count_parameters(net):,} parameters on {device}")
+        self.development: Development | None = None
+        if settings.dev_clips:
+            clips = development_clips(run.bank, settings.mixing, net.front_end, settings.dev_clips, settings.seed)
+            self.development = Development(clips, net.front_end, device)
+        self.bar = tqdm(total=settings.steps, initial=state.step, mininterval=5.0)
+        self.shown: dict[str, str] = {}
+        self.sums: dict[str, Tensor] = {}
+        self.batches = 0
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        """Note a batch's losses, as tensors: reading one would have a GPU waited for at every step."""
+        for name, value in losses.items():
+            self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
+        self.batches += 1
+
+    def stepped(self, evaluate: bool) -> None:
+        """Go on by a step."""
+        self.bar.update()
+        if evaluate or self.state.step % LOG_EVERY == 0:
+            self._write(evaluate)
+
+    def close(self, evaluate: bool) -> None:
+        """Finish."""
+        if self.batches or evaluate:
+            self._write(evaluate)
+        self.bar.close()
+        hours, seconds = self.state.step * self.clip_hours, max(self.state.seconds, 1e-9)
+        print(f"{hours:.2f} hours of audio in {seconds / 60:.1f} minutes: {hours / seconds:.4f} a second")
+
+    def _write(self, evaluate: bool) -> None:
+        state = self.state
+        figures = self._evaluate() if evaluate else {}
+        hours, minutes = state.step * self.clip_hours, state.seconds / 60
+        totals = {name: float(value) / self.batches for name, value in self.sums.items()}
+        self.sums, self.batches = {}, 0
+        self.log.write(state.step, {**totals, "hours": hours, "minutes": minutes}, figures)
+        if "loss" in totals:
+            self.shown["loss"] = f"{totals['loss']:.4f}"
+        self.shown["rt"] = f"{hours * 60 / max(minutes, 1e-9):.0f}x"
+        self.bar.set_postfix(self.shown)
+
+    def _evaluate(self) -> dict[str, float]:
+        if self.development is None:
+            return {}
+        state = self.state
+        figures = self.development(averaged(self.net, self.average))
+        if figures.mean > state.best:
+            state.best, state.stale = figures.mean, 0
+            path = self.run.out / "best.safetensors"
+            save_weights(path, self.settings, self.net, self.average, state, self.clip_hours, figures)
+        else:
+            state.stale += 1
+        self.shown["dev F1"] = f"{figures.onset:.3f}"
+        return figures.columns()
 
 
 def schedule(step: int, progress: float, warm_up: int) -> float:
@@ -171,13 +269,33 @@ def averaged(net: TranscriberNet, average: torch.optim.swa_utils.AveragedModel) 
     return copy.eval()
 
 
+def save_weights(
+    path: Path,
+    settings: Training,
+    net: TranscriberNet,
+    average: torch.optim.swa_utils.AveragedModel,
+    state: State,
+    clip_hours: float,
+    figures: Figures | None = None,
+) -> None:
+    """Write the averaged weights with what is known of them."""
+    info: dict[str, Any] = {"training": asdict(settings), "hours": round(state.step * clip_hours, 2), **asdict(state)}
+    if figures is not None:
+        info["development"] = {name: round(value, 4) for name, value in figures.columns().items()}
+    save_checkpoint(path, averaged(net, average), Checkpoint(net.network, net.front_end, info=info))
+
+
 def keep(
-    run: Run, settings: Training, net: TranscriberNet, average: Any, optimizer: Any, state: dict[str, Any], hours: float
+    run: Run,
+    settings: Training,
+    net: TranscriberNet,
+    average: torch.optim.swa_utils.AveragedModel,
+    optimizer: Any,
+    state: State,
+    clip_hours: float,
 ) -> None:
     """Write weights, and what resuming needs (tensors only: no pickle)."""
-    info = {"training": asdict(settings), "hours": round(hours, 2), **state}
-    checkpoint = Checkpoint(net.network, net.front_end, info=info)
-    save_checkpoint(run.out / "last.safetensors", averaged(net, average), checkpoint)
+    save_weights(run.out / "last.safetensors", settings, net, average, state, clip_hours)
     folder = run.out / "state"
     folder.mkdir(exist_ok=True)
     tensors = {f"net.{k}": v for k, v in net.state_dict().items()}
@@ -185,12 +303,14 @@ def keep(
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
     save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, str(folder / "state.safetensors"))
-    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "state.json").write_text(json.dumps(asdict(state)))
 
 
-def restore(folder: Path, net: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def restore(folder: Path, net: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> State:
     """Read what `keep` wrote."""
-    state: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    if not (folder / "state.json").is_file():
+        raise DataError(f"{folder} holds no state of a training to go on from; leave --resume out to start anew.")
+    state = State(**json.loads((folder / "state.json").read_text()))
     tensors = load_file(str(folder / "state.safetensors"))
 
     def under(prefix: str) -> dict[str, Tensor]:
@@ -212,7 +332,9 @@ class Log:
     def __init__(self, folder: Path, step: int) -> None:
         self.path = folder / "log.csv"
         self.fields: list[str] = []
-        self.append = step > 0
+        if step > 0 and self.path.is_file():
+            with self.path.open(newline="") as file:
+                self.fields = next(csv.reader(file), [])
         try:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -220,16 +342,18 @@ class Log:
         except ImportError:
             self.board = None
 
-    def write(self, step: int, values: dict[str, float]) -> None:
-        """Append a row."""
-        new = not self.fields and not self.append
-        self.fields = ["step", *values]
+    def write(self, step: int, values: dict[str, float], figures: dict[str, float]) -> None:
+        """Append a row; `figures` is empty in most, and its columns then too."""
+        row = {"step": str(step), **{name: f"{value:.6g}" for name, value in {**values, **figures}.items()}}
+        new = not self.fields
+        if new:
+            self.fields = ["step", *values, *FIGURES]
         with self.path.open("w" if new else "a", newline="") as file:
-            writer = csv.writer(file)
+            writer = csv.DictWriter(file, self.fields, restval="", extrasaction="ignore")
             if new:
-                writer.writerow(self.fields)
-            writer.writerow([step, *(f"{v:.6g}" for v in values.values())])
+                writer.writeheader()
+            writer.writerow(row)
         if self.board is not None:
-            for name, value in values.items():
+            for name, value in {**values, **figures}.items():
                 if np.isfinite(value):
                     self.board.add_scalar(name, value, step)

@@ -31,6 +31,8 @@ TINY = Training(
     mixing=Mixing(clip_s=1.5),
     max_notes=16,
     ema_decay=0.5,
+    evaluate_every=3,
+    dev_clips=2,
 )
 
 
@@ -159,7 +161,12 @@ def test_training_lowers_the_loss_resumes_and_keeps_its_settings(bank: Path, tmp
     again, later = load_checkpoint(tmp_path / "last.safetensors")
     assert later.info["step"] == 8
     rows = list(csv.DictReader((tmp_path / "log.csv").open()))
-    assert [int(r["step"]) for r in rows] == [6, 8]
+    # Evaluated at every third step, and at the end.
+    assert [int(r["step"]) for r in rows] == [3, 6, 8]
+    assert all(0.0 <= float(r["dev_f1"]) <= 1.0 and float(r["loss"]) > 0.0 for r in rows)
+    best, about = load_checkpoint(tmp_path / "best.safetensors")
+    means = {int(r["step"]): float(r["dev_mean"]) for r in rows}
+    assert about.info["best"] == pytest.approx(max(means.values()), abs=1e-4) == pytest.approx(means[about.info["step"]])
     mixer = Mixer(Bank.open(bank), settings.mixing, seed=5)
     batch = collate([mixer.clip(i) for i in range(2)], FrontEnd(), 16, np.random.default_rng(0))
     from amtsep.nets.cqt import CQT
@@ -186,6 +193,17 @@ def test_a_training_that_was_cut_goes_on_as_if_it_had_not_been(bank: Path, tmp_p
     again, _ = load_checkpoint(tmp_path / "cut" / "last.safetensors")
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_a_training_that_gets_no_better_ends(bank: Path, tmp_path: Path) -> None:
+    settings = replace(TINY, steps=20, learning_rate=0.0, evaluate_every=1, patience=2, mixing=Mixing(clip_s=1.0))
+    train(settings, Run(bank, tmp_path, accelerator="cpu", precision="32-true"))
+    _, last = load_checkpoint(tmp_path / "last.safetensors")
+    # Running means still move, so a later evaluation may have been better; the end comes two after the best.
+    _, best = load_checkpoint(tmp_path / "best.safetensors")
+    assert last.info["step"] == best.info["step"] + 2 < 20
+    train(replace(settings, steps=2, dev_clips=0), Run(bank, tmp_path / "plain", accelerator="cpu"))
+    assert not (tmp_path / "plain" / "best.safetensors").exists()
 
 
 def test_learning_rate_rises_and_falls() -> None:
