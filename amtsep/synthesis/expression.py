@@ -24,6 +24,8 @@ class Expression:
         A share in [0, 1] of the notes that begin with a slide.
     phase
         Of the vibrato, in turns.
+    swelled
+        A share in [0, 1] of the notes that come in softly (sampled sounds that a player can swell).
     """
 
     detune: float = 0.0
@@ -34,6 +36,7 @@ class Expression:
     scoop_s: float = 0.03
     scooped: float = 0.0
     phase: float = 0.0
+    swelled: float = 0.0
 
     @property
     def moves(self) -> bool:
@@ -72,4 +75,5 @@ def draw(rng: np.random.Generator, mono: bool, sustains: bool, bent: bool = True
         scoop_s=float(rng.uniform(0.015, 0.05)),
         scooped=float(rng.uniform(0.2, 0.8)),
         phase=float(rng.random()),
+        swelled=float(rng.uniform(0.3, 0.9)) if bent and sustains and rng.random() < 0.5 else 0.0,
     )

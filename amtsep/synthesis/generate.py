@@ -37,7 +37,7 @@ class Recipe:
     sample_rate: int = FrontEnd().sample_rate
     music: float = 0.5
     """Share of real music among rendered stems; the rest is drawn at random."""
-    recorded: float = 0.38
+    recorded: float = 0.46
     """Share of stems played with recorded notes."""
     synthetic: float = 0.06
     """Share of stems played with timbres that do not exist."""

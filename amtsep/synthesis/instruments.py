@@ -98,7 +98,7 @@ RECORDED: dict[str, Instrument] = {
     "harmonium": Instrument("reed-organ", "organ", 36, 88, False, 0.7),
     "harp": Instrument("harp", "plucked", 28, 100, False, 0.8),
     "organ": Instrument("organ", "organ", 36, 96, False, 0.7),
-    "piano": Instrument("piano", "piano", 21, 107, False, 1.5),
+    "piano": Instrument("piano", "piano", 21, 107, False, 4.0),
     "xylophone": Instrument("xylophone", "mallet", 60, 103, False, 0.3),
 }
 """Recorded instruments by the name of their folder."""

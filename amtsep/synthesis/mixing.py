@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
 from amtsep.errors import DataError
 from amtsep.synthesis import augment
-from amtsep.synthesis.bank import Bank
+from amtsep.synthesis.bank import Bank, Stem
 
 N_ROOMS = 48
 
@@ -34,6 +34,15 @@ class Clip:
     audio: NDArray[np.float32]
     notes: NDArray[np.float32]
     timbres: NDArray[np.int64]
+
+
+def kind_of(stem: Stem) -> str:
+    """Which of `Mixing.sources` a stem belongs to."""
+    if stem.source == "guitarset":
+        return "real"
+    if stem.source == "synthetic":
+        return "synthetic"
+    return "soundfont" if stem.program >= 0 else "recorded"
 
 
 class Mixer:
@@ -84,6 +93,9 @@ class Mixer:
         self._pieces = [stems for _, stems in sorted(by_piece.items()) if len(stems) > 1]
         # Square root: between every timbre alike and every stem alike.
         weights = np.sqrt([len(stems) for stems in self._by_timbre])
+        kinds = np.array([kind_of(bank.stems[stems[0]]) for stems in self._by_timbre])
+        for kind, share in mixing.sources:
+            weights[kinds == kind] *= share / max(weights[kinds == kind].sum(), 1e-9)
         self._weights = weights / weights.sum()
         rng = np.random.default_rng([seed, 1])
         self._rooms = [augment.impulse_response(rng, front_end.sample_rate) for _ in range(N_ROOMS)]

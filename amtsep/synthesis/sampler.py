@@ -32,6 +32,9 @@ _LONGEST_S = 8
 _LEAD_S = 0.03
 """Kept of a recording before its onset."""
 
+_BREATHING = frozenset({"strings", "reed", "brass", "pipe", "voice", "organ", "synthetic", "other"})
+"""Classes whose players can let a note come in softly."""
+
 _NOTE_NAME = re.compile(r"(?:^|[_\-. ])([A-Ga-g])(s|#|b|♯|♭)?(-?\d)(?:v(\d+))?(?=$|[_\-. ])")
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _DYNAMICS = {
@@ -206,6 +209,7 @@ def render_samples(
     release = float(rng.uniform(0.06, 0.12))
     slurred = rng.random() < 0.4
     mono = instrument.instrument.mono
+    swelling = expression.swelled if instrument.instrument.category in _BREATHING else 0.0
     for k in range(len(labels)):
         onset, offset = float(labels["onset"][k]), float(labels["offset"][k])
         pitch, velocity = int(labels["pitch"][k]), int(labels["velocity"][k])
@@ -246,6 +250,8 @@ def render_samples(
         else:
             gain = np.ones(n)
         sound = _read(sample.samples, np.where(inside, position, 0.0) * RATE * _OVER) * inside * gain
+        if not legato and rng.random() < swelling:
+            sound, labels["onset"][k] = _swell(rng, sound, times, onset, offset, rule)
         if offset < natural:
             # Release: a raised cosine; it is down by 10 dB at six tenths of its length.
             x = np.clip((times - offset) / fade_s, 0, 1)
@@ -255,6 +261,33 @@ def render_samples(
         out[first:last] += (sound * scale).astype(np.float32)
         labels["offset"][k] = ended
     return out, tidy(labels, clip_s)
+
+
+def _swell(
+    rng: np.random.Generator,
+    sound: NDArray[np.float32],
+    times: NDArray[np.float64],
+    onset: float,
+    offset: float,
+    rule: LabelRule,
+) -> tuple[NDArray[np.float32], float]:
+    """Let a note come in softly, as bows and breath do; returns it with its onset by the rule, measured again.
+
+    The level rises from somewhere under the rule's threshold, evenly in dB. Recorded single notes mostly begin with an
+    accent; without these a network fires where a soft note can first be heard, up to 100 ms before the rule's onset.
+    """
+    depth = float(rng.uniform(10.0, 34.0))
+    rise = float(min(rng.uniform(0.03, 0.22), 0.4 * (offset - onset)))
+    begin = onset - 0.25 * rise
+    gain = 10.0 ** (-depth / 20.0 * np.clip(1.0 - (times - begin) / rise, 0.0, 1.0))
+    soft = (sound * gain).astype(np.float32)
+    shape = measure(soft, RATE, max(offset - float(times[0]), 0.05), rule)
+    if shape is None:
+        return sound, onset
+    moved = float(times[0]) + shape.onset_s
+    if not -0.02 <= moved - onset <= 0.8 * rise + 0.02:
+        return sound, onset
+    return soft, max(moved, onset)
 
 
 def _choose(
