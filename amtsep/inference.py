@@ -28,6 +28,8 @@ class Engine(Protocol):
     name: str
     halo: int
     front_end: FrontEnd
+    sample_rate: int
+    """Of the samples it takes, in Hz: the front end's, or twice it where the engine halves it."""
 
     def __call__(self, samples: NDArray[np.float32]) -> Arrays:
         """Run."""
@@ -93,6 +95,7 @@ class OnnxEngine:
         except Exception as error:  # noqa: BLE001 - the runtime has no common base for its errors
             raise ModelError(f"{path.name} is not an ONNX file written by 'amtsep export'.") from error
         self.name, self.halo = str(about["name"]), int(about["halo"])
+        self.sample_rate = int(about.get("input_rate", self.front_end.sample_rate))
 
     def __call__(self, samples: NDArray[np.float32]) -> Arrays:
         """Run one chunk."""
@@ -111,6 +114,7 @@ class TorchEngine:
         self.module = load_end_to_end(path).to(self.device)
         self.name, self.halo = self.module.net.network.name, self.module.halo
         self.front_end = self.module.net.front_end
+        self.sample_rate = self.front_end.sample_rate
 
     def __call__(self, samples: NDArray[np.float32]) -> Arrays:
         """Run one chunk."""
@@ -186,17 +190,25 @@ class Transcriber:
         Parameters
         ----------
         audio
-            At the front end's rate.
+            At the engine's rate: 22,050 Hz but for networks exported for another.
         progress
             Called with seconds done and seconds in all.
 
         Raises
         ------
+        ModelError
+            If the recording has another rate.
         Cancelled
             If `progress` returns ``False``.
         """
         front_end, halo = self.engine.front_end, self.engine.halo
-        hop, samples = front_end.hop_length, audio.samples
+        rate, samples = self.engine.sample_rate, audio.samples
+        if audio.sample_rate != rate:
+            raise ModelError(
+                f"This network takes sound at {rate} Hz, and {audio.name} has {audio.sample_rate} Hz; resample it with "
+                "amtsep.audio.from_samples, or use another network."
+            )
+        hop = front_end.hop_length * rate // front_end.sample_rate
         n_frames = max(-(-len(samples) // hop), 1)
         # The whole recording's mean energy is brought to one: what a chunk cannot know (see nets.cqt.EnergyNormalizer).
         energy = float(np.dot(samples, samples)) / max(len(samples), 1)
@@ -216,7 +228,7 @@ class Transcriber:
                 if embedding is None:
                     embedding = np.zeros((N_PITCHES, n_frames, outputs[3].shape[2]), np.int8)
                 embedding[:, first:last] = np.round(outputs[3] * 127.0).astype(np.int8)
-            done = min(last * hop / front_end.sample_rate, audio.duration_s)
+            done = min(last * hop / rate, audio.duration_s)
             if progress is not None and progress(done, audio.duration_s, "Transcribing") is False:
                 raise Cancelled("The transcription was cancelled.")
         return Posteriors(
