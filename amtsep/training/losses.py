@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from amtsep.config import Training
 
 
 def focal_loss(logits: Tensor, target: Tensor, alpha: float, gamma: float) -> Tensor:
@@ -51,35 +56,231 @@ def pool_notes(embedding: Tensor, notes: Tensor) -> Tensor:
     return functional.normalize(total, dim=-1, eps=1e-4)
 
 
-def note_contrastive_loss(pooled: Tensor, label: Tensor, temperature: float) -> Tensor:
-    """Contrastive loss among the notes of a clip, labels = parts: InfoNCE (van den Oord et al. 2018) for every pair.
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Embeddings with known parts: a clip's notes, or a sample of its sounding units.
+
+    Parameters
+    ----------
+    vector
+        (B, M, D), unit length.
+    label
+        (B, M) int64 part, -1 for padding.
+    row
+        (B, M) int64 pitch row.
+    first, last
+        (B, M) int64 frames from `first` to before `last`.
+    """
+
+    vector: Tensor
+    label: Tensor
+    row: Tensor
+    first: Tensor
+    last: Tensor
+
+    @property
+    def pairs(self) -> Tensor:
+        """(B, M, M), whether both are points and not one and the same."""
+        valid = self.label >= 0
+        apart = ~torch.eye(self.label.shape[1], dtype=torch.bool, device=self.label.device)
+        return valid[:, :, None] & valid[:, None, :] & apart
+
+    @property
+    def same(self) -> Tensor:
+        """(B, M, M), whether one part plays both."""
+        return self.pairs & (self.label[:, :, None] == self.label[:, None, :])
+
+    @property
+    def shared(self) -> Tensor:
+        """(B, M, M), whether two parts sound in one unit there: a unison, which can have no embedding of either."""
+        together = (self.first[:, :, None] < self.last[:, None, :]) & (self.first[:, None, :] < self.last[:, :, None])
+        pitch = self.row[:, :, None] == self.row[:, None, :]
+        return self.pairs & ~self.same & pitch & together
+
+    @property
+    def strangers(self) -> Tensor:
+        """(B, M, M), whether different parts play the two, apart."""
+        return self.pairs & ~self.same & ~self.shared
+
+
+def note_points(embedding: Tensor, notes: Tensor, label: Tensor) -> Points:
+    """The notes of a clip as points (shapes as in `pool_notes`)."""
+    row, first, last = notes.unbind(dim=-1)
+    return Points(pool_notes(embedding, notes), label, row, first, last)
+
+
+def unit_points(embedding: Tensor, notes: Tensor, label: Tensor, most: int) -> Points:
+    """At most so many sounding units of a clip, at even distances along its notes laid end to end.
+
+    Units in which two parts sound are left out: they have no part of their own.
+    """
+    row, first, last = notes.unbind(dim=-1)
+    length = (last - first).clamp_min(0) * (label >= 0)
+    ends = length.cumsum(dim=-1)
+    total = ends[:, -1:]
+    place = torch.arange(most, device=label.device)[None]
+    # Whole numbers: places must not depend on the device's rounding.
+    place = torch.where(total > most, place * total // most, place.expand(len(label), -1))
+    valid = place < total
+    which = torch.searchsorted(ends, place, right=True).clamp_max(label.shape[1] - 1)
+    frame = first.gather(1, which) + place - (ends - length).gather(1, which)
+    frame = frame.clamp(0, embedding.shape[-1] - 1)
+    unit_row = row.gather(1, which)
+    index = (unit_row * embedding.shape[-1] + frame)[:, None].expand(-1, embedding.shape[1], -1)
+    vector = embedding.float().flatten(2).gather(2, index).transpose(1, 2)
+    unit_label = torch.where(valid, label.gather(1, which), -1)
+    covered = (frame[..., None] >= first[:, None]) & (frame[..., None] < last[:, None])
+    covered &= unit_row[..., None] == row[:, None]
+    unison = (covered & (label[:, None] >= 0) & (label[:, None] != unit_label[..., None])).any(dim=-1)
+    unit_label = torch.where(unison, -1, unit_label)
+    return Points(vector, unit_label, unit_row, frame, frame + 1)
+
+
+def info_nce(points: Points, temperature: float, weight: Tensor | None = None) -> Tensor:
+    """InfoNCE (van den Oord et al. 2018) for every pair of one part.
 
     A companion of the anchor is compared with all strangers; other companions do not compete with it, as they would in
     the supervised form of Khosla et al. (2020), so that a part with many notes may close up on one point.
 
     Parameters
     ----------
-    pooled
-        (B, M, D), unit length.
-    label
-        (B, M) int64, the part of every note, -1 for padding.
+    points
+        Of a batch of clips.
     temperature
         Of the softmax over similarities.
+    weight
+        (B, M, M) of the pairs of one part; all alike where left out.
 
     Returns
     -------
     Tensor
-        Mean over the notes that have both a companion and a stranger in their clip; zero, with a gradient of zero,
+        Mean over the points that have both a companion and a stranger in their clip; zero, with a gradient of zero,
         where a batch has none: a solo contributes nothing.
     """
-    similarity = pooled @ pooled.transpose(1, 2) / temperature
-    valid = label >= 0
-    pair = valid[:, :, None] & valid[:, None, :]
-    equal = label[:, :, None] == label[:, None, :]
-    same = pair & equal & ~torch.eye(label.shape[1], dtype=torch.bool, device=label.device)
-    strangers = similarity.masked_fill(~(pair & ~equal), -1e4).logsumexp(dim=-1, keepdim=True)
-    per_pair = functional.softplus(strangers - similarity) * same
-    count = same.sum(dim=-1)
-    anchors = (count > 0) & (pair & ~equal).any(dim=-1)
-    per_note = per_pair.sum(dim=-1) / count.clamp_min(1)
-    return (per_note * anchors).sum() / anchors.sum().clamp_min(1)
+    similarity = points.vector @ points.vector.transpose(1, 2) / temperature
+    same, strangers = points.same, points.strangers
+    against = similarity.masked_fill(~strangers, -1e4).logsumexp(dim=-1, keepdim=True)
+    share = same.float() if weight is None else same * weight
+    per_pair = functional.softplus(against - similarity) * share
+    anchors = same.any(dim=-1) & strangers.any(dim=-1)
+    per_point = per_pair.sum(dim=-1) / share.sum(dim=-1).clamp_min(1e-6)
+    return (per_point * anchors).sum() / anchors.sum().clamp_min(1)
+
+
+def wide_info_nce(points: Points, temperature: float) -> Tensor:
+    """`info_nce` in which a pair counts more the further its pitches are apart: a timbre changes over its range.
+
+    Neighbours in pitch sound alike and find together by themselves; a cluster breaks between its registers. A pair an
+    octave apart counts twice, two octaves three times as much as one of the same pitch.
+    """
+    distance = (points.row[:, :, None] - points.row[:, None, :]).abs().float()
+    return info_nce(points, temperature, 1.0 + distance / 12.0)
+
+
+def supervised_contrastive(points: Points, temperature: float) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020, equation 2): companions, too, compete for the anchor.
+
+    Mean over the points that have both a companion and a stranger, zero where there are none: without strangers it
+    would only spread a solo's notes evenly.
+    """
+    similarity = points.vector @ points.vector.transpose(1, 2) / temperature
+    same, strangers = points.same, points.strangers
+    total = similarity.masked_fill(~(same | strangers), -1e4).logsumexp(dim=-1, keepdim=True)
+    per_point = ((total - similarity) * same).sum(dim=-1) / same.sum(dim=-1).clamp_min(1)
+    anchors = same.any(dim=-1) & strangers.any(dim=-1)
+    return (per_point * anchors).sum() / anchors.sum().clamp_min(1)
+
+
+def prototype_loss(points: Points, temperature: float) -> Tensor:
+    """Every point against the means of the parts, its own without itself (GE2E, Wan et al. 2018).
+
+    What a clustering around centres will ask is what is trained. Notes of a unison have no part of their own and ask
+    nothing. Zero for solos.
+    """
+    clear = (points.label >= 0) & ~points.shared.any(dim=-1)
+    member = one_hot(points) * clear[..., None]
+    sums, count = member.transpose(1, 2) @ points.vector, member.sum(dim=1)  # (B, C, D), (B, C)
+    others = functional.normalize(sums, dim=-1, eps=1e-4)
+    own = functional.normalize(member @ sums - points.vector * clear[..., None], dim=-1, eps=1e-4)
+    similarity = points.vector @ others.transpose(1, 2) / temperature
+    strange = (count[:, None, :] > 0) & (member == 0)
+    near = (points.vector * own).sum(dim=-1) / temperature
+    against = similarity.masked_fill(~strange, -1e4).logsumexp(dim=-1)
+    companions = (member * count[:, None, :]).sum(dim=-1) > 1
+    anchors = clear & companions & strange.any(dim=-1)
+    return (functional.softplus(against - near) * anchors).sum() / anchors.sum().clamp_min(1)
+
+
+def affinity_loss(points: Points, temperature: float) -> Tensor:
+    """Squared affinity, mean of (VV^T - YY^T)^2 over all pairs of a clip (deep clustering, Hershey et al. 2016).
+
+    Computed as |V^T V|^2 - 2 |V^T Y|^2 + |Y^T Y|^2, matrices of D x D at most. Points of a unison are left out; a solo
+    asks for one point, as it should. There is no `temperature`.
+    """
+    clear = ((points.label >= 0) & ~points.shared.any(dim=-1))[..., None]
+    v, y = points.vector * clear, one_hot(points) * clear
+    squares = [
+        (a.transpose(1, 2) @ b).square().sum(dim=(1, 2)) * sign for a, b, sign in ((v, v, 1), (v, y, -2), (y, y, 1))
+    ]
+    count = clear.sum(dim=(1, 2))
+    return (torch.stack(squares).sum(dim=0) / count.square().clamp_min(1)).sum() / (count > 0).sum().clamp_min(1)
+
+
+def leaky_affinity_loss(points: Points, temperature: float) -> Tensor:
+    """Squared affinity that forgives negative similarity between parts: there, a LeakyReLU (slope 0.1) comes first.
+
+    Parts on opposite sides are as well told apart as those at right angles. It takes the n x n form.
+    """
+    similarity = points.vector @ points.vector.transpose(1, 2)
+    same, strangers = points.same, points.strangers
+    error = torch.where(same, similarity - 1.0, functional.leaky_relu(similarity, 0.1)).square()
+    counted = same | strangers
+    per_clip = (error * counted).sum(dim=(1, 2)) / counted.sum(dim=(1, 2)).clamp_min(1)
+    return per_clip.sum() / counted.any(dim=2).any(dim=1).sum().clamp_min(1)
+
+
+def one_hot(points: Points) -> Tensor:
+    """(B, M, C), zero for padding."""
+    classes = int(points.label.max()) + 1 if points.label.numel() else 1
+    return functional.one_hot(points.label.clamp_min(0), max(classes, 1)).float() * (points.label >= 0)[..., None]
+
+
+PointLoss = Callable[[Points, float], Tensor]
+
+TIMBRE_LOSSES: dict[str, tuple[PointLoss, bool]] = {
+    "infonce": (info_nce, False),
+    "infonce-units": (info_nce, True),
+    "infonce-wide": (wide_info_nce, False),
+    "supcon": (supervised_contrastive, False),
+    "prototype": (prototype_loss, False),
+    "affinity": (affinity_loss, True),
+    "affinity-leaky": (leaky_affinity_loss, True),
+}
+"""By the name in `amtsep.config.Training.timbre_loss`: the loss, and whether its points are units and not notes."""
+
+
+def timbre_loss(embedding: Tensor, notes: Tensor, label: Tensor, settings: Training) -> Tensor:
+    """The timbre loss that the settings name.
+
+    Parameters
+    ----------
+    embedding
+        (B, D, 88, T), unit length.
+    notes
+        (B, M, 3) int64: row, first frame, last frame + 1.
+    label
+        (B, M) int64 part, -1 for padding.
+    settings
+        `timbre_loss`, `timbre_temperature`, `max_units`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such loss.
+    """
+    if settings.timbre_loss not in TIMBRE_LOSSES:
+        raise ValueError(f"There is no timbre loss '{settings.timbre_loss}'; choose one of {', '.join(TIMBRE_LOSSES)}.")
+    loss, units = TIMBRE_LOSSES[settings.timbre_loss]
+    if units:
+        return loss(unit_points(embedding, notes, label, settings.max_units), settings.timbre_temperature)
+    return loss(note_points(embedding, notes, label), settings.timbre_temperature)

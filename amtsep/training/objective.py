@@ -5,26 +5,112 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from amtsep.config import Training
-from amtsep.nets.cqt import CQT
+from amtsep.config import Training, network_of
+from amtsep.errors import DataError
+from amtsep.nets.cqt import CQT, LearnedCQT
+from amtsep.nets.model import TranscriberNet
+from amtsep.training.balance import Balance
 from amtsep.training.data import Batch
-from amtsep.training.losses import focal_loss, note_contrastive_loss, pool_notes
+from amtsep.training.losses import focal_loss, timbre_loss
+
+from amtsep.training.teacher import Teacher, distillation_loss
 
 
-def compute_losses(net: nn.Module, features: CQT, batch: Batch, settings: Training) -> dict[str, Tensor]:
-    """Losses of a batch: ``loss`` (the weighted sum), ``onset``, ``frame`` and, with a timbre branch, ``timbre``."""
-    with torch.no_grad(), torch.autocast(batch.audio.device.type, enabled=False):
-        power = features(batch.audio)
-    onset, frame, embedding = net(power)
-    losses = {
-        "onset": focal_loss(onset, batch.onset, settings.onset_alpha, settings.onset_gamma),
-        "frame": focal_loss(frame, batch.frame, settings.frame_alpha, settings.frame_gamma),
-    }
-    # Targets are rare, so a mean over all units is small; the factor brings it near one.
-    total = 100.0 * (settings.onset_weight * losses["onset"] + losses["frame"])
+class TimbreAlone(nn.Module):
+    """A network of which the timbre branch trains and nothing else.
+
+    Everything else is in evaluation mode, without gradients, and the heads are left out: a step costs less than half.
+    """
+
+    def __init__(self, net: TranscriberNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def train(self, mode: bool = True) -> TimbreAlone:
+        """Set the mode of the timbre branch."""
+        super().train(False)
+        assert self.net.timbre is not None
+        self.net.timbre.train(mode)
+        self.training = mode
+        return self
+
+    def forward(self, power: Tensor, phase: Tensor | None = None) -> Tensor:
+        """(B, n_bins, T) to (B, D, 88, T); see `TranscriberNet.embed`."""
+        return self.net.embed(power, phase)
+
+
+def trained_part(net: TranscriberNet, settings: Training) -> nn.Module:
+    """The module to train: the network, or its timbre branch alone, with what does not train frozen.
+
+    Raises
+    ------
+    DataError
+        If the timbre branch is to be trained alone and there is none.
+    """
+    if not settings.freeze_notes:
+        return net
+    if net.timbre is None:
+        raise DataError(
+            f"The network '{settings.network}' has no timbre branch; --freeze-notes leaves nothing to train."
+        )
+    net.requires_grad_(False)
+    net.timbre.requires_grad_(True)
+    return TimbreAlone(net)
+
+
+def compute_losses(
+    net: nn.Module,
+    features: CQT,
+    batch: Batch,
+    settings: Training,
+    balance: Balance | None = None,
+    teacher: Teacher | None = None,
+) -> dict[str, Tensor]:
+    """Losses of a batch.
+
+    Parameters
+    ----------
+    net
+        What `trained_part` returned, wrapped or not.
+    features
+        The front end.
+    batch
+        Clips with their targets.
+    settings
+        Weights and kinds of losses.
+    balance
+        What weighs them against each other; the weights of the settings alone where it is left out.
+    teacher
+        A network whose posteriors are to be learned beside the notes.
+
+    Returns
+    -------
+    dict
+        ``loss`` (the weighted sum), ``onset`` and ``frame`` (but with the notes frozen), ``timbre`` (with a timbre
+        branch), ``teacher`` (with one), and what `balance` made of their weights as ``weight_onset`` and so on.
+    """
+    learned = isinstance(features, LearnedCQT)
+    with torch.set_grad_enabled(learned), torch.autocast(batch.audio.device.type, enabled=False):
+        power, phase = features.with_phase(batch.audio) if network_of(settings).phase else (features(batch.audio), None)
+    losses: dict[str, Tensor] = {}
+    terms: dict[str, Tensor] = {}
+    embedding: Tensor | None
+    if settings.freeze_notes:
+        embedding = net(power, phase)
+    else:
+        onset, frame, embedding = net(power, phase)
+        losses["onset"] = focal_loss(onset, batch.onset, settings.onset_alpha, settings.onset_gamma)
+        losses["frame"] = focal_loss(frame, batch.frame, settings.frame_alpha, settings.frame_gamma)
+        # Targets are rare, so a mean over all units is small; the factor brings it near one.
+        terms = {"onset": 100.0 * settings.onset_weight * losses["onset"], "frame": 100.0 * losses["frame"]}
+        if teacher is not None:
+            taught_onset, taught_frame = teacher(power)
+            losses["teacher"] = settings.onset_weight * distillation_loss(onset, taught_onset)
+            losses["teacher"] = losses["teacher"] + distillation_loss(frame, taught_frame)
+            terms["teacher"] = 100.0 * settings.teacher_weight * losses["teacher"]
     if embedding is not None:
         with torch.autocast(batch.audio.device.type, enabled=False):
-            pooled = pool_notes(embedding, batch.notes)
-            losses["timbre"] = note_contrastive_loss(pooled, batch.label, settings.timbre_temperature)
-        total = total + settings.timbre_weight * losses["timbre"]
-    return {"loss": total, **losses}
+            losses["timbre"] = timbre_loss(embedding, batch.notes, batch.label, settings)
+        terms["timbre"] = settings.timbre_weight * losses["timbre"]
+    total, weights = (balance or Balance()).combine(terms)
+    return {"loss": total, **losses, **{f"weight_{name}": value for name, value in weights.items()}}
