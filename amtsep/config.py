@@ -111,6 +111,10 @@ class Network:
     "notes" (see `amtsep.nets.timbre`)."""
     phase: bool = False
     """Whether the timbre branch sees how the phase of every bin advances, beside its level."""
+    architecture: str = "transcriber"
+    """"transcriber" (ours), or "basic-pitch": a baseline whose shape the settings above do not touch."""
+    learned_front_end: bool = False
+    """Whether the kernels of the constant-Q transform are trained with the network."""
 
 
 NETWORKS: dict[str, Network] = {
@@ -125,6 +129,9 @@ NETWORKS: dict[str, Network] = {
     ),
 }
 
+BASELINES: dict[str, Network] = {"basic-pitch": Network(name="basic-pitch", architecture="basic-pitch")}
+"""Networks to train beside ours, for comparison."""
+
 
 @dataclass(frozen=True)
 class Mixing:
@@ -135,7 +142,12 @@ class Mixing:
     """Weights of 1, 2, ... parts in a clip."""
     same_piece: float = 0.5
     """Share of the mixes whose parts come from one piece of music, where the bank has it."""
-    sources: tuple[tuple[str, float], ...] = (("recorded", 0.46), ("soundfont", 0.38), ("synthetic", 0.06), ("real", 0.1))
+    sources: tuple[tuple[str, float], ...] = (
+        ("recorded", 0.46),
+        ("soundfont", 0.38),
+        ("synthetic", 0.06),
+        ("real", 0.1),
+    )
     """Shares of kinds of stems in mixes of unrelated parts: sampled notes, soundfonts, invented timbres, real takes."""
     part_gain_db: float = 5.0
     """Standard deviation of the parts' levels."""
@@ -193,6 +205,10 @@ class Training:
     """Instead of the network's own (see `Network.memory`)."""
     phase: bool | None = None
     """Instead of the network's own (see `Network.phase`)."""
+    teacher_weight: float = 0.5
+    """Of a teacher's posteriors beside the notes, where a training has one."""
+    learn_front_end: bool = False
+    """Train the kernels of the constant-Q transform too."""
     seed: int = 1
     workers: int = 1
     checkpoint_every: int = 250
@@ -208,15 +224,17 @@ class Training:
 TRAININGS: dict[str, Training] = {
     "light": Training(),
     "base": Training(network="base", mixing=Mixing(parts=(0.15, 0.27, 0.25, 0.21, 0.12))),
+    "basic-pitch": Training(network="basic-pitch"),
 }
 
 
 def network_of(settings: Training) -> Network:
     """The network that these settings train."""
-    network = NETWORKS[settings.network]
+    network = {**NETWORKS, **BASELINES}[settings.network]
     memory, phase = settings.memory, settings.phase
     return replace(
         network,
         memory=network.memory if memory is None else memory,
         phase=network.phase if phase is None else phase,
+        learned_front_end=settings.learn_front_end,
     )

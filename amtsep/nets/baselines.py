@@ -13,6 +13,7 @@ unit-norm constraint, and strides are centred on our CQT, whose every third bin 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from amtsep.config import N_PITCHES, FrontEnd
+from amtsep.config import N_PITCHES, FrontEnd, Network
+from amtsep.nets.cqt import CQT, LogPower
 
 HARMONICS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 BINS_A_SEMITONE = 3
@@ -88,6 +90,40 @@ class BasicPitchNet(nn.Module):
         onset = functional.relu(self.onset_norm(self.onset_in(functional.pad(x, (2, 2, 2, 0)))))
         onset = self.onset_out(torch.cat([torch.sigmoid(note), onset], dim=1))
         return BasicPitchOutput(note[:, 0], onset[:, 0], contour[:, 0])
+
+
+class BasicPitchTranscriber(nn.Module):
+    """`BasicPitchNet` with the inputs and outputs of `amtsep.nets.model.TranscriberNet`, for the same training.
+
+    The contour head is not supervised: the note head learns through it. Biases of the outputs start where ours do.
+
+    Parameters
+    ----------
+    network, front_end
+        Kept for the checkpoint.
+    """
+
+    timbre = None
+    cqt: CQT | None = None
+
+    def __init__(self, network: Network, front_end: FrontEnd = FrontEnd()) -> None:  # noqa: B008 - frozen
+        super().__init__()
+        self.network, self.front_end = network, front_end
+        # The batch normalisation that follows has an affine of its own.
+        self.log_power = LogPower(front_end.log_floor).requires_grad_(False)
+        self.layers = BasicPitchNet(bins_per_octave=front_end.bins_per_octave)
+        for out, prior in ((self.layers.note_out, 0.05), (self.layers.onset_out, 0.01)):
+            nn.init.constant_(out.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
+
+    def forward(self, power: Tensor, phase: Tensor | None = None) -> tuple[Tensor, Tensor, None]:
+        """(B, n_bins, T) power to onset and frame logits, each (B, 88, T); `phase` is not looked at."""
+        frame, onset = self.layers(self.log_power(power)[:, None])
+        return onset, frame, None
+
+    @property
+    def halo(self) -> int:
+        """Frames of context at either end: contour 1 + 2, note 3 + 3, onset 1."""
+        return 10
 
 
 class DeepClusteringNet(nn.Module):

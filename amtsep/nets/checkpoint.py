@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from amtsep.config import FrontEnd, Network
 from amtsep.errors import ModelError
-from amtsep.nets.model import EndToEnd, TranscriberNet
+from amtsep.nets.model import AnyNet, EndToEnd, build_network
 
 FORMAT = "amtsep-1"
 
@@ -54,13 +54,13 @@ class Checkpoint:
         return Checkpoint(network=Network(**network), front_end=FrontEnd(**values.pop("front_end")), **values)
 
 
-def save_checkpoint(path: Path, net: TranscriberNet, checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path, net: AnyNet, checkpoint: Checkpoint) -> None:
     """Write weights and metadata."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     save_file(tensors, str(path), metadata=checkpoint.to_metadata())
 
 
-def load_checkpoint(path: Path) -> tuple[TranscriberNet, Checkpoint]:
+def load_checkpoint(path: Path) -> tuple[AnyNet, Checkpoint]:
     """Read weights into a network in evaluation mode.
 
     Raises
@@ -76,7 +76,7 @@ def load_checkpoint(path: Path) -> tuple[TranscriberNet, Checkpoint]:
         with safe_open(str(path), framework="pt") as file:
             checkpoint = Checkpoint.from_metadata(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        net = TranscriberNet(checkpoint.network, checkpoint.front_end)
+        net = build_network(checkpoint.network, checkpoint.front_end)
         net.load_state_dict(tensors)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(f"{path.name} is not a weights file of this version of amtsep; fetch it again.") from error

@@ -220,6 +220,28 @@ class CQT(nn.Module):
         return functional.conv1d(values, weights, stride=times, groups=weights.shape[0])
 
 
+class LearnedCQT(CQT):
+    """A constant-Q transform whose kernels are trained with the network that listens to it.
+
+    Each kernel is that of the transform plus a change, in units of the kernel's root mean square, that starts at zero:
+    so one learning rate suits kernels of any length, and weight decay pulls back to the transform. Only the changes are
+    saved.
+    """
+
+    def __init__(self, settings: FrontEnd = FrontEnd()) -> None:  # noqa: B008 - frozen
+        super().__init__(settings)
+        for level in self.levels:
+            kernel: Tensor = getattr(self, f"kernel_{level}")
+            unit = kernel.square().mean(dim=-1, keepdim=True).sqrt()
+            self.register_buffer(f"unit_{level}", unit, persistent=False)
+            self.register_parameter(f"change_{level}", nn.Parameter(torch.zeros_like(kernel)))
+
+    def _kernel(self, level: int) -> Tensor:
+        kernel, unit, change = (getattr(self, f"{name}_{level}") for name in ("kernel", "unit", "change"))
+        learned: Tensor = kernel + unit * change
+        return learned
+
+
 class LogPower(nn.Module):
     """Power to a compressed feature: log10 over the floor, in [0, ~1.3], then a learnable affine.
 

@@ -10,13 +10,15 @@ one row.
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from amtsep.config import N_PITCHES, FrontEnd, Network
-from amtsep.nets.cqt import CQT, LogPower
+from amtsep.nets.baselines import BasicPitchTranscriber
+from amtsep.nets.cqt import CQT, LearnedCQT, LogPower
 from amtsep.nets.layers import BINS_PER_PITCH, ConvNorm, ResidualBlock
 from amtsep.nets.timbre import TimbreBranch
 
@@ -67,6 +69,7 @@ class TranscriberNet(nn.Module):
         self.front_end = front_end
         n_rows = N_PITCHES * BINS_PER_PITCH
         width, head = network.channels, network.head_channels
+        self.cqt = LearnedCQT(front_end) if network.learned_front_end else None
         self.log_power = LogPower(front_end.log_floor)
         self.stack = HarmonicStack(network.harmonics, front_end.bins_per_octave, n_rows)
         # Row r of a strided convolution is centred on bin 3 r, the centre of pitch r.
@@ -144,6 +147,18 @@ class TranscriberNet(nn.Module):
         return max(reach, reach - heads + 3) if self.timbre is not None else reach
 
 
+AnyNet: TypeAlias = TranscriberNet | BasicPitchTranscriber
+
+
+def build_network(network: Network, front_end: FrontEnd = FrontEnd()) -> AnyNet:  # noqa: B008 - frozen
+    """A new network of the architecture that `network` names."""
+    if network.architecture == "basic-pitch":
+        return BasicPitchTranscriber(network, front_end)
+    if network.architecture == "transcriber":
+        return TranscriberNet(network, front_end)
+    raise ValueError(f"The architecture is 'transcriber' or 'basic-pitch', not {network.architecture!r}.")
+
+
 def count_parameters(net: nn.Module) -> int:
     """Number of trained values."""
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
@@ -160,9 +175,9 @@ class EndToEnd(nn.Module):
         Added to the logits, so that the default thresholds are the best ones on development material.
     """
 
-    def __init__(self, net: TranscriberNet, onset_shift: float = 0.0, frame_shift: float = 0.0) -> None:
+    def __init__(self, net: AnyNet, onset_shift: float = 0.0, frame_shift: float = 0.0) -> None:
         super().__init__()
-        self.cqt = CQT(net.front_end)
+        self.cqt = net.cqt if net.cqt is not None else CQT(net.front_end)
         self.net = net
         self.register_buffer("shifts", torch.tensor([onset_shift, frame_shift]), persistent=False)
 

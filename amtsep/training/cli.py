@@ -10,7 +10,8 @@ from amtsep.config import TRAININGS
 
 OVERRIDES = (
     "steps", "batch_size", "accumulate", "optimizer", "learning_rate", "muon_scale", "seed", "workers", "dev_clips",
-    "evaluate_every", "patience",
+    "evaluate_every", "patience", "learn_front_end", "teacher_weight",
+    "timbre_loss", "timbre_weight", "memory", "phase", "balance", "freeze_notes",
 )  # fmt: skip
 """Options that replace the setting of the same name."""
 
@@ -34,6 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dev-clips", type=int, help="development clips that the F1 in the log is of; 0 for none")
     parser.add_argument("--evaluate-every", type=int, help="steps from one such evaluation to the next")
     parser.add_argument("--patience", type=int, help="end after so many evaluations without a better one")
+    parser.add_argument("--learn-front-end", action="store_true", default=None, help="train the CQT's kernels too")
+    parser.add_argument("--teacher", type=Path, help="weights of a network whose posteriors are learned too")
+    parser.add_argument("--teacher-weight", type=float, help="of these beside the notes")
+    parser.add_argument("--timbre-loss", help="infonce, supcon, prototype, affinity, ...: see training/losses.py")
+    parser.add_argument("--timbre-weight", type=float, help="of the timbre loss beside the others")
+    parser.add_argument("--memory", help="of the timbre branch: none, hebbian, linear, flow, statistics or notes")
+    parser.add_argument("--phase", action="store_true", default=None, help="let the timbre branch see the phase")
+    parser.add_argument("--balance", help="of the losses: fixed, resistor, dwa, resistor-dwa or pcgrad")
+    parser.add_argument("--freeze-notes", action="store_true", default=None, help="train the timbre branch alone")
     parser.add_argument("--init", type=Path, help="weights to start from")
     parser.add_argument("--leave-out", default="", help="instrument families not to train on, with commas")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
@@ -67,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         compile=args.compile,
         resume=args.resume,
         init=args.init,
+        teacher=args.teacher,
         leave_out=frozenset(filter(None, args.leave_out.split(","))),
         **({"max_minutes": args.minutes} if args.minutes else {}),
     )

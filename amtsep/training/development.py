@@ -12,7 +12,7 @@ import torch
 from amtsep.config import Decoding, FrontEnd
 from amtsep.decoding import Decoder
 from amtsep.evaluation.metrics import evaluate_agnostic
-from amtsep.nets.model import EndToEnd, TranscriberNet
+from amtsep.nets.model import AnyNet, EndToEnd
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.synthesis.mixing import Clip
@@ -69,8 +69,8 @@ class Development:
         self.truth = [clip_notes(clip, len(clip.audio) / front_end.sample_rate) for clip in clips]
         self.shifts: tuple[float, float] | None = None
 
-    def __call__(self, net: TranscriberNet) -> Figures:
-        """Run `net`, which stays on the processor it is on; a copy goes to the device."""
+    def __call__(self, net: AnyNet) -> Figures:
+        """Run `net`, which goes to the device."""
         found = self._posteriors(net)
         known: dict[tuple[float, float], Figures] = {}
 
@@ -92,7 +92,7 @@ class Development:
         return at(onset, frame)
 
     @torch.no_grad()
-    def _posteriors(self, net: TranscriberNet) -> list[Posteriors]:
+    def _posteriors(self, net: AnyNet) -> list[Posteriors]:
         module = EndToEnd(net).to(self.device).eval()
         found = []
         for audio in self.audio:

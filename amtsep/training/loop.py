@@ -18,15 +18,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from amtsep.config import NETWORKS, FrontEnd, Training
-from amtsep.errors import DataError
+from amtsep.config import FrontEnd, Training, network_of
+from amtsep.errors import DataError, ModelError
 from amtsep.nets.checkpoint import Checkpoint, save_checkpoint
 from amtsep.nets.cqt import CQT
-from amtsep.nets.model import TranscriberNet, count_parameters
+from amtsep.nets.model import AnyNet, build_network, count_parameters
+from amtsep.training.balance import Balance
 from amtsep.training.data import Batch, ClipStream, development_clips, loader
 from amtsep.training.development import FIGURES, Development, Figures
-from amtsep.training.objective import compute_losses
+from amtsep.training.objective import compute_losses, trained_part
 from amtsep.training.optim import build_optimizer
+from amtsep.training.teacher import Teacher
 
 LOG_EVERY = 50
 """Steps over which the logged losses are averaged: a single batch says little."""
@@ -46,6 +48,8 @@ class Run:
     resume: bool = False
     init: Path | None = None
     """Weights to start from, where their shapes fit."""
+    teacher: Path | None = None
+    """Weights of a network whose posteriors are learned beside the notes."""
     leave_out: frozenset[str] = frozenset()
     max_minutes: float = math.inf
     """Wall-clock limit; the learning rate follows whichever of steps and minutes is further on."""
@@ -98,17 +102,23 @@ def train(settings: Training, run: Run) -> Path:
     fabric.seed_everything(settings.seed)
     run.out.mkdir(parents=True, exist_ok=True)
     front_end = FrontEnd()
-    net = TranscriberNet(NETWORKS[settings.network], front_end)
+    net = build_network(network_of(settings), front_end)
     if run.init is not None:
         load_matching(net, run.init)
-    features = CQT(front_end).to(fabric.device)
+    features = net.cqt if net.cqt is not None else CQT(front_end).to(fabric.device)
+    teacher = None
+    if run.teacher is not None:
+        if settings.learn_front_end:
+            raise ModelError("A learned front end and a teacher exclude each other: they would hear different things.")
+        teacher = Teacher(run.teacher, front_end, half=run.precision != "32-true").to(fabric.device)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module, balance = trained_part(net, settings), Balance(settings.balance)
     optimizer = build_optimizer(net, settings)
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema_decay), use_buffers=False
     ).to(fabric.device)
     state = restore(run.out / "state", net, average, optimizer) if run.resume else State()
-    compiled: Any = torch.compile(net) if run.compile else net
+    compiled: Any = torch.compile(module) if run.compile else module
     wrapped, optimizer = fabric.setup(compiled, optimizer)
     batches: Iterator[Batch] = iter(
         loader(
@@ -143,8 +153,8 @@ def train(settings: Training, run: Run) -> Path:
         for part in range(settings.accumulate):
             batch = next(batches).to(fabric.device)
             with fabric.no_backward_sync(wrapped, enabled=part + 1 < settings.accumulate):
-                losses = compute_losses(wrapped, features, batch, settings)
-                fabric.backward(losses["loss"] / settings.accumulate)
+                losses = compute_losses(wrapped, features, batch, settings, balance, teacher)
+                balance.backward(fabric.backward, net, losses["loss"], 1.0 / settings.accumulate, fabric.world_size)
             if journal is not None:
                 journal.add(losses)
         fabric.clip_gradients(wrapped, optimizer, max_norm=settings.clip_norm)
@@ -178,7 +188,7 @@ class Journal:
         settings: Training,
         run: Run,
         device: torch.device,
-        net: TranscriberNet,
+        net: AnyNet,
         average: torch.optim.swa_utils.AveragedModel,
         state: State,
         clip_hours: float,
@@ -259,9 +269,9 @@ def load_matching(net: nn.Module, path: Path) -> list[str]:
     return sorted(set(own) - set(fitting))
 
 
-def averaged(net: TranscriberNet, average: torch.optim.swa_utils.AveragedModel) -> TranscriberNet:
+def averaged(net: AnyNet, average: torch.optim.swa_utils.AveragedModel) -> AnyNet:
     """A copy with the averaged weights and the running statistics of the last ones."""
-    copy = TranscriberNet(net.network, net.front_end)
+    copy = build_network(net.network, net.front_end)
     copy.load_state_dict(net.state_dict())
     with torch.no_grad():
         for target, source in zip(copy.parameters(), average.module.parameters(), strict=True):
@@ -272,7 +282,7 @@ def averaged(net: TranscriberNet, average: torch.optim.swa_utils.AveragedModel) 
 def save_weights(
     path: Path,
     settings: Training,
-    net: TranscriberNet,
+    net: AnyNet,
     average: torch.optim.swa_utils.AveragedModel,
     state: State,
     clip_hours: float,
@@ -288,7 +298,7 @@ def save_weights(
 def keep(
     run: Run,
     settings: Training,
-    net: TranscriberNet,
+    net: AnyNet,
     average: torch.optim.swa_utils.AveragedModel,
     optimizer: Any,
     state: State,

@@ -12,7 +12,6 @@ from amtsep.nets.model import TranscriberNet
 from amtsep.training.balance import Balance
 from amtsep.training.data import Batch
 from amtsep.training.losses import focal_loss, timbre_loss
-
 from amtsep.training.teacher import Teacher, distillation_loss
 
 

@@ -14,11 +14,11 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric 
 
 from amtsep.config import FrontEnd, Mixing, Training  # noqa: E402
 from amtsep.nets.checkpoint import load_checkpoint  # noqa: E402
-from amtsep.synthesis.bank import NOTE_DTYPE, Bank, BankWriter, Stem  # noqa: E402
+from amtsep.synthesis.bank import Bank  # noqa: E402
 from amtsep.synthesis.mixing import Mixer, targets  # noqa: E402
 from amtsep.training.data import collate  # noqa: E402
 from amtsep.training.loop import Run, schedule, train  # noqa: E402
-from amtsep.training.losses import focal_loss, note_contrastive_loss, pool_notes  # noqa: E402
+from amtsep.training.losses import focal_loss, pool_notes  # noqa: E402
 from amtsep.training.objective import compute_losses  # noqa: E402
 
 RATE = 22050
@@ -36,37 +36,6 @@ TINY = Training(
 )
 
 
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve stems of sines and squares, three seconds each."""
-    folder = tmp_path_factory.mktemp("bank")
-    rng = np.random.default_rng(0)
-    with BankWriter(folder, sample_rate=RATE, clip_samples=3 * RATE, seed=0) as writer:
-        for index in range(12):
-            audio, notes = np.zeros(3 * RATE), []
-            for k in range(5):
-                pitch, start = int(rng.integers(48, 84)), 0.1 + 0.55 * k
-                time = np.arange(int(0.5 * RATE)) / RATE
-                wave = np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time)
-                at = round(start * RATE)
-                audio[at : at + len(time)] += 0.2 * (np.sign(wave) if index % 2 else wave)
-                notes.append((0, start, start + 0.5, pitch, 80))
-            stem = Stem(
-                timbre=f"test:{index % 4}",
-                family="square" if index % 2 else "sine",
-                category="synth",
-                source="test",
-                program=80,
-                kind="random",
-                piece=f"p{index // 3}" if index < 6 else None,
-                part=index % 3,
-                split="dev" if index >= 10 else "train",
-                held_out=False,
-            )
-            writer.append((audio * 32767).astype(np.int16), np.array(notes, NOTE_DTYPE), stem)
-    return folder
-
-
 def test_positives_weigh_less_with_a_small_alpha_and_soft_targets_have_their_minimum_there() -> None:
     miss = focal_loss(torch.tensor([-2.0]), torch.tensor([1.0]), 0.2, 1.0)
     false = focal_loss(torch.tensor([2.0]), torch.tensor([0.0]), 0.2, 1.0)
@@ -76,18 +45,6 @@ def test_positives_weigh_less_with_a_small_alpha_and_soft_targets_have_their_min
     assert abs(float(logits[int(np.argmin(losses))])) < 0.11
     extreme = focal_loss(torch.tensor([60.0, -60.0]), torch.tensor([0.0, 1.0]), 0.2, 1.0)
     assert torch.isfinite(extreme)
-
-
-def test_contrastive_loss_falls_when_parts_are_apart_and_ignores_solos() -> None:
-    label = torch.tensor([[0, 0, 1, 1, -1]])
-    apart = torch.nn.functional.normalize(torch.tensor([[[1.0, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 1]]]), dim=-1)
-    mixed = apart[:, [0, 2, 1, 3, 4]]
-    good, bad = note_contrastive_loss(apart, label, 0.15), note_contrastive_loss(mixed, label, 0.15)
-    assert float(good) < 0.1 < float(bad)
-    solo = apart.clone().requires_grad_()
-    loss = note_contrastive_loss(solo, torch.tensor([[0, 0, 0, 0, -1]]), 0.15)
-    loss.backward()
-    assert float(loss) == 0.0 and solo.grad is not None and float(solo.grad.abs().max()) == 0.0
 
 
 def test_pooled_notes_are_means_over_their_frames() -> None:

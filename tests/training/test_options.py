@@ -1,0 +1,87 @@
+"""What a training can be told to do otherwise: another architecture, a learned front end, a teacher, less data."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch (pip install 'amtsep[train]')")
+pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric (pip install 'amtsep[train]')")
+
+from amtsep.audio import Audio  # noqa: E402
+from amtsep.config import BASELINES, FrontEnd, Mixing, Training, network_of  # noqa: E402
+from amtsep.errors import ModelError  # noqa: E402
+from amtsep.inference import Transcriber  # noqa: E402
+from amtsep.nets.baselines import BasicPitchTranscriber  # noqa: E402
+from amtsep.nets.checkpoint import load_checkpoint  # noqa: E402
+from amtsep.nets.cqt import CQT, LearnedCQT  # noqa: E402
+from amtsep.nets.model import build_network, count_parameters  # noqa: E402
+from amtsep.training.calibration import calibrate  # noqa: E402
+from amtsep.training.loop import Run, train  # noqa: E402
+from amtsep.training.teacher import distillation_loss  # noqa: E402
+
+TINY = Training(
+    steps=3, batch_size=1, workers=0, warm_up=1, mixing=Mixing(clip_s=1.0), max_notes=16, ema_decay=0.5, dev_clips=0
+)
+
+
+def _run(bank: Path, out: Path, **rest: object) -> Run:
+    return Run(bank, out, accelerator="cpu", precision="32-true", **rest)  # type: ignore[arg-type]
+
+
+def test_basic_pitch_trains_calibrates_and_transcribes(bank: Path, tmp_path: Path) -> None:
+    assert count_parameters(build_network(BASELINES["basic-pitch"])) == 16_782
+    weights = train(replace(TINY, network="basic-pitch"), _run(bank, tmp_path))
+    net, _ = load_checkpoint(weights)
+    assert isinstance(net, BasicPitchTranscriber)
+    checkpoint = calibrate(weights, tmp_path / "calibrated.safetensors", bank, count=1)
+    assert checkpoint.network.architecture == "basic-pitch" and checkpoint.info["calibration"]["examples"] == 1
+    rng = np.random.default_rng(0)
+    audio = Audio(0.1 * rng.standard_normal(22050 * 40).astype(np.float32), 22050, "noise")
+    posteriors = Transcriber(tmp_path / "calibrated.safetensors", device="cpu")(audio)
+    assert posteriors.onset.shape == (88, posteriors.n_frames) and posteriors.embedding is None
+    # 40 s are three chunks: with a halo too short, their seams would differ from the whole.
+    with torch.no_grad():
+        power = CQT()(torch.from_numpy(audio.samples / np.sqrt(np.mean(audio.samples**2)))[None, : 22050 // 256 * 10240])
+        onset = torch.sigmoid(net(power)[0] + checkpoint.onset_shift)[0].numpy()
+    inside = onset.shape[1] - 60
+    np.testing.assert_allclose(posteriors.onset[:, :inside], onset[:, :inside], atol=2e-3)
+
+
+def test_a_learned_front_end_starts_as_the_transform_learns_and_comes_back(bank: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    audio = torch.randn(1, 22528)
+    torch.testing.assert_close(LearnedCQT()(audio), CQT()(audio))
+    settings = replace(TINY, learn_front_end=True, learning_rate=1e-2)
+    weights = train(settings, _run(bank, tmp_path))
+    net, checkpoint = load_checkpoint(weights)
+    assert checkpoint.network == network_of(settings) and checkpoint.network.learned_front_end
+    assert net.cqt is not None
+    with torch.no_grad():
+        change = float((net.cqt(audio) / CQT()(audio) - 1).abs().mean())
+    assert 1e-4 < change < 0.5
+    posteriors = Transcriber(weights, device="cpu")(Audio(0.1 * audio[0].numpy(), 22050, "noise"))
+    plain = replace(checkpoint, network=replace(checkpoint.network, learned_front_end=False))
+    assert FrontEnd().n_bins == posteriors.spectrogram.shape[0] and plain.front_end == checkpoint.front_end
+    train(replace(settings, steps=4), _run(bank, tmp_path, resume=True))
+    assert load_checkpoint(weights)[1].info["step"] == 4
+
+
+def test_a_student_comes_nearer_to_its_teacher(bank: Path, tmp_path: Path) -> None:
+    weights = train(replace(TINY, steps=1, seed=3), _run(bank, tmp_path / "teacher"))
+    settings = replace(TINY, steps=12, teacher_weight=20.0, learning_rate=1e-2)
+    log = tmp_path / "student" / "log.csv"
+    train(replace(settings, steps=1), _run(bank, tmp_path / "student", teacher=weights))
+    first = float(next(csv.DictReader(log.open()))["teacher"])
+    train(settings, _run(bank, tmp_path / "student", teacher=weights))
+    # The mean over twelve steps: the first alone is where it began.
+    assert 0.0 < float(next(csv.DictReader(log.open()))["teacher"]) < 0.7 * first
+    logits = torch.linspace(-3, 3, 13)
+    assert float(distillation_loss(logits, logits)) == pytest.approx(0.0, abs=1e-6)
+    assert float(distillation_loss(logits + 1, logits)) > 0.01
+    with pytest.raises(ModelError, match="exclude each other"):
+        train(replace(settings, learn_front_end=True), _run(bank, tmp_path / "both", teacher=weights))
