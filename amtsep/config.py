@@ -207,6 +207,12 @@ class Training:
     """Instead of the network's own (see `Network.phase`)."""
     teacher_weight: float = 0.5
     """Of a teacher's posteriors beside the notes, where a training has one."""
+    stages: int = 1
+    """2 begins with a few timbres and few parts in a mix."""
+    first_stage: float = 0.25
+    """Share of the steps, or minutes, that the first of two stages takes."""
+    first_stage_timbres: int = 12
+    first_stage_parts: int = 2
     learn_front_end: bool = False
     """Train the kernels of the constant-Q transform too."""
     seed: int = 1

@@ -45,6 +45,44 @@ def kind_of(stem: Stem) -> str:
     return "soundfont" if stem.program >= 0 else "recorded"
 
 
+KINDS = ("recorded", "soundfont", "synthetic", "real")
+"""What `kind_of` says."""
+SCORES = ("random", "music")
+"""What `Stem.kind` says."""
+
+
+@dataclass(frozen=True)
+class LeaveOut:
+    """Stems not to draw from, for ablations."""
+
+    families: frozenset[str] = frozenset()
+    """Instrument families."""
+    sources: frozenset[str] = frozenset()
+    """Kinds of sound (`KINDS`) or names of collections and soundfonts (`Stem.source`)."""
+    scores: frozenset[str] = frozenset()
+    """Kinds of scores (`SCORES`)."""
+
+    def keeps(self, stem: Stem) -> bool:
+        """Whether `stem` may be drawn."""
+        return not (
+            stem.family in self.families
+            or stem.source in self.sources
+            or kind_of(stem) in self.sources
+            or stem.kind in self.scores
+        )
+
+    def check(self, bank: Bank) -> None:
+        """Raise `DataError` for a name that nothing in `bank` has: an ablation that leaves nothing out misleads."""
+        known = {
+            "family": (self.families, {s.family for s in bank.stems}),
+            "source": (self.sources, {s.source for s in bank.stems} | set(KINDS)),
+            "score": (self.scores, set(SCORES)),
+        }
+        for what, (names, there) in known.items():
+            for name in sorted(names - there):
+                raise DataError(f"The bank knows no {what} '{name}' to leave out; it has {', '.join(sorted(there))}.")
+
+
 class Mixer:
     """Draws clips from a bank; clip ``i`` of a seed is always the same.
 
@@ -59,7 +97,9 @@ class Mixer:
     split
         ``"train"`` (never a held-out timbre) or ``"dev"``.
     leave_out
-        Families whose stems are not used, for ablations.
+        Stems not to use.
+    timbres
+        Draw from so many timbres alone, chosen by `seed`; ``None`` draws from all.
     """
 
     def __init__(
@@ -69,16 +109,24 @@ class Mixer:
         front_end: FrontEnd = FrontEnd(),  # noqa: B008
         seed: int = 0,
         split: str = "train",
-        leave_out: frozenset[str] = frozenset(),
+        leave_out: LeaveOut = LeaveOut(),  # noqa: B008
+        timbres: int | None = None,
     ) -> None:
         self.bank, self.mixing, self.front_end, self.seed = bank, mixing, front_end, seed
         usable = [
             i
             for i, stem in enumerate(bank.stems)
-            if stem.split == split and (split != "train" or not stem.held_out) and stem.family not in leave_out
+            if stem.split == split and (split != "train" or not stem.held_out) and leave_out.keeps(stem)
         ]
         if not usable:
-            raise DataError(f"The bank holds no stems of the split '{split}'; make one with 'amtsep synthesize'.")
+            raise DataError(
+                f"The bank holds no stems of the split '{split}', or all were left out; make one with "
+                "'amtsep synthesize', or leave less out."
+            )
+        if timbres is not None:
+            every = sorted({bank.stems[i].timbre for i in usable})
+            few = set(np.random.default_rng([seed, 5]).permutation(every)[:timbres].tolist())
+            usable = [i for i in usable if bank.stems[i].timbre in few]
         # Drawing a timbre first, then a stem of it, lets a rare instrument be heard as often as a piano.
         by_timbre: dict[str, list[int]] = defaultdict(list)
         by_piece: dict[str, list[int]] = defaultdict(list)

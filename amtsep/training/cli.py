@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from amtsep.config import TRAININGS
+from amtsep.synthesis.mixing import KINDS, SCORES, LeaveOut
 
 OVERRIDES = (
     "steps", "batch_size", "accumulate", "optimizer", "learning_rate", "muon_scale", "seed", "workers", "dev_clips",
-    "evaluate_every", "patience", "learn_front_end", "teacher_weight",
+    "evaluate_every", "patience", "learn_front_end", "stages", "teacher_weight",
     "timbre_loss", "timbre_weight", "memory", "phase", "balance", "freeze_notes",
 )  # fmt: skip
 """Options that replace the setting of the same name."""
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evaluate-every", type=int, help="steps from one such evaluation to the next")
     parser.add_argument("--patience", type=int, help="end after so many evaluations without a better one")
     parser.add_argument("--learn-front-end", action="store_true", default=None, help="train the CQT's kernels too")
+    parser.add_argument("--stages", type=int, choices=(1, 2), help="2: a few timbres and parts first, then all")
     parser.add_argument("--teacher", type=Path, help="weights of a network whose posteriors are learned too")
     parser.add_argument("--teacher-weight", type=float, help="of these beside the notes")
     parser.add_argument("--timbre-loss", help="infonce, supcon, prototype, affinity, ...: see training/losses.py")
@@ -46,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--freeze-notes", action="store_true", default=None, help="train the timbre branch alone")
     parser.add_argument("--init", type=Path, help="weights to start from")
     parser.add_argument("--leave-out", default="", help="instrument families not to train on, with commas")
+    parser.add_argument(
+        "--leave-out-source",
+        default="",
+        help=f"kinds of stems not to train on ({', '.join(KINDS)}) or names of soundfonts and collections, with commas",
+    )
+    parser.add_argument("--leave-out-score", default="", help=f"scores not to train on: {' or '.join(SCORES)}")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
     parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps or auto")
     parser.add_argument("--devices", type=int, default=1)
@@ -55,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-augment", action="store_true", help="mix stems without rooms, equalisation, noise, codecs"
     )
+
+
+def named(text: str) -> frozenset[str]:
+    """Names with commas between them."""
+    return frozenset(filter(None, (name.strip() for name in text.split(","))))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -78,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
         init=args.init,
         teacher=args.teacher,
-        leave_out=frozenset(filter(None, args.leave_out.split(","))),
+        leave_out=LeaveOut(*(named(x) for x in (args.leave_out, args.leave_out_source, args.leave_out_score))),
         **({"max_minutes": args.minutes} if args.minutes else {}),
     )
     print(f"Weights: {train(settings, where)}")

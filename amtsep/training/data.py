@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
 from amtsep.synthesis.bank import Bank
-from amtsep.synthesis.mixing import Clip, Mixer, targets
+from amtsep.synthesis.mixing import Clip, LeaveOut, Mixer, targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,10 @@ class ClipStream(IterableDataset[Batch]):
         The bank.
     first
         Number of the first batch, for resuming.
+    rank, world
+        This process and how many there are.
+    leave_out, timbres
+        See `Mixer`.
     """
 
     def __init__(
@@ -87,18 +91,20 @@ class ClipStream(IterableDataset[Batch]):
         first: int = 0,
         rank: int = 0,
         world: int = 1,
-        leave_out: frozenset[str] = frozenset(),
+        leave_out: LeaveOut = LeaveOut(),  # noqa: B008 - frozen
+        timbres: int | None = None,
     ) -> None:
         self.folder, self.mixing, self.front_end = folder, mixing, front_end
         self.batch_size, self.max_notes, self.seed = batch_size, max_notes, seed
-        self.first, self.rank, self.world, self.leave_out = first, rank, world, leave_out
+        self.first, self.rank, self.world = first, rank, world
+        self.leave_out, self.timbres = leave_out, timbres
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches for ever."""
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         bank = Bank.open(self.folder)
-        mixer = Mixer(bank, self.mixing, self.front_end, self.seed, leave_out=self.leave_out)
+        mixer = Mixer(bank, self.mixing, self.front_end, self.seed, leave_out=self.leave_out, timbres=self.timbres)
         number = self.first + worker
         while True:
             base = (number * self.world + self.rank) * self.batch_size

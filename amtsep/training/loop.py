@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from amtsep.errors import DataError, ModelError
 from amtsep.nets.checkpoint import Checkpoint, save_checkpoint
 from amtsep.nets.cqt import CQT
 from amtsep.nets.model import AnyNet, build_network, count_parameters
+from amtsep.synthesis.bank import Bank
+from amtsep.synthesis.mixing import LeaveOut
 from amtsep.training.balance import Balance
 from amtsep.training.data import Batch, ClipStream, development_clips, loader
 from amtsep.training.development import FIGURES, Development, Figures
@@ -50,7 +52,7 @@ class Run:
     """Weights to start from, where their shapes fit."""
     teacher: Path | None = None
     """Weights of a network whose posteriors are learned beside the notes."""
-    leave_out: frozenset[str] = frozenset()
+    leave_out: LeaveOut = LeaveOut()  # noqa: RUF009 - frozen
     max_minutes: float = math.inf
     """Wall-clock limit; the learning rate follows whichever of steps and minutes is further on."""
 
@@ -120,23 +122,8 @@ def train(settings: Training, run: Run) -> Path:
     state = restore(run.out / "state", net, average, optimizer) if run.resume else State()
     compiled: Any = torch.compile(module) if run.compile else module
     wrapped, optimizer = fabric.setup(compiled, optimizer)
-    batches: Iterator[Batch] = iter(
-        loader(
-            ClipStream(
-                run.bank,
-                settings.mixing,
-                front_end,
-                settings.batch_size,
-                settings.max_notes,
-                settings.seed,
-                first=state.step * settings.accumulate,
-                rank=fabric.global_rank,
-                world=fabric.world_size,
-                leave_out=run.leave_out,
-            ),
-            settings.workers,
-        )
-    )
+    run.leave_out.check(Bank.open(run.bank))
+    stage = 0
     clip_hours = settings.mixing.clip_s / 3600 * settings.batch_size * settings.accumulate * fabric.world_size
     journal = Journal(settings, run, fabric.device, net, average, state, clip_hours) if fabric.is_global_zero else None
     limit = 60.0 * run.max_minutes
@@ -148,6 +135,9 @@ def train(settings: Training, run: Run) -> Path:
         progress = max(state.step / settings.steps, state.seconds / limit)
         if progress >= 1.0:
             break
+        current = 1 if settings.stages == 2 and progress < settings.first_stage else 2
+        if current != stage:
+            stage, batches = current, open_stream(settings, run, fabric, state.step, few=current == 1)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * schedule(state.step, progress, settings.warm_up)
         for part in range(settings.accumulate):
@@ -177,6 +167,27 @@ def train(settings: Training, run: Run) -> Path:
     return run.out / "last.safetensors"
 
 
+def open_stream(settings: Training, run: Run, fabric: Fabric, step: int, few: bool) -> Iterator[Batch]:
+    """Batches from `step` on; with `few`, those of the first of two stages."""
+    mixing = settings.mixing
+    if few:
+        mixing = replace(mixing, parts=mixing.parts[: settings.first_stage_parts])
+    stream = ClipStream(
+        run.bank,
+        mixing,
+        FrontEnd(),
+        settings.batch_size,
+        settings.max_notes,
+        settings.seed,
+        first=step * settings.accumulate,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+        leave_out=run.leave_out,
+        timbres=settings.first_stage_timbres if few else None,
+    )
+    return iter(loader(stream, settings.workers))
+
+
 class Journal:
     """What the first process tells and keeps: progress bar, log, development figures, the best weights.
 
@@ -202,7 +213,8 @@ class Journal:
         if settings.dev_clips:
             clips = development_clips(run.bank, settings.mixing, net.front_end, settings.dev_clips, settings.seed)
             self.development = Development(clips, net.front_end, device)
-        self.bar = tqdm(total=settings.steps, initial=state.step, mininterval=5.0)
+        total = settings.steps if math.isinf(run.max_minutes) else None
+        self.bar = tqdm(total=total, initial=state.step, mininterval=5.0)
         self.shown: dict[str, str] = {}
         self.sums: dict[str, Tensor] = {}
         self.batches = 0

@@ -14,12 +14,15 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric 
 
 from amtsep.audio import Audio  # noqa: E402
 from amtsep.config import BASELINES, FrontEnd, Mixing, Training, network_of  # noqa: E402
-from amtsep.errors import ModelError  # noqa: E402
+from amtsep.errors import DataError, ModelError  # noqa: E402
 from amtsep.inference import Transcriber  # noqa: E402
 from amtsep.nets.baselines import BasicPitchTranscriber  # noqa: E402
 from amtsep.nets.checkpoint import load_checkpoint  # noqa: E402
 from amtsep.nets.cqt import CQT, LearnedCQT  # noqa: E402
 from amtsep.nets.model import build_network, count_parameters  # noqa: E402
+from amtsep.synthesis.bank import Bank  # noqa: E402
+from amtsep.synthesis.mixing import LeaveOut, Mixer  # noqa: E402
+from amtsep.training import loop  # noqa: E402
 from amtsep.training.calibration import calibrate  # noqa: E402
 from amtsep.training.loop import Run, train  # noqa: E402
 from amtsep.training.teacher import distillation_loss  # noqa: E402
@@ -46,7 +49,9 @@ def test_basic_pitch_trains_calibrates_and_transcribes(bank: Path, tmp_path: Pat
     assert posteriors.onset.shape == (88, posteriors.n_frames) and posteriors.embedding is None
     # 40 s are three chunks: with a halo too short, their seams would differ from the whole.
     with torch.no_grad():
-        power = CQT()(torch.from_numpy(audio.samples / np.sqrt(np.mean(audio.samples**2)))[None, : 22050 // 256 * 10240])
+        power = CQT()(
+            torch.from_numpy(audio.samples / np.sqrt(np.mean(audio.samples**2)))[None, : 22050 // 256 * 10240]
+        )
         onset = torch.sigmoid(net(power)[0] + checkpoint.onset_shift)[0].numpy()
     inside = onset.shape[1] - 60
     np.testing.assert_allclose(posteriors.onset[:, :inside], onset[:, :inside], atol=2e-3)
@@ -85,3 +90,42 @@ def test_a_student_comes_nearer_to_its_teacher(bank: Path, tmp_path: Path) -> No
     assert float(distillation_loss(logits + 1, logits)) > 0.01
     with pytest.raises(ModelError, match="exclude each other"):
         train(replace(settings, learn_front_end=True), _run(bank, tmp_path / "both", teacher=weights))
+
+
+def test_two_stages_begin_with_few_timbres_and_parts(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Bank.open(bank)
+    few = Mixer(opened, Mixing(clip_s=1.0, parts=(0.5, 0.5)), seed=3, timbres=2)
+    clips = [few.clip(i) for i in range(20)]
+    assert {int(t) for clip in clips for t in clip.timbres} == {0, 1} and len(few._names) == 2
+    asked: list[tuple[int, bool]] = []
+    original = loop.open_stream
+
+    def spy(settings: Training, run: Run, fabric: object, step: int, few: bool) -> object:
+        asked.append((step, few))
+        return original(settings, run, fabric, step, few)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "open_stream", spy)
+    settings = replace(TINY, steps=4, stages=2, first_stage=0.5, first_stage_timbres=2)
+    train(settings, _run(bank, tmp_path))
+    train(replace(settings, steps=5), _run(bank, tmp_path, resume=True))
+    assert asked == [(0, True), (2, False), (4, False)]
+
+
+def test_stems_can_be_left_out_by_family_source_and_score(bank: Path, tmp_path: Path) -> None:
+    opened = Bank.open(bank)
+    # Programs of 0 and more are soundfonts'; this bank has nothing else, and nothing but random scores.
+    for leave_out in (LeaveOut(sources=frozenset({"soundfont"})), LeaveOut(scores=frozenset({"random"}))):
+        with pytest.raises(DataError, match="left out"):
+            Mixer(opened, Mixing(clip_s=1.0), leave_out=leave_out)
+    opened.stems = [replace(s, source="guitarset") if s.timbre == "test:1" else s for s in opened.stems]
+    opened.stems = [replace(s, kind="music") if s.timbre == "test:2" else s for s in opened.stems]
+    opened.stems = [replace(s, program=-1) if s.timbre == "test:3" else s for s in opened.stems]
+    for names, gone in {("real",): "test:1", ("guitarset",): "test:1", ("recorded",): "test:3"}.items():
+        mixer = Mixer(opened, Mixing(clip_s=1.0), leave_out=LeaveOut(sources=frozenset(names)))
+        assert set(mixer._names) == {"test:0", "test:1", "test:2", "test:3"} - {gone}
+    music = Mixer(opened, Mixing(clip_s=1.0), leave_out=LeaveOut(scores=frozenset({"random"})))
+    assert music._names == ["test:2"]
+    with pytest.raises(DataError, match=r"no source 'fluidr4' .* recorded"):
+        train(TINY, _run(bank, tmp_path, leave_out=LeaveOut(sources=frozenset({"fluidr4"}))))
