@@ -5,10 +5,11 @@ BIN := .venv/bin
 PYTEST_ARGS ?= -n 2 --dist loadfile
 DASHBOARD_ARGS ?=
 
-.PHONY: help dashboard app dev test lint format lock demos clean
+.PHONY: help dashboard web web-runtime app dev test lint format lock demos clean
 
 help:
 	@echo "make dashboard   install the light set into .venv and open the dashboard"
+	@echo "make web         the page that transcribes in the browser, on localhost; needs nothing but Python"
 	@echo "make test        install everything and run all tests, browser tests included"
 	@echo "make lint        ruff and mypy"
 	@echo "make demos       render the demo clips again (needs FluidSynth and the FluidR3 soundfont)"
@@ -23,6 +24,12 @@ dev:
 
 dashboard: app
 	@$(BIN)/python -m amtsep dashboard $(DASHBOARD_ARGS)
+
+web:
+	@$(PYTHON) notebooks/web/serve.py
+
+web-runtime:
+	@notebooks/web/vendor/update.sh
 
 test: dev
 	@tools/system.sh

@@ -33,8 +33,13 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 INPUT_RATES = (22050, 44100)
 
 OPERATORS = frozenset(
-    "Add Cast Concat Constant ConstantOfShape Conv DequantizeLinear Div Gather Identity Log Mul Pad ReduceSum Relu "
-    "Reshape Shape Sigmoid Slice Split Sqrt Squeeze Sub Transpose Unsqueeze".split()
+    """
+    Abs Add And AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv CumSum
+    DequantizeLinear Div Einsum Elu Equal Exp Expand Floor Gather Gemm GlobalAveragePool Greater GRU Identity
+    LayerNormalization LeakyRelu Less Log LSTM MatMul Max MaxPool Min Mul Neg Not Or Pad Pow Range Reciprocal ReduceMax
+    ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Slice Softmax Softplus Split Sqrt Squeeze Sub Tanh Tile
+    Transpose Unsqueeze Where
+    """.split()  # noqa: SIM905 - a list of eighty strings says no more
 )
 """All that may occur in a file: each is in ONNX Runtime's CPU provider, which its WebAssembly build is made of."""
 
@@ -96,9 +101,9 @@ class Exported(nn.Module):
 def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: Precision = "float32") -> Path:
     """Write the network in `weights` as an ONNX file of dynamic length.
 
-    The input ``audio`` is (1, N) float32 whose mean energy over the whole recording is one, N a multiple of the hop: 256
-    samples at 22,050 Hz, 512 at 44,100. Frame t of the outputs is centred on sample ``t * hop``; `halo` frames at either
-    end of a chunk are not valid. The metadata key ``amtsep`` holds these numbers as JSON.
+    The input ``audio`` is (1, N) float32 whose mean energy over the whole recording is one, N a multiple of the hop:
+    256 samples at 22,050 Hz, 512 at 44,100. Frame t of the outputs is centred on sample ``t * hop``; `halo` frames at
+    either end of a chunk are not valid. The metadata key ``amtsep`` holds these numbers as JSON.
 
     Parameters
     ----------

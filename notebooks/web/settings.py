@@ -1,0 +1,49 @@
+"""Write ``src/settings.json``, all numbers that the page shares with Python: ``python notebooks/web/settings.py``.
+
+A default stands in `amtsep.config` and nowhere else; a test compares the file with what this would write.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from amtsep import decoding
+from amtsep.config import MIDI_MIN, Decoding, Limits
+from amtsep.posteriors import DB_FLOOR, DB_STEP
+from widgets import presets
+from widgets.source import demos
+
+TARGET = Path(__file__).parent / "src" / "settings.json"
+MINUTES = 20
+"""Longest recording: decoded, a minute of stereo sound is 21 MB of a page's memory."""
+
+
+def settings() -> dict[str, Any]:
+    """What the page needs to know."""
+    low, high = presets.best_expected.__defaults__ or ()
+    return {
+        "decoding": asdict(Decoding()),
+        "presets": {name: asdict(preset) for name, preset in presets.PRESETS.items()},
+        "automatic": {"discount": presets.DISCOUNT, "faith": presets.FAITH, "low": low, "high": high},
+        "limits": {"megabytes": Limits().max_upload_mb, "minutes": MINUTES},
+        "demos": demos(),
+        "levels": {"floor": DB_FLOOR, "step": DB_STEP},
+        "midi_min": MIDI_MIN,
+        "smoothing": decoding.SMOOTHING,
+        "peak_floor": decoding.PEAK_FLOOR,
+        "level_frames": decoding.LEVEL_FRAMES,
+        "loud_velocity": decoding.LOUD_VELOCITY,
+        "velocity_per_db": decoding.VELOCITY_PER_DB,
+    }
+
+
+def text() -> str:
+    """The file."""
+    return json.dumps(settings(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text())

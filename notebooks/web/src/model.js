@@ -1,0 +1,46 @@
+// What the dashboard's parts talk to. In the dashboard it is anywidget's model, with Python behind it; here the answers
+// come from this page.
+
+export class PageModel {
+  constructor(traits, receive) {
+    this.traits = new Map(Object.entries(traits));
+    this.receive = receive;
+    this.handlers = new Map();
+  }
+
+  /** The same model as one part sees it. */
+  as(part) {
+    const { traits } = this;
+    return {
+      get: (name) => (name === "part" ? part : traits.get(name)),
+      set: (name, value) => traits.set(name, value),
+      save_changes: () => undefined,
+      // Never within the call: the parts expect an answer to come later.
+      send: (content, _callbacks, buffers = []) => queueMicrotask(() => this.receive(content, buffers)),
+      on: (event, handler) => {
+        if (!this.handlers.has(event)) this.handlers.set(event, new Set());
+        this.handlers.get(event).add(handler);
+      },
+      off: (event, handler) => this.handlers.get(event)?.delete(handler),
+    };
+  }
+
+  get(name) {
+    return this.traits.get(name);
+  }
+
+  /** Set several traits, then tell who follows them. */
+  update(values) {
+    for (const [name, value] of Object.entries(values)) this.traits.set(name, value);
+    for (const name of Object.keys(values)) this.emit(`change:${name}`);
+  }
+
+  /** A message to the parts. */
+  post(content, buffers = []) {
+    this.emit("msg:custom", content, buffers);
+  }
+
+  emit(event, ...values) {
+    for (const handler of [...(this.handlers.get(event) ?? [])]) handler(...values);
+  }
+}

@@ -1,0 +1,88 @@
+// The network, off the page's thread: samples in, posteriors out, chunk by chunk, as amtsep.inference.Transcriber does it.
+
+import * as ort from "../vendor/ort.wasm.bundle.min.mjs";
+import { PLAY_RATE, halve } from "./audio.js";
+import { readMetadata } from "./onnx.js";
+
+const CHUNK_FRAMES = 646; // 7.5 s: the result does not depend on it
+let cancelled = 0;
+let loading = null;
+
+async function load({ model, runtime }) {
+  const [network, wasm] = await Promise.all([model, runtime].map(fetchBytes));
+  ort.env.wasm.wasmBinary = wasm.buffer;
+  // Threads need a server that isolates the page (serve.py does, http.server does not).
+  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+  const session = await ort.InferenceSession.create(network, { executionProviders: ["wasm"] });
+  return { session, about: readMetadata(network).amtsep };
+}
+
+/** A file, unpacked if it is gzipped still: some servers say so in a header and the browser has done it, others do not. */
+async function fetchBytes(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(unpacked).arrayBuffer());
+}
+
+async function transcribe({ id, samples, levels }) {
+  const { session, about } = await loading;
+  const { halo, front_end: front } = about;
+  const rate = about.input_rate ?? front.sample_rate;
+  const sound = rate === PLAY_RATE ? samples : halve(samples);
+  const hop = (front.hop_length * rate) / front.sample_rate;
+  const frames = Math.max(1, Math.ceil(sound.length / hop));
+  // The whole recording's mean energy is brought to one: what a chunk cannot know.
+  let energy = 0;
+  for (let i = 0; i < sound.length; i++) energy += sound[i] * sound[i];
+  energy = Math.max(energy / Math.max(1, sound.length), 1e-12);
+  const gain = energy ** -0.5;
+  const lift = 10 * Math.log10(energy);
+  const result = { frames, hop: hop / rate, duration: sound.length / rate, bins: front.n_bins, perOctave: front.bins_per_octave };
+  let rows = 0;
+  for (let first = 0; first < frames; first += CHUNK_FRAMES) {
+    if (cancelled >= id) return null;
+    const last = Math.min(first + CHUNK_FRAMES, frames);
+    const width = last - first + 2 * halo;
+    const chunk = new Float32Array(width * hop);
+    const from = (first - halo) * hop;
+    for (let i = Math.max(0, -from); i < chunk.length && from + i < sound.length; i++) chunk[i] = sound[from + i] * gain;
+    const out = await session.run({ audio: new ort.Tensor("float32", chunk, [1, chunk.length]) });
+    rows = out.onset.dims[1];
+    for (const name of ["onset", "frame"]) {
+      result[name] ??= new Float32Array(rows * frames);
+      for (let r = 0; r < rows; r++) {
+        const start = r * width + halo;
+        result[name].set(out[name].data.subarray(start, start + last - first), r * frames + first);
+      }
+    }
+    result.spectrogram ??= new Uint8Array(front.n_bins * frames);
+    for (let b = 0; b < front.n_bins; b++) {
+      for (let t = first; t < last; t++) {
+        const db = out.level.data[b * width + halo + t - first] + lift;
+        result.spectrogram[b * frames + t] = Math.min(255, Math.max(0, Math.round((db - levels.floor) / levels.step)));
+      }
+    }
+    for (const tensor of Object.values(out)) tensor.dispose();
+    postMessage({ id, done: Math.min((last * hop) / rate, result.duration), total: result.duration });
+    // Let a request to stop come in.
+    await new Promise((go) => setTimeout(go));
+  }
+  return result;
+}
+
+self.onmessage = async ({ data }) => {
+  if (data.do === "cancel") cancelled = data.id;
+  else if (data.do === "load") loading = load(data);
+  else {
+    try {
+      const result = await transcribe(data);
+      if (!result) postMessage({ id: data.id, cancelled: true });
+      else postMessage({ id: data.id, result }, [result.onset.buffer, result.frame.buffer, result.spectrogram.buffer]);
+    } catch (error) {
+      postMessage({ id: data.id, error: String(error?.message ?? error) });
+    }
+  }
+};

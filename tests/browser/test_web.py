@@ -1,0 +1,245 @@
+"""The static page: the network in WebAssembly, the notes in JavaScript, no Python behind it, no other server."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import pytest
+from driving import ROOT, App
+
+WEB = ROOT / "notebooks" / "web"
+sys.path.insert(0, str(WEB))
+
+import serve  # noqa: E402
+import settings  # noqa: E402
+
+from amtsep.audio import load_audio  # noqa: E402
+from amtsep.config import Decoding  # noqa: E402
+from amtsep.decoding import Decoder  # noqa: E402
+from amtsep.evaluation.metrics import onset_f1  # noqa: E402
+from amtsep.formats import read_csv  # noqa: E402
+from amtsep.inference import Transcriber  # noqa: E402
+from amtsep.notes import Notes  # noqa: E402
+
+CLIP = "Duet_Petzold_Minuet_in_G"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The page's files alone, behind the plainest of servers."""
+    folder = tmp_path_factory.mktemp("site")
+    serve.collect(folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+class Page(App):
+    """What a person does with the page."""
+
+    def goto(self, url: str) -> None:
+        self.page.goto(url)
+        self.page.wait_for_selector(".amt-welcome .amt-demo", timeout=60_000)
+
+    def demo(self, name: str) -> None:
+        self.page.click(f'.amt-welcome [data-demo="{name}.ogg"]')
+        self.opened(f"{name}.ogg")
+
+    def opened(self, name: str) -> None:
+        self.page.wait_for_function(
+            "n => amtsepPage.model.get('about').name === n && !amtsepPage.model.get('progress')",
+            arg=name,
+            timeout=120_000,
+        )
+        self.until("hub.transport.recording")
+
+    def notes(self) -> Notes:
+        rows = self.page.evaluate(
+            "() => amtsepPage.notes.map(n => [n.onset, n.offset, n.pitch, n.velocity, n.confidence])"
+        )
+        return Notes.build(*np.asarray(rows, float).reshape(-1, 5).T) if rows else Notes.empty()
+
+    def count(self) -> int:
+        return int(self.page.locator(".amt-count").inner_text().split()[0])
+
+
+@pytest.fixture
+def page(chromium, site, tmp_path):
+    """The page, freshly opened."""
+    context = chromium.new_context(
+        viewport={"width": 1280, "height": 800}, color_scheme="dark", locale="en-GB", accept_downloads=True
+    )
+    context.set_default_timeout(20_000)
+    made = Page(context.new_page(), tmp_path)
+    made.goto(site)
+    yield made
+    context.close()
+    assert not made.problems, made.problems
+    assert not made.outside, f"The page asked for {made.outside}"
+
+
+@pytest.fixture(scope="module")
+def posteriors():
+    """What Python makes of the clip."""
+    return Transcriber("light")(load_audio(ROOT / "notebooks" / "demos" / f"{CLIP}.ogg"))
+
+
+def test_a_clip_becomes_the_notes_that_python_finds(page, posteriors):
+    page.demo(CLIP)
+    decoder = Decoder(posteriors)
+    expected, found = decoder(), page.notes()
+    assert len(expected) > 50
+    assert onset_f1(expected, found) >= 0.98
+    assert onset_f1(expected, found, offsets=True) >= 0.97
+    # The same note is the same note: a frame at most in time, a step in loudness.
+    pairs = [
+        (i, j)
+        for i in range(len(expected))
+        for j in range(len(found))
+        if expected.pitch[i] == found.pitch[j] and abs(expected.onset[i] - found.onset[j]) < posteriors.hop_s
+    ]
+    assert len(pairs) >= 0.98 * len(expected)
+    apart = [abs(int(expected.velocity[i]) - int(found.velocity[j])) for i, j in pairs]
+    assert np.percentile(apart, 95) <= 2
+    assert page.count() == len(found)
+
+    # A slider moves: fewer notes at once, the same ones that Python keeps.
+    slider = page.slider("Onset threshold")
+    slider.focus()
+    for _ in range(3):
+        slider.press("PageUp")
+    value = float(slider.get_attribute("aria-valuenow"))
+    page.page.wait_for_function("n => amtsepPage.notes.length < n", arg=len(found))
+    stricter = decoder(Decoding(onset_threshold=value))
+    assert value > 0.7 and len(stricter) < len(expected)
+    assert onset_f1(stricter, page.notes()) >= 0.98
+    assert page.count() == len(page.notes()) < len(found)
+    page.slider("Frame threshold").press("PageUp")
+    page.page.wait_for_function("() => amtsepPage.values.frame_threshold > 0.35")
+    value_2 = float(page.slider("Frame threshold").get_attribute("aria-valuenow"))
+    both = decoder(Decoding(onset_threshold=value, frame_threshold=value_2))
+    assert onset_f1(both, page.notes(), offsets=True) >= 0.97
+    # Undo takes both steps back.
+    page.page.click(".amt-undo")
+    page.page.wait_for_function("() => amtsepPage.values.frame_threshold < 0.35")
+
+
+def test_every_preset_decodes_as_python_does(page, posteriors):
+    from widgets.presets import PRESETS, automatic
+
+    page.demo(CLIP)
+    decoder = Decoder(posteriors)
+    for name, preset in PRESETS.items():
+        page.page.select_option(".amt-preset", name)
+        page.page.wait_for_function(
+            "v => amtsepPage.values.onset_threshold === v[0] && amtsepPage.values.min_note_length === v[1]",
+            arg=[preset.onset_threshold, preset.min_note_length],
+        )
+        assert onset_f1(decoder(preset), page.notes(), offsets=True) >= 0.97, name
+    page.page.click(".amt-reset")
+    page.page.click(".amt-auto")
+    wanted = automatic(decoder.onset_peaks(), Decoding()).onset_threshold
+    page.page.wait_for_function(
+        "v => Math.abs(amtsepPage.values.onset_threshold - v) <= 0.0101 && amtsepPage.done.length > 5", arg=wanted
+    )
+
+
+def test_midi_and_csv_hold_the_notes_and_a_correction(page):
+    page.demo(CLIP)
+    notes = page.notes()
+    path = page.download(".amt-save")
+    assert path.name == f"{CLIP}.mid"
+    midi = pretty_midi.PrettyMIDI(str(path))
+    (instrument,) = midi.instruments
+    written = sorted((n.start, n.pitch, n.velocity) for n in instrument.notes)
+    assert len(written) == len(notes)
+    expected = sorted(zip(notes.onset.tolist(), notes.pitch.tolist(), notes.velocity.tolist(), strict=True))
+    np.testing.assert_allclose([w[0] for w in written], [e[0] for e in expected], atol=0.001)
+    assert sorted(w[1:] for w in written) == sorted(e[1:] for e in expected)
+    # Take one note out; the table and the next file do without it.
+    first = [[int(notes.pitch[0]), float(notes.onset[0])]]
+    page.page.evaluate("at => amtsepPage.do_edit({ what: 'delete', at })", first)
+    table = read_csv(page.download('[data-format="csv"]'))
+    assert len(table) == len(notes) - 1 == page.count()
+    np.testing.assert_allclose(table.onset, notes.onset[1:], atol=1e-5)
+
+
+def test_a_file_of_ones_own_and_one_that_is_no_recording(page, files):
+    page.page.set_input_files(".amt-file", str(files / "letter.wav"))
+    page.page.wait_for_selector(".amt-status.amt-error")
+    assert "letter.wav cannot be decoded" in page.page.locator(".amt-status").inner_text()
+    page.page.click(".amt-dismiss")
+    page.page.set_input_files(".amt-file", str(files / "other.wav"))
+    page.opened("other.wav")
+    expected = Decoder(Transcriber("light")(load_audio(files / "other.wav")))()
+    assert onset_f1(expected, page.notes()) >= 0.95
+    page.page.click(".amt-play")
+    page.until("hub.transport.position > 0.5 && hub.transport.level() > 0.001")
+
+
+def test_cancel_leaves_what_was_open(page):
+    page.demo(CLIP)
+    count = page.count()
+    page.page.click(".amt-demos")
+    page.page.click('.amt-menu [data-demo^="Chorale"]')
+    page.page.click(".amt-cancel")
+    page.page.wait_for_function("() => !amtsepPage.model.get('progress')")
+    page.page.wait_for_timeout(300)
+    assert page.count() == count
+    assert page.page.evaluate("() => amtsepPage.name") == CLIP
+
+
+def test_the_server_of_make_web_isolates_and_shows_nothing_else(chromium):
+    server = serve.make_server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    context = chromium.new_context(locale="en-GB")
+    try:
+        page = Page(context.new_page(), Path())
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        assert page.page.evaluate("() => crossOriginIsolated")
+        for path in (
+            "pyproject.toml",
+            ".git/HEAD",
+            "notebooks/web/serve.py",
+            "notebooks/web/src/../serve.py",
+            "models/",
+        ):
+            assert page.page.evaluate("async p => (await fetch(p)).status", f"/{path}") == 404, path
+        page.demo(CLIP)
+        assert page.count() > 50
+        assert not page.problems
+    finally:
+        context.close()
+        server.shutdown()
+
+
+def test_numbers_are_those_of_python():
+    text = (WEB / "src" / "settings.json").read_text()
+    assert text == settings.text(), "run: python notebooks/web/settings.py"
+
+
+def test_the_runtime_is_the_one_that_was_packed():
+    for line in (WEB / "vendor" / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split()
+        assert hashlib.sha256((WEB / "vendor" / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_the_page_names_no_other_server():
+    import re
+
+    for path in [WEB / "index.html", WEB / "style.css", *(WEB / "src").iterdir()]:
+        found = [u for u in re.findall(r"https?://[\w.-]+", path.read_text()) if not u.startswith("http://www.w3.org")]
+        assert not found, f"{path.name} names {found}"
