@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="folder with a folder of single recorded notes for each instrument (repeatable)",
+        help="folder with a folder of single recorded notes, or an SFZ file, for each instrument; or one SFZ file "
+        "(repeatable)",
     )
     parser.add_argument(
         "--scores",
@@ -58,12 +59,14 @@ def run(args: argparse.Namespace) -> int:
         given = [("samples", p) for p in args.samples] + [("scores", p) for p in args.scores]
         given += [("guitarset", args.guitarset)] if args.guitarset is not None else []
         for option, folder in given:
-            if not folder.is_dir():
+            if not folder.is_dir() and not (option == "samples" and folder.suffix == ".sfz" and folder.is_file()):
                 print(f"There is no folder {folder} (--{option}).", file=sys.stderr)
                 return 2
         fonts = {} if args.no_soundfonts else find_soundfonts(tuple(args.soundfont))
         scores = list(args.scores) + (music21_folders() if args.music21 else [])
-        samples = {folder.resolve().name: folder for folder in args.samples}
+        samples = {
+            folder.resolve().stem if folder.is_file() else folder.resolve().name: folder for folder in args.samples
+        }
         sources = Sources(samples, tuple(scores), args.guitarset, fonts)
         recipe = Recipe(hours=args.hours, seed=args.seed, music=args.music)
 

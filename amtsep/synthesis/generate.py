@@ -22,6 +22,7 @@ from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
 from amtsep.synthesis.music import Piece, excerpt, load_scores
 from amtsep.synthesis.onsets import LabelRule
 from amtsep.synthesis.scores import monophonic, random_score
+from amtsep.synthesis.sfz import read_sfz
 
 RECORDED_PROGRAM = -1
 """The `program` of stems that are no General MIDI program."""
@@ -109,7 +110,7 @@ def _sample_set(key: str) -> sampler.SampleSet:
         if kind == "synthetic":
             made = sampler.synthetic_set(int(name), rule)
         else:
-            made = sampler.load_folder(_state["sources"].samples[kind] / name, rule, kind)
+            made = sampler.load_folder(sampler.instruments_in(_state["sources"].samples[kind])[name], rule, kind)
         _state.update(set_key=key, set=made)
     return _state["set"]
 
@@ -223,15 +224,15 @@ def voices(sources: Sources, recipe: Recipe, pool: Any = None) -> list[Voice]:
     """Every timbre at hand, in a fixed order; a synthetic timbre is made for about every six stems."""
     out: list[Voice] = []
     for collection, root in sources.samples.items():
-        folders = sorted(p for p in Path(root).iterdir() if p.is_dir())
-        if not folders:
-            raise DataError(f"{root} holds no instrument folders: give a folder with one folder an instrument.")
-        for folder in folders:
-            instrument = RECORDED.get(folder.name, Instrument(folder.name, "other", 36, 96, False))
-            held = folder.name in HELD_OUT_RECORDED
-            few = min(sum(1 for _ in folder.iterdir()) / 60, 1.0)
-            weight = instrument.weight * (0.35 + 0.65 * few)
-            out.append(Voice(f"{collection}:{folder.name}", collection, instrument, RECORDED_PROGRAM, held, weight))
+        instruments = sampler.instruments_in(root)
+        if not instruments:
+            raise DataError(f"{root} holds no instruments: give a folder with a folder or an SFZ file for each.")
+        for name, folder in instruments.items():
+            instrument = RECORDED.get(name, Instrument(name, "other", 36, 96, False))
+            held = name in HELD_OUT_RECORDED
+            count = sum(1 for _ in folder.iterdir()) if folder.is_dir() else len(read_sfz(folder))
+            weight = instrument.weight * (0.35 + 0.65 * min(count / 60, 1.0))
+            out.append(Voice(f"{collection}:{name}", collection, instrument, RECORDED_PROGRAM, held, weight))
     for name, path in sources.fonts.items():
         for timbre in soundfonts.font_timbres(name, path, recipe.rule, pool):
             delay = float(np.max(np.median(timbre.profile.delay, axis=1)))

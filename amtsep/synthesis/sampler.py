@@ -21,6 +21,7 @@ from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
 from amtsep.synthesis.onsets import DEFAULT_RULE, HOP_S, LabelRule, decibel, energy_of, measure, smooth
 from amtsep.synthesis.pitch import sounding_offset
 from amtsep.synthesis.scores import tidy
+from amtsep.synthesis.sfz import read_sfz
 
 RATE = 22050
 _OVER = 2
@@ -104,18 +105,24 @@ class SampleSet:
 
 
 def load_folder(folder: Path, rule: LabelRule = DEFAULT_RULE, collection: str = "samples") -> SampleSet:
-    """Read the single notes of one instrument.
+    """Read the single notes of one instrument: a folder, or an SFZ file.
 
-    Files are named with underscores or dashes between parts, one of them the pitch; the part before or after may name
-    the dynamics. Phrases, effects, tremolos, harmonics and glissandi are passed over, and so are notes that do not
-    sound at their pitch.
+    A folder that holds SFZ files is read by the one with the most regions. Without any, files are named with
+    underscores or dashes between parts, one of them the pitch; the part before or after may name the dynamics. Phrases,
+    effects, tremolos, harmonics and glissandi are passed over. In either case, so are notes that do not sound at their pitch.
     """
     import soundfile
     import soxr
 
     folder = Path(folder)
-    instrument = RECORDED.get(folder.name, Instrument(folder.name, "other", 21, 108, False))
+    name = folder.stem if folder.is_file() else folder.name
+    instrument = RECORDED.get(name, Instrument(name, "other", 21, 108, False))
     samples: list[Sample] = []
+    files = [folder] if folder.is_file() else sorted(folder.glob("*.sfz"))
+    mapped = max(files, key=lambda path: len(read_sfz(path)), default=None)
+    if mapped is not None:
+        samples = _mapped_samples(mapped, rule)
+        return SampleSet.build(f"{collection}:{name}", instrument, samples, name in HELD_OUT_RECORDED)
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in _AUDIO):
         parts = path.stem.split("_")
         if len(parts) == 5 and (parts[2] == "phrase" or parts[4] not in _PLAIN):
@@ -131,7 +138,43 @@ def load_folder(folder: Path, rule: LabelRule = DEFAULT_RULE, collection: str = 
         sample = make_sample(mono, pitch, _velocity(path.stem), rule)
         if sample is not None:
             samples.append(sample)
-    return SampleSet.build(f"{collection}:{folder.name}", instrument, samples, folder.name in HELD_OUT_RECORDED)
+    return SampleSet.build(f"{collection}:{name}", instrument, samples, name in HELD_OUT_RECORDED)
+
+
+def instruments_in(root: Path) -> dict[str, Path]:
+    """Instruments of a collection by name, for `load_folder`: SFZ files in it, or else its folders; or one SFZ file."""
+    root = Path(root)
+    if root.is_file():
+        return {root.stem: root}
+    found = [path for path in sorted(root.glob("*.sfz")) if read_sfz(path)] or sorted(
+        p for p in root.iterdir() if p.is_dir()
+    )
+    return {path.stem if path.is_file() else path.name: path for path in found}
+
+
+def _mapped_samples(path: Path, rule: LabelRule) -> list[Sample]:
+    import soundfile
+    import soxr
+
+    samples: list[Sample] = []
+    read: set[tuple[Path, float, int]] = set()
+    for region in read_sfz(path):
+        if (region.path, region.pitch, region.offset) in read:
+            continue
+        read.add((region.path, region.pitch, region.offset))
+        with soundfile.SoundFile(region.path) as file:
+            file.seek(min(region.offset, file.frames))
+            data, rate = file.read(_LONGEST_S * file.samplerate, dtype="float32", always_2d=True), file.samplerate
+        pitch = round(region.pitch)
+        # A recording between two keys is brought to the nearer one.
+        speed = 2.0 ** ((pitch - region.pitch) / 12)
+        mono = data.mean(axis=1) * np.float32(10 ** (region.volume_db / 20))
+        if rate * speed != RATE:
+            mono = soxr.resample(mono, rate * speed, RATE)
+        sample = make_sample(mono, pitch, region.velocity, rule)
+        if sample is not None:
+            samples.append(sample)
+    return samples
 
 
 def make_sample(mono: NDArray[np.float32], pitch: int, velocity: int, rule: LabelRule = DEFAULT_RULE) -> Sample | None:
