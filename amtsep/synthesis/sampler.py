@@ -109,7 +109,8 @@ def load_folder(folder: Path, rule: LabelRule = DEFAULT_RULE, collection: str = 
 
     A folder that holds SFZ files is read by the one with the most regions. Without any, files are named with
     underscores or dashes between parts, one of them the pitch; the part before or after may name the dynamics. Phrases,
-    effects, tremolos, harmonics and glissandi are passed over. In either case, so are notes that do not sound at their pitch.
+    effects, tremolos, harmonics and glissandi are passed over. In either case, so are notes that do not sound at their
+    pitch.
     """
     import soundfile
     import soxr
