@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -135,6 +136,25 @@ def lab(browser, files: Path, out: Path) -> None:
         running.wait(20)
 
 
+def web(browser, out: Path) -> None:
+    """The page that needs no Python, with a duet open, dark and on a telephone."""
+    sys.path.insert(0, str(ROOT / "notebooks" / "web"))
+    import serve
+
+    server = serve.make_server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name, width, height, scheme in (("web", 1280, 800, "dark"), ("web-phone", 390, 844, "light")):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB")
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.click('.amt-welcome [data-demo^="Duet"]')
+        page.wait_for_function("() => globalThis.amtsepPage?.notes.length > 0", timeout=120_000)
+        page.evaluate(f"() => {App.HUB}.transport.seek(6.2)")
+        keep(page, out / f"{name}.png", 1500)
+        context.close()
+    server.shutdown()
+
+
 def main() -> None:
     """Command line."""
     from playwright.sync_api import sync_playwright
@@ -142,13 +162,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder for the pictures")
     parser.add_argument("--no-lab", action="store_true", help="leave JupyterLab out")
+    parser.add_argument("--web", action="store_true", help="the page that needs no Python, and nothing else")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as p:
         files = Path(folder)
         (files / "cache").mkdir()
         browser = p.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"])
-        dashboard(browser, files, args.out)
-        if not args.no_lab:
+        web(browser, args.out)
+        if not args.web:
+            dashboard(browser, files, args.out)
+        if not (args.no_lab or args.web):
             lab(browser, files, args.out)
         browser.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import http.server
@@ -36,15 +37,22 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The page's files alone, behind the plainest of servers."""
-    folder = tmp_path_factory.mktemp("site")
-    serve.collect(folder)
+@contextlib.contextmanager
+def serving(folder):
+    """Address of a folder behind the plainest of servers."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The page's files and nothing else."""
+    folder = tmp_path_factory.mktemp("site")
+    serve.collect(folder)
+    with serving(folder) as address:
+        yield address
 
 
 class Page(App):
@@ -200,6 +208,23 @@ def test_cancel_leaves_what_was_open(page):
     page.page.wait_for_timeout(300)
     assert page.count() == count
     assert page.page.evaluate("() => amtsepPage.name") == CLIP
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_a_network_for_44100_hz_can_take_its_place(chromium, tmp_path, posteriors, precision):
+    """Decimation in the graph instead of in the page, and weights unpacked by the WebAssembly runtime."""
+    export = pytest.importorskip("amtsep.nets.export", reason="exporting needs torch (pip install 'amtsep[train]')")
+    serve.collect(tmp_path / "site")
+    export.export_onnx(ROOT / "models/light.safetensors", tmp_path / "site/models/light.onnx", 44100, precision)
+    context = chromium.new_context(locale="en-GB")
+    with serving(tmp_path / "site") as address:
+        page = Page(context.new_page(), tmp_path)
+        page.goto(address)
+        page.demo(CLIP)
+        notes = page.notes()
+        context.close()
+    assert not page.problems
+    assert onset_f1(Decoder(posteriors)(), notes) >= (0.95 if precision == "int8" else 0.98)
 
 
 def test_the_server_of_make_web_isolates_and_shows_nothing_else(chromium):
