@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.errors import DataError
+from amtsep.synthesis.guard import TRAIN_PLAYERS, refuse_split
 from amtsep.synthesis.scores import SCORE_DTYPE, tidy
 
-TRAIN_PLAYERS = ("00", "01", "02")
 DOUBTFUL = frozenset({"01_Rock3-148-C_comp"})
 """Takes whose labels do not fit the sound."""
 
@@ -20,7 +20,7 @@ def takes(root: Path) -> list[Path]:
 
     Only players 00-02 are ever listed: the others are for development and evaluation.
     """
-    root = Path(root)
+    root = refuse_split(root, "a source of real guitar")
     folder = root / "train" if (root / "train").is_dir() else root
     found = sorted(
         p

@@ -13,6 +13,7 @@ from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
 from amtsep.errors import DataError
 from amtsep.synthesis import augment
 from amtsep.synthesis.bank import Bank, Stem
+from amtsep.synthesis.guard import refuse_stems
 
 N_ROOMS = 48
 
@@ -113,6 +114,7 @@ class Mixer:
         timbres: int | None = None,
     ) -> None:
         self.bank, self.mixing, self.front_end, self.seed = bank, mixing, front_end, seed
+        refuse_stems(bank.stems)
         usable = [
             i
             for i, stem in enumerate(bank.stems)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.errors import DataError
+from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.scores import SCORE_DTYPE, monophonic, tidy
 
 BACH10_TITLES = (
@@ -272,6 +273,8 @@ def load_scores(folders: Sequence[Path], cache: Path, pool: Any = None) -> list[
         if p.suffix.lower() in {".mid", ".midi", ".mxl", ".musicxml", ".xml"}
     )
     listed = [(p.name, p.stat().st_size) for p in paths]
+    for path in paths:
+        refuse(path, "a score")
     what = json.dumps([_CACHE_VERSION, BACH10_TITLES, BACH10_MELODIES, listed])
     stamp = hashlib.sha256(what.encode()).hexdigest()[:16]
     file = Path(cache) / "scores" / f"{stamp}.npz"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from amtsep.errors import DataError
 from amtsep.synthesis.expression import Expression
+from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
 from amtsep.synthesis.onsets import DEFAULT_RULE, HOP_S, LabelRule, decibel, energy_of, measure, smooth
 from amtsep.synthesis.pitch import sounding_offset
@@ -144,12 +145,14 @@ def load_folder(folder: Path, rule: LabelRule = DEFAULT_RULE, collection: str = 
 
 def instruments_in(root: Path) -> dict[str, Path]:
     """Instruments of a collection by name, for `load_folder`: SFZ files in it, or else its folders; or one SFZ file."""
-    root = Path(root)
+    root = refuse(root, "a collection of samples")
     if root.is_file():
         return {root.stem: root}
     found = [path for path in sorted(root.glob("*.sfz")) if read_sfz(path)] or sorted(
         p for p in root.iterdir() if p.is_dir()
     )
+    for path in found:
+        refuse(path, "samples of an instrument")
     return {path.stem if path.is_file() else path.name: path for path in found}
 
 

@@ -231,10 +231,14 @@ def hear_recordings(dataset: str, root: Path, weights: Path, every: int, decodin
     from amtsep.decoding import decode, embed_notes
     from amtsep.evaluation.readers import recordings
     from amtsep.inference import Transcriber
+    from amtsep.synthesis.guard import refuse_recording
 
+    chosen = recordings(dataset, root)[::every]
+    for recording in chosen:
+        refuse_recording(dataset, recording.name, recording.split)
     transcriber = Transcriber(weights, device="cpu")
     examples = []
-    for recording in recordings(dataset, root)[::every]:
+    for recording in chosen:
         posteriors = transcriber(Audio(recording.audio(), FrontEnd().sample_rate, recording.name))
         notes = embed_notes(decode(posteriors, decoding), posteriors)
         if len(notes) >= 4:
