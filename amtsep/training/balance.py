@@ -76,15 +76,13 @@ class Balance:
         found = self.weights(stacked)
         return (found * stacked).sum(), dict(zip(terms, found, strict=True))
 
-    def backward(
-        self, run: Callable[[Tensor], Any], net: nn.Module, total: Tensor, scale: float, world: int = 1
-    ) -> None:
+    def backward(self, run: Callable[..., Any], net: nn.Module, total: Tensor, scale: float, world: int = 1) -> None:
         """Add the gradients of the last losses that were combined.
 
         Parameters
         ----------
         run
-            What calls `backward` of a loss, such as that of Lightning Fabric.
+            What calls `backward` of a loss and passes ``retain_graph`` on, such as that of Lightning Fabric.
         net
             Whose parameters are trained.
         total
@@ -103,14 +101,18 @@ class Balance:
                 "Gradient surgery (--balance pcgrad) works on one device; choose another balance or --devices 1."
             )
         parameters = [p for p in net.parameters() if p.requires_grad]
-        gradients = [
-            torch.autograd.grad(term, parameters, retain_graph=k + 1 < len(terms), allow_unused=True)
-            for k, term in enumerate(terms)
-        ]
-        for parameter, gradient in zip(parameters, surgery(gradients), strict=True):
-            if gradient is not None:
-                gradient = gradient * scale
-                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+        before = [p.grad for p in parameters]
+        gradients: list[list[Tensor | None]] = []
+        for k, term in enumerate(terms):
+            for parameter in parameters:
+                parameter.grad = None
+            run(term, retain_graph=k + 1 < len(terms))
+            gradients.append([p.grad for p in parameters])
+        for parameter, old, gradient in zip(parameters, before, surgery(gradients), strict=True):
+            if gradient is None:
+                parameter.grad = old
+            else:
+                parameter.grad = gradient * scale if old is None else old + gradient * scale
 
 
 def surgery(gradients: Sequence[Sequence[Tensor | None]]) -> list[Tensor | None]:

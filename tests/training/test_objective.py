@@ -238,21 +238,14 @@ def small_batch(clips: int = 2) -> Batch:
 
 @pytest.mark.parametrize("method", ["fixed", "pcgrad"])
 def test_gradients_add_up_over_batches(method: str) -> None:
-    """Where losses do not conflict, surgery is the plain gradient; two halves are one whole."""
-    layer = torch.nn.Linear(3, 2)
-    terms = {"a": layer(torch.ones(3)).sum(), "b": layer(torch.ones(3)).square().sum() * 0 + layer.weight.sum()}
-    balance = Balance(method)
+    """Where losses do not conflict, surgery gives the plain gradient; two halves are one whole."""
+    layer, balance = torch.nn.Linear(3, 2), Balance(method)
     for _ in range(2):
-        total, _ = balance.combine(terms)
-        balance.backward(
-            lambda loss: loss.backward(retain_graph=True), layer, total, 0.5
-        ) if method == "fixed" else None
-        if method == "pcgrad":
-            terms = {"a": layer(torch.ones(3)).sum(), "b": layer.weight.sum()}
-            balance.combine(terms)
-            balance.backward(lambda loss: loss.backward(), layer, total, 0.5)
-    assert layer.weight.grad is not None
+        total, _ = balance.combine({"a": layer(torch.ones(3)).sum(), "b": layer.weight.sum()})
+        balance.backward(torch.Tensor.backward, layer, total, 0.5)
+    assert layer.weight.grad is not None and layer.bias.grad is not None
     np.testing.assert_allclose(layer.weight.grad, np.full((2, 3), 2.0), atol=1e-5)
+    np.testing.assert_allclose(layer.bias.grad, np.ones(2), atol=1e-5)
 
 
 def test_surgery_on_several_devices_is_refused() -> None:
@@ -260,7 +253,7 @@ def test_surgery_on_several_devices_is_refused() -> None:
     balance = Balance("pcgrad")
     total, _ = balance.combine({"a": layer.weight.sum(), "b": -layer.weight.sum()})
     with pytest.raises(ValueError, match="one device"):
-        balance.backward(lambda loss: loss.backward(), layer, total, 1.0, world=2)
+        balance.backward(torch.Tensor.backward, layer, total, 1.0, world=2)
 
 
 # -- the objective
@@ -271,7 +264,7 @@ def test_every_balance_gives_all_parameters_gradients(method: str) -> None:
     settings = replace(SETTINGS, balance=method)
     net, balance = TranscriberNet(network_of(settings)), Balance(method)
     losses = compute_losses(net, CQT(), small_batch(), settings, balance)
-    balance.backward(lambda loss: loss.backward(), net, losses["loss"], 1.0)
+    balance.backward(torch.Tensor.backward, net, losses["loss"], 1.0)
     assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in net.parameters())
     names = {"onset", "frame", "timbre"}
     assert set(losses) - {"loss"} - names == (
@@ -309,3 +302,25 @@ def test_the_default_loss_is_that_of_the_shipped_network() -> None:
         anchors += 1
     assert Training().timbre_loss == "infonce"
     assert info_nce(points, 0.15).item() == pytest.approx(total / anchors, rel=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"balance": "pcgrad"}, {"balance": "resistor-dwa"}, {"freeze_notes": True}])
+def test_steps_under_lightning_fabric(options: dict[str, object]) -> None:
+    """The loop's own wrapper and precision: it refuses gradients that do not come from its `backward`."""
+    fabric_module = pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric")
+    fabric = fabric_module.Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    settings = replace(SETTINGS, **options)  # type: ignore[arg-type]
+    net, balance = TranscriberNet(network_of(settings)), Balance(settings.balance)
+    module = trained_part(net, settings)
+    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=1e-2)
+    wrapped, optimizer = fabric.setup(module, optimizer)
+    wrapped.train()
+    assert net.stem.training is not settings.freeze_notes
+    history = []
+    for _ in range(6):
+        losses = compute_losses(wrapped, CQT(), small_batch(), settings, balance)
+        balance.backward(fabric.backward, net, losses["loss"], 1.0, fabric.world_size)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        history.append(losses["timbre"].item())
+    assert history[-1] < history[0]
