@@ -14,6 +14,7 @@ seconds.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -183,7 +184,7 @@ class NoteAttention(Memory):
         return functional.interpolate(answer, scale_factor=(1.0, float(self.segment)), mode="nearest")[..., :frames]
 
 
-MEMORIES: dict[str, type[Memory] | None] = {
+MEMORIES: dict[str, Callable[[int], Memory] | None] = {
     "none": None,
     "hebbian": Hebbian,
     "linear": LinearAttention,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from amtsep.config import Training, network_of
 from amtsep.errors import DataError
 from amtsep.nets.cqt import CQT, LearnedCQT
-from amtsep.nets.model import TranscriberNet
+from amtsep.nets.model import AnyNet, TranscriberNet
 from amtsep.training.balance import Balance
 from amtsep.training.data import Batch
 from amtsep.training.losses import focal_loss, timbre_loss
@@ -38,7 +38,7 @@ class TimbreAlone(nn.Module):
         return self.net.embed(power, phase)
 
 
-def trained_part(net: TranscriberNet, settings: Training) -> nn.Module:
+def trained_part(net: AnyNet, settings: Training) -> nn.Module:
     """The module to train: the network, or its timbre branch alone, with what does not train frozen.
 
     Raises
@@ -48,7 +48,7 @@ def trained_part(net: TranscriberNet, settings: Training) -> nn.Module:
     """
     if not settings.freeze_notes:
         return net
-    if net.timbre is None:
+    if not isinstance(net, TranscriberNet) or net.timbre is None:
         raise DataError(
             f"The network '{settings.network}' has no timbre branch; --freeze-notes leaves nothing to train."
         )
