@@ -51,12 +51,13 @@ def refuse(path: Path, what: str) -> Path:
 
 def refuse_split(path: Path, what: str) -> Path:
     """Give `path` back unless its own name says that it is not the training half; raises `DataError`."""
+    refuse(path, what)
     if Path(path).resolve().name.lower() in HELD_OUT_SPLITS:
         raise DataError(
             f"{path} cannot be used as {what}: it is the half of the data set that is kept for evaluation; "
             "give the one for training."
         )
-    return refuse(path, what)
+    return Path(path)
 
 
 def refuse_recording(dataset: str, name: str, split: str) -> None:

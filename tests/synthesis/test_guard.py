@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amtsep.config import Mixing
+from amtsep.config import Decoding, Mixing
 from amtsep.errors import DataError
 from amtsep.evaluation.readers import DATASETS, recordings
 from amtsep.evaluation.readers.base import SPLITS
@@ -19,6 +19,7 @@ from amtsep.synthesis.bank import NOTE_DTYPE, Bank, BankWriter, Stem
 from amtsep.synthesis.mixing import Mixer
 from amtsep.synthesis.music import is_bach10, load_scores
 from amtsep.synthesis.scores import SCORE_DTYPE
+from amtsep.training.timbre_count import hear_recordings
 
 STEM = Stem("guitarset:00", "guitar", "guitar", "guitarset", 24, "music", None, 0, "train", False)
 
@@ -38,13 +39,13 @@ def test_folders_of_evaluation_sets_are_refused(
     (folder / "violin").mkdir(parents=True)
     (folder / "a.mid").write_bytes(b"")
     assert _synthesize(tmp_path / "bank", option, str(folder)) == 1
-    assert "evaluation" in capsys.readouterr().err
+    assert "which training must not hear" in capsys.readouterr().err
     # Not by way of the folder above, nor by a link with another name.
     (tmp_path / "link").symlink_to(folder)
     assert _synthesize(tmp_path / "bank", option, str(tmp_path / "link")) == 1
     if option != "--guitarset":
         assert _synthesize(tmp_path / "bank", option, str(tmp_path / "data")) == 1
-        assert "evaluation" in capsys.readouterr().err
+        assert "which training must not hear" in capsys.readouterr().err
     assert not (tmp_path / "bank").exists()
 
 
@@ -88,6 +89,15 @@ def test_recordings_of_evaluation_sets_teach_nothing_whatever_their_split() -> N
         with pytest.raises(DataError, match="for evaluation"):
             guard.refuse_recording(dataset, name, split)
     guard.refuse_recording("maestro", "x", "train")
+
+
+@pytest.mark.parametrize("dataset", ["bach10", "guitarset"])
+def test_the_number_of_timbres_is_not_learned_from_them(dataset: str, data_root: Path) -> None:
+    folder = data_root / dataset / "dev"
+    if not folder.is_dir():
+        pytest.skip(f"AMTSEP_DATA has no {dataset}/dev")
+    with pytest.raises(DataError, match="must not be learned from"):
+        hear_recordings(dataset, folder, folder / "none.safetensors", 1, Decoding())
 
 
 def test_a_bank_with_evaluation_stems_is_not_mixed(tmp_path: Path) -> None:
