@@ -26,6 +26,14 @@ HEADS = 4
 EPS = 1e-6
 
 
+class Pointwise(nn.Linear):
+    """A convolution of one unit, as a matrix product on (B, C, N): layouts in memory stay what they are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, 88, T) to (B, D, 88, T)."""
+        return (self.weight @ x.flatten(2) + self.bias[:, None]).unflatten(2, x.shape[2:])
+
+
 class Memory(nn.Module):
     """Context over a whole clip, added to the features; what is recalled is in the subclass.
 
@@ -39,9 +47,8 @@ class Memory(nn.Module):
 
     def __init__(self, channels: int, recalled: int) -> None:
         super().__init__()
-        self.out = nn.Conv2d(recalled, channels, 1)
+        self.out = Pointwise(recalled, channels)
         nn.init.zeros_(self.out.weight)
-        assert self.out.bias is not None
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, posterior: Tensor) -> Tensor:
@@ -57,16 +64,11 @@ class Memory(nn.Module):
 
 
 def to_heads(x: Tensor) -> Tensor:
-    """(B, C, 88, T) to (B, HEADS, 88 T, C / HEADS)."""
-    return x.flatten(2).unflatten(1, (HEADS, -1)).transpose(2, 3)
+    """(B, C, 88, T) to (B, HEADS, C / HEADS, 88 T)."""
+    return x.flatten(2).unflatten(1, (HEADS, -1))
 
 
-def from_heads(x: Tensor, like: Tensor) -> Tensor:
-    """The inverse of `to_heads`."""
-    return x.transpose(2, 3).reshape(like.shape)
-
-
-def weights(posterior: Tensor) -> Tensor:
+def shares(posterior: Tensor) -> Tensor:
     """(B, 1, 88, T) to (B, 1, 88 T, 1) with a sum of one."""
     flat = posterior.flatten(2)[..., None]
     return flat / (flat.sum(dim=2, keepdim=True) + EPS)
@@ -81,17 +83,14 @@ class Hebbian(Memory):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
-        self.pattern = nn.Conv2d(channels, channels, 1)
+        self.pattern = Pointwise(channels, channels)
 
     def recall(self, x: Tensor, posterior: Tensor) -> Tensor:
         """M x."""
-        patterns = self.pattern(x)
-        flat = patterns.flatten(2)  # (B, C, N)
-        flat = flat / (flat.square().sum(dim=1, keepdim=True) + EPS).sqrt()
-        share = weights(posterior).squeeze(-1)  # (B, 1, N)
-        matrix = (flat * share) @ flat.transpose(1, 2)
+        flat = functional.normalize(self.pattern(x).flatten(2), dim=1, eps=1e-4)  # (B, C, N)
+        matrix = (flat * shares(posterior).transpose(2, 3).squeeze(1)) @ flat.transpose(1, 2)
         # The trace of the matrix is one; times the width, a memory of white patterns is the identity.
-        return (flat.shape[1] * matrix @ flat).reshape(patterns.shape)
+        return ((flat.shape[1] * matrix) @ flat).reshape(x.shape)
 
 
 class LinearAttention(Memory):
@@ -99,15 +98,15 @@ class LinearAttention(Memory):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
-        self.project = nn.Conv2d(channels, 3 * channels, 1)
+        self.project = Pointwise(channels, 3 * channels)
 
     def recall(self, x: Tensor, posterior: Tensor) -> Tensor:
         """Values of all units, weighted by how well their keys fit."""
         queries, keys, values = (to_heads(part) for part in self.project(x).chunk(3, dim=1))
-        queries, keys = functional.elu(queries) + 1.0, (functional.elu(keys) + 1.0) * weights(posterior)
-        total = queries @ (keys.transpose(2, 3) @ values)
-        norm = queries @ keys.sum(dim=2, keepdim=True).transpose(2, 3)
-        return from_heads(total / (norm + EPS), x)
+        queries, keys, share = functional.elu(queries) + 1.0, functional.elu(keys) + 1.0, shares(posterior)
+        total = (values @ (keys.transpose(2, 3) * share)) @ queries
+        norm = (keys @ share).transpose(2, 3) @ queries
+        return (total / (norm + EPS)).reshape(x.shape)
 
 
 class FlowAttention(Memory):
@@ -115,25 +114,21 @@ class FlowAttention(Memory):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
-        self.project = nn.Conv2d(channels, 3 * channels, 1)
+        self.project = Pointwise(channels, 3 * channels)
 
     def recall(self, x: Tensor, posterior: Tensor) -> Tensor:
         """Values that won the competition."""
         queries, keys, values = (to_heads(part) for part in self.project(x).chunk(3, dim=1))
-        queries, keys, share = torch.sigmoid(queries), torch.sigmoid(keys), weights(posterior)
-
-        def mean(flow: Tensor) -> Tensor:
-            return (flow * share).sum(dim=2, keepdim=True).transpose(2, 3)
-
-        inflow = queries @ mean(keys) + EPS
-        outflow = keys @ mean(queries) + EPS
+        queries, keys, share = torch.sigmoid(queries), torch.sigmoid(keys), shares(posterior)
+        inflow = (keys @ share).transpose(2, 3) @ queries + EPS  # (B, HEADS, 1, N)
+        outflow = (queries @ share).transpose(2, 3) @ keys + EPS
         # With the other side's flow brought to one, what remains is how much a unit stands out.
-        sink = queries @ mean(keys / outflow)
-        source = keys @ mean(queries / inflow)
-        won = share * torch.exp(source - source.amax(dim=2, keepdim=True))
-        won = won / (won.sum(dim=2, keepdim=True) + EPS)
-        total = (queries / inflow) @ (keys.transpose(2, 3) @ (values * won))
-        return from_heads(torch.sigmoid(sink) * total, x)
+        sink = (keys @ (share / outflow.transpose(2, 3))).transpose(2, 3) @ queries
+        source = (queries @ (share / inflow.transpose(2, 3))).transpose(2, 3) @ keys
+        won = share.transpose(2, 3) * torch.exp(source - source.amax(dim=3, keepdim=True))
+        won = won / (won.sum(dim=3, keepdim=True) + EPS)
+        total = ((values * won) @ keys.transpose(2, 3)) @ queries
+        return (torch.sigmoid(sink) / inflow * total).reshape(x.shape)
 
 
 class Statistics(Memory):
@@ -141,7 +136,7 @@ class Statistics(Memory):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, 2 * channels)
-        self.hidden = nn.Conv2d(2 * channels, 2 * channels, 1)
+        self.hidden = Pointwise(2 * channels, 2 * channels)
 
     def recall(self, x: Tensor, posterior: Tensor) -> Tensor:
         """The unit's deviation from the clip's mean in standard deviations, beside the clip's figures."""
@@ -166,7 +161,7 @@ class NoteAttention(Memory):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
-        self.project = nn.Conv2d(channels, 3 * channels, 1)
+        self.project = Pointwise(channels, 3 * channels)
 
     def recall(self, x: Tensor, posterior: Tensor) -> Tensor:
         """Attention over the pooled units."""
@@ -178,9 +173,9 @@ class NoteAttention(Memory):
         mass = pool(posterior)
         pooled = pool(x * posterior) / (mass + 1e-3)
         queries, keys, values = (to_heads(part) for part in self.project(pooled).chunk(3, dim=1))
-        score = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[-1])
+        score = queries.transpose(2, 3) @ keys / math.sqrt(queries.shape[2])
         score = score + torch.log(mass + 1e-4).flatten(2)[:, :, None, :]
-        answer = from_heads(torch.softmax(score, dim=-1) @ values, pooled)
+        answer = (values @ torch.softmax(score, dim=-1).transpose(2, 3)).reshape(pooled.shape)
         return functional.interpolate(answer, scale_factor=(1.0, float(self.segment)), mode="nearest")[..., :frames]
 
 
