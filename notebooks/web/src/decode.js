@@ -103,25 +103,27 @@ function withRises({ onset, frame, frames }) {
   }
   if (highest <= 0) return onset;
   const scale = Math.fround(top / highest);
-  return rises.map((rise, i) => Math.max(onset[i], rise * scale));
+  for (let i = 0; i < rises.length; i++) rises[i] = Math.max(onset[i], rises[i] * scale);
+  return rises;
 }
 
 /** Local maxima over time of every row, smoothed over three frames; times by a parabola through three values. */
 function findPeaks(height, { frames, hop }, { smoothing, peak_floor }) {
   const [side, centre] = smoothing;
   const peaks = [];
-  const smooth = new Float32Array(frames);
+  // A zero on either side, so that the ends need no cases of their own.
+  const padded = new Float32Array(frames + 2);
+  const smooth = new Float32Array(frames + 2);
   for (let row = 0; row * frames < height.length; row++) {
-    const h = height.subarray(row * frames, (row + 1) * frames);
-    for (let t = 0; t < frames; t++) smooth[t] = centre * h[t] + side * ((h[t - 1] ?? 0) + (h[t + 1] ?? 0));
-    for (let t = 0; t < frames; t++) {
-      const here = smooth[t];
-      const before = smooth[t - 1] ?? 0;
-      const after = smooth[t + 1] ?? 0;
-      if (here < peak_floor || here <= before || here < after) continue;
+    padded.set(height.subarray(row * frames, (row + 1) * frames), 1);
+    for (let i = 1; i <= frames; i++) smooth[i] = centre * padded[i] + side * (padded[i - 1] + padded[i + 1]);
+    for (let i = 1; i <= frames; i++) {
+      const here = smooth[i];
+      if (here < peak_floor || here <= smooth[i - 1] || here < smooth[i + 1]) continue;
+      const [before, after] = [smooth[i - 1], smooth[i + 1]];
       const curvature = before - 2 * here + after;
       const shift = Math.min(0.5, Math.max(-0.5, (0.5 * (before - after)) / (curvature < 0 ? curvature : -1)));
-      peaks.push({ row, frame: t, height: here, time: Math.max(0, (t + shift) * hop) });
+      peaks.push({ row, frame: i - 1, height: here, time: Math.max(0, (i - 1 + shift) * hop) });
     }
   }
   return peaks;
