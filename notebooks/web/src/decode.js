@@ -107,26 +107,47 @@ function withRises({ onset, frame, frames }) {
   return rises;
 }
 
-/** Local maxima over time of every row, smoothed over three frames; times by a parabola through three values. */
-function findPeaks(height, { frames, hop }, { smoothing, peak_floor }) {
-  const [side, centre] = smoothing;
+/** Local maxima over time of every row, smoothed; their times are the means of what lies around them. */
+function findPeaks(height, { frames, hop }, { smoothing, sure_height, timing_reach, peak_floor }) {
   const peaks = [];
-  // A zero on either side, so that the ends need no cases of their own.
-  const padded = new Float32Array(frames + 2);
-  const smooth = new Float32Array(frames + 2);
+  const half = smoothing.length >> 1;
+  const margin = Math.max(half, timing_reach, 1);
+  // Silence on either side, so that the ends need no cases of their own.
+  const padded = new Float32Array(frames + 2 * margin);
+  const smooth = new Float32Array(frames + 2 * margin);
   for (let row = 0; row * frames < height.length; row++) {
-    padded.set(height.subarray(row * frames, (row + 1) * frames), 1);
-    for (let i = 1; i <= frames; i++) smooth[i] = centre * padded[i] + side * (padded[i - 1] + padded[i + 1]);
-    for (let i = 1; i <= frames; i++) {
+    padded.set(height.subarray(row * frames, (row + 1) * frames), margin);
+    for (let i = margin; i < frames + margin; i++) {
+      let sum = 0;
+      for (let k = 0; k < smoothing.length; k++) sum += smoothing[k] * padded[i + k - half];
+      smooth[i] = Math.min(1, sum / sure_height);
+    }
+    for (let i = margin; i < frames + margin; i++) {
       const here = smooth[i];
       if (here < peak_floor || here <= smooth[i - 1] || here < smooth[i + 1]) continue;
-      const [before, after] = [smooth[i - 1], smooth[i + 1]];
-      const curvature = before - 2 * here + after;
-      const shift = Math.min(0.5, Math.max(-0.5, (0.5 * (before - after)) / (curvature < 0 ? curvature : -1)));
-      peaks.push({ row, frame: i - 1, height: here, time: Math.max(0, (i - 1 + shift) * hop) });
+      const at = i - margin + (timing_reach ? centre(padded, i, timing_reach) : vertex(smooth, i));
+      peaks.push({ row, frame: i - margin, height: here, time: Math.max(0, at * hop) });
     }
   }
   return peaks;
+}
+
+/** Mean distance of what lies around, weighted by its height. */
+function centre(values, i, reach) {
+  let weight = 1e-6;
+  let moment = 0;
+  for (let k = -reach; k <= reach; k++) {
+    weight += values[i + k];
+    moment += k * values[i + k];
+  }
+  return moment / weight;
+}
+
+/** Where the parabola through three values is highest. */
+function vertex(values, i) {
+  const [before, here, after] = [values[i - 1], values[i], values[i + 1]];
+  const curvature = before - 2 * here + after;
+  return Math.min(0.5, Math.max(-0.5, (0.5 * (before - after)) / (curvature < 0 ? curvature : -1)));
 }
 
 /** Of peaks on one row that are closer than the shortest note keep the higher ones. */
