@@ -8,6 +8,7 @@ depend on a threshold (peaks and their times, levels, sums) is computed once, in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,14 @@ from amtsep.posteriors import DB_STEP, Posteriors
 Index = NDArray[np.intp]
 Values = NDArray[np.float32]
 
-SMOOTHING = (0.25, 0.5, 0.25)
+SMOOTHING = tuple(math.comb(8, k) / 256 for k in range(9))
 """Of the onset posterior over time before its peaks are taken: a soft attack spreads over neighbouring frames."""
+SURE_HEIGHT = 0.492
+"""What a sure onset keeps after the smoothing, wherever it lies between two frames (half, one, half; or one, one)."""
+TIMING_REACH = 8
+"""Frames either side of a peak whose onset posterior tells the note's time. It is the mean of a distribution: where a
+bow sets in slowly the posterior is wide, often with a bump where the sound can first be heard, and the time with the
+least error lies between."""
 PEAK_FLOOR = 0.02
 """Peaks under this height are never notes; the sliders start here."""
 BLOCK_ROWS = 8
@@ -47,12 +54,15 @@ class Peaks:
 
 
 def smooth(posterior: Values) -> Values:
-    """Weighted mean over three frames, (88, T)."""
-    outer, centre, _ = SMOOTHING
-    result = centre * posterior
-    result[:, 1:] += outer * posterior[:, :-1]
-    result[:, :-1] += outer * posterior[:, 1:]
-    return result
+    """Weighted mean over the frames of `SMOOTHING`, a sure onset 1 high, (rows, T); silence lies beyond the ends."""
+    half = len(SMOOTHING) // 2
+    n_frames = posterior.shape[1]
+    padded = np.pad(posterior, ((0, 0), (half, half)))
+    result = np.float32(SMOOTHING[half]) * posterior
+    for k in range(half):
+        result += np.float32(SMOOTHING[k]) * (padded[:, k : k + n_frames] + padded[:, 2 * half - k :][:, :n_frames])
+    result /= np.float32(SURE_HEIGHT)
+    return np.minimum(result, np.float32(1.0), out=result)
 
 
 def rises(frame: Values) -> Values:
@@ -73,23 +83,28 @@ def all_peaks(onset: Values, frame: Values | None, hop_s: float) -> Peaks:
         height = onset[block]
         if frame is not None and scale > 0.0:
             height = np.maximum(height, rises(frame[block]) * scale)
-        found.append(find_peaks(smooth(height), hop_s, block.start))
+        found.append(find_peaks(height, hop_s, block.start))
     return Peaks(*(np.concatenate([getattr(p, name) for p in found]) for name in Peaks.__dataclass_fields__))
 
 
 def find_peaks(height: Values, hop_s: float, first_row: int = 0) -> Peaks:
-    """Local maxima over time of every row, their times between frames by a parabola through three values."""
-    rows, times = np.nonzero(height >= PEAK_FLOOR)
+    """Local maxima over time of every row, smoothed; their times are the means of what lies around them."""
+    smoothed = smooth(height)
+    rows, times = np.nonzero(smoothed >= PEAK_FLOOR)
     last = height.shape[1] - 1
-    here = height[rows, times]
-    before = np.where(times > 0, height[rows, np.maximum(times - 1, 0)], 0.0)
-    after = np.where(times < last, height[rows, np.minimum(times + 1, last)], 0.0)
+    here = smoothed[rows, times]
+    before = np.where(times > 0, smoothed[rows, np.maximum(times - 1, 0)], 0.0)
+    after = np.where(times < last, smoothed[rows, np.minimum(times + 1, last)], 0.0)
     top = (here > before) & (here >= after)
-    rows, times, here, before, after = rows[top], times[top], here[top], before[top], after[top]
-    curvature = before - 2.0 * here + after
-    shift = np.clip(0.5 * (before - after) / np.where(curvature < 0, curvature, -1.0), -0.5, 0.5)
-    seconds = np.maximum((times + shift) * hop_s, 0.0)
-    return Peaks(rows + first_row, times, here.astype(np.float32), seconds.astype(np.float64))
+    rows, times, here = rows[top], times[top], here[top]
+    padded = np.pad(height, ((0, 0), (TIMING_REACH, TIMING_REACH)))
+    weight, moment = np.full(len(rows), 1e-6), np.zeros(len(rows))
+    for shift in range(-TIMING_REACH, TIMING_REACH + 1):
+        value = padded[rows, times + (TIMING_REACH + shift)]
+        weight += value
+        moment += shift * value
+    seconds = np.maximum((times + moment / weight) * hop_s, 0.0)
+    return Peaks(rows + first_row, times, here.astype(np.float32), seconds)
 
 
 def spans(start: Index, stop: Index) -> tuple[Index, Index]:
@@ -200,6 +215,8 @@ class Decoder:
         segments = find_segments(posteriors.frame, decoding.frame_threshold, decoding.energy_tolerance)
         end, owner = self._ends(peaks, segments, decoding.energy_tolerance)
         offset = np.minimum((end - 0.5) * hop_s, posteriors.duration_s)
+        struck_again = np.flatnonzero(np.diff(peaks.row) == 0)
+        offset[struck_again] = np.minimum(offset[struck_again], peaks.time[struck_again + 1])
         long_enough = offset - peaks.time >= max(decoding.min_note_length, 0.5 * hop_s)
         row, onset_s = peaks.row[long_enough], peaks.time[long_enough]
         offset_s, confidence = offset[long_enough], peaks.height[long_enough]
@@ -211,6 +228,10 @@ class Decoder:
             offset_s = np.concatenate([offset_s, np.minimum((stop - 0.5) * hop_s, posteriors.duration_s)])
             # Less sure than any note with an onset: the evidence for a start is missing.
             confidence = np.concatenate([confidence, 0.5 * decoding.onset_threshold * mean])
+            # An onset's time may lie before its peak, in what is left over.
+            order = np.lexsort((onset_s, row))
+            same = np.flatnonzero(np.diff(row[order]) == 0)
+            offset_s[order[same]] = np.minimum(offset_s[order[same]], onset_s[order[same + 1]])
         audible = offset_s > onset_s
         return Notes.build(
             onset_s[audible],

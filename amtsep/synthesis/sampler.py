@@ -298,7 +298,7 @@ def render_samples(
             gain = np.ones(n)
         sound = _read(sample.samples, np.where(inside, position, 0.0) * RATE * _OVER) * inside * gain
         if not legato and rng.random() < swelling:
-            sound, labels["onset"][k] = _swell(rng, sound, times, onset, offset, rule)
+            sound, labels["onset"][k] = _swell(rng, np.asarray(sound, np.float32), times, onset, offset, rule)
         if offset < natural:
             # Release: a raised cosine; it is down by 10 dB at six tenths of its length.
             x = np.clip((times - offset) / fade_s, 0, 1)
@@ -327,7 +327,7 @@ def _swell(
     rise = float(min(rng.uniform(0.03, 0.22), 0.4 * (offset - onset)))
     begin = onset - 0.25 * rise
     gain = 10.0 ** (-depth / 20.0 * np.clip(1.0 - (times - begin) / rise, 0.0, 1.0))
-    soft = (sound * gain).astype(np.float32)
+    soft = np.asarray(sound * gain, np.float32)
     shape = measure(soft, RATE, max(offset - float(times[0]), 0.05), rule)
     if shape is None:
         return sound, onset

@@ -108,10 +108,10 @@ def calibrate(
         examples += extra(transcriber)
     decoding = Decoding()
     # Notes need both posteriors; a frame shift found first for the segments, then the onsets, then the frames again.
-    onset, frame = 2.0, 1.0
+    onset, frame = 0.0, 1.0
     for _ in range(2):
         frame = maximise(lambda x, o=onset: sum(figures(examples, decoding, o, x)[1:]), -2.0, 4.0)  # type: ignore[misc]
-        onset = maximise(lambda x, f=frame: figures(examples, decoding, x, f)[0], -1.0, 5.0)  # type: ignore[misc]
+        onset = maximise(lambda x, f=frame: figures(examples, decoding, x, f)[0], -3.0, 3.0)  # type: ignore[misc]
     found = figures(examples, decoding, onset, frame)
     names = ("onset_f1", "onset_offset_f1", "frame_f1")
     info = {

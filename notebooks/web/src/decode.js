@@ -29,11 +29,9 @@ export class Decoder {
     );
     const segments = findSegments(posteriors, values.frame_threshold, values.energy_tolerance);
     const notes = [];
-    const add = (row, first, onset, end, confidence) => {
-      const offset = Math.min((end - 0.5) * hop, duration);
-      if (offset > onset) {
-        notes.push({ onset, offset, pitch: row + lowest, velocity: this.velocity(row, first), confidence: Math.min(1, confidence) });
-      }
+    const seconds = (end) => Math.min((end - 0.5) * hop, duration);
+    const add = (row, first, onset, offset, confidence) => {
+      notes.push({ onset, offset, pitch: row + lowest, velocity: this.velocity(row, first), confidence: Math.min(1, confidence) });
     };
 
     // A note lasts as long as its segment, or until its pitch begins again.
@@ -41,14 +39,16 @@ export class Decoder {
     const stops = segments.map((segment) => segment.end);
     peaks.forEach((peak, i) => {
       const next = peaks[i + 1];
-      const following = next && next.row === peak.row ? next.frame : frames;
+      const again = next && next.row === peak.row;
+      const following = again ? next.frame : frames;
       while (s < segments.length && (segments[s].row < peak.row || (segments[s].row === peak.row && segments[s].end <= peak.frame))) s++;
       const segment = segments[s];
       const fits = segment && segment.row === peak.row && segment.start < peak.frame + values.energy_tolerance;
       if (fits) stops[s] = Math.min(stops[s], peak.frame);
       const end = Math.min(fits ? segment.end : peak.frame, following);
-      const length = Math.min((end - 0.5) * hop, duration) - peak.time;
-      if (length >= Math.max(values.min_note_length, 0.5 * hop)) add(peak.row, peak.frame, peak.time, end, peak.height);
+      const offset = Math.min(seconds(end), again ? next.time : duration);
+      const shortest = Math.max(values.min_note_length, 0.5 * hop);
+      if (offset - peak.time >= shortest) add(peak.row, peak.frame, peak.time, offset, peak.height);
     });
     if (values.leftover_notes) {
       const shortest = Math.max(values.min_note_length / hop, values.energy_tolerance);
@@ -58,10 +58,15 @@ export class Decoder {
         const beside = [row - 1, row + 1].filter((r) => r >= 0 && r < 88);
         if (beside.some((r) => total <= this.sum(r, start, stops[i]))) return;
         // Less sure than any note with an onset: the evidence for a start is missing.
-        add(row, start, start * hop, stops[i], (0.5 * values.onset_threshold * total) / (stops[i] - start));
+        add(row, start, start * hop, seconds(stops[i]), (0.5 * values.onset_threshold * total) / (stops[i] - start));
       });
     }
-    return notes.sort((a, b) => a.onset - b.onset || a.pitch - b.pitch);
+    // An onset's time may lie before its peak, in what is left over.
+    notes.sort((a, b) => a.pitch - b.pitch || a.onset - b.onset);
+    notes.forEach((note, i) => {
+      if (notes[i + 1]?.pitch === note.pitch) note.offset = Math.min(note.offset, notes[i + 1].onset);
+    });
+    return notes.filter((n) => n.offset > n.onset).sort((a, b) => a.onset - b.onset || a.pitch - b.pitch);
   }
 
   sum(row, start, stop) {
