@@ -172,9 +172,9 @@ class Training:
     steps: int = 6000
     batch_size: int = 4
     accumulate: int = 1
-    optimizer: str = "adamw"
+    optimizer: str = "muon"
     """"adamw", or "muon": orthogonalised momentum for the convolutions, AdamW for the rest."""
-    learning_rate: float = 4e-3
+    learning_rate: float = 3e-3
     muon_scale: float = 6.0
     """Learning rate of the orthogonal steps over `learning_rate`."""
     weight_decay: float = 1e-2

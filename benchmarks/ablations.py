@@ -8,8 +8,8 @@
 A row is one process on one thread; ``--jobs`` of them run at a time. What is finished is kept (``ROW/result.json``,
 and ``results.json`` over all) and not run again, so that the same command goes on where it was stopped; a row with
 another budget is run anew. Rows of the groups `timbre-loss`, `memory` and `phase` train a fresh timbre branch on the
-frozen notes of ``--init``; those of `balance` train everything from there; those of `data` and `optimizer` start from
-nothing. ``--seeds 1 2 3`` repeats every row, and the table then gives means and half the range.
+frozen notes of ``--init``; those of `balance` train everything from there; those of `data`, `options` and `optimizer`
+start from nothing. ``--seeds 1 2 3`` repeats every row, and the table then gives means and half the range.
 
 Timbres are judged with their number given, on mixes of the bank's development split (unseen: of held-out timbres
 alone), on Bach10's development mixes: V-measure of the tracks of the heard notes, and micro onset F1 of the tracks.
@@ -62,6 +62,8 @@ class Row:
     keep: str = "all"
     start: str = "nothing"
     judged: tuple[str, ...] = ("notes",)
+    teacher: bool = False
+    """Whether the weights of ``--init`` teach too."""
 
 
 FILTERS: dict[str, Callable[[Any, str], bool]] = {
@@ -94,10 +96,15 @@ ROWS: tuple[Row, ...] = (
     *(Row("data", name, keep=name) for name in FILTERS if name != "all"),
     Row("data", "no-augmentation", mixing={"augment": False}),
     Row("data", "basic-pitch-architecture", {"network": "basic-pitch"}),
-    Row("optimizer", "adamw"),
-    Row("optimizer", "adamw-half-rate", {"learning_rate": 2e-3}),
-    Row("optimizer", "muon", {"optimizer": "muon"}),
-    Row("optimizer", "muon-half-rate", {"optimizer": "muon", "learning_rate": 2e-3}),
+    Row("options", "two-stages", {"stages": 2}),
+    Row("options", "learned-front-end", {"learn_front_end": True}),
+    Row("options", "distilled", {}, teacher=True),
+    Row("options", "plain-cross-entropy", {"onset_gamma": 0.0, "frame_gamma": 0.0}),
+    Row("optimizer", "adamw", {"optimizer": "adamw"}),
+    Row("optimizer", "adamw-half-rate", {"optimizer": "adamw", "learning_rate": 1.5e-3}),
+    Row("optimizer", "muon"),
+    Row("optimizer", "muon-half-rate", {"learning_rate": 1.5e-3}),
+    Row("optimizer", "muon-double-rate", {"learning_rate": 6e-3}),
     *(
         timbre_row("timbre-loss", name, timbre_loss=name)
         for name in ("infonce", "infonce-wide", "infonce-units", "supcon", "prototype", "affinity", "affinity-leaky")
@@ -203,6 +210,7 @@ def train_row(row: Row, seed: int, job: Job, folder: Path) -> tuple[Path, dict[s
             out=folder,
             accelerator="cpu",
             init=notes_alone(job.init, folder) if row.start == "notes" else None,
+            teacher=job.init if row.teacher else None,
             **({"max_minutes": job.minutes} if job.minutes else {}),
         ),
     )

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ def train(settings: Training, run: Run) -> Path:
     module, balance = trained_part(net, settings), Balance(settings.balance)
     optimizer = build_optimizer(net, settings)
     average = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema_decay), use_buffers=False
+        net, multi_avg_fn=moving_average(settings.ema_decay), use_buffers=False
     ).to(fabric.device)
     state = restore(run.out / "state", net, average, optimizer) if run.resume else State()
     compiled: Any = torch.compile(module) if run.compile else module
@@ -264,6 +264,20 @@ class Journal:
             state.stale += 1
         self.shown["dev F1"] = f"{figures.onset:.3f}"
         return figures.columns()
+
+
+def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """The update of a moving average of weights that forgets its first steps: its memory grows with their number.
+
+    With a constant decay a short training keeps much of the weights that it began with.
+    """
+
+    @torch.no_grad()
+    def update(average: Any, current: Any, count: Any) -> None:
+        rate = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
+        torch._foreach_lerp_(average, current, 1.0 - rate)
+
+    return update
 
 
 def schedule(step: int, progress: float, warm_up: int) -> float:
