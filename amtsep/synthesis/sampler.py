@@ -298,7 +298,8 @@ def render_samples(
             gain = np.ones(n)
         sound = _read(sample.samples, np.where(inside, position, 0.0) * RATE * _OVER) * inside * gain
         if not legato and rng.random() < swelling:
-            sound, labels["onset"][k] = _swell(rng, np.asarray(sound, np.float32), times, onset, offset, rule)
+            soft, labels["onset"][k] = _swell(rng, np.asarray(sound, np.float32), times, onset, offset, rule)
+            sound = soft.astype(np.float64)
         if offset < natural:
             # Release: a raised cosine; it is down by 10 dB at six tenths of its length.
             x = np.clip((times - offset) / fade_s, 0, 1)

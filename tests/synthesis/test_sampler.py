@@ -108,3 +108,16 @@ def test_synthetic_timbres_are_playable_and_differ() -> None:
     assert len({s.instrument.family for s in sets}) >= 2
     again = synthetic_set(3)
     assert np.array_equal(again.samples[0].samples, sets[3].samples[0].samples)
+
+
+def test_a_note_that_comes_in_softly_is_labelled_where_it_stands(folder: Path) -> None:
+    found = load_folder(folder)
+    onsets = np.arange(8) * 1.1 + 0.1
+    score = np.array([(t, t + 0.9, 60 + 2 * (i % 3), 90) for i, t in enumerate(onsets)], SCORE_DTYPE)
+    audio, labels = render_samples(np.random.default_rng(3), found, score, 9.0, Expression(swelled=1.0))
+    late = labels["onset"] - onsets
+    assert (late >= 0).all() and late.max() > 0.03  # the rule moves the label into the rise
+    for onset in labels["onset"]:
+        power = [np.mean(audio[int((onset + d) * RATE) :][: int(0.01 * RATE)] ** 2) for d in (-0.03, 0.01, 0.4)]
+        before, at, sustained = 10 * np.log10(np.array(power) + 1e-12)
+        assert at > sustained - 13 and before < sustained - 11
