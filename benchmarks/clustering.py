@@ -11,8 +11,9 @@ Figures of 'agreement': V-measure over heard notes that match a true one, and mi
 best assignment. All but 'hear' and 'time' work on files that 'hear' wrote. For a data set with stems, which may be
 reported but never tuned on, the first step is
 
-    python benchmarks/clustering.py hear --dataset bach10 --root ../shared/data --model base.safetensors \\
-        --out bach10.npz
+    python benchmarks/clustering.py hear --dataset bach10 --root ../shared/data/bach10 --model base --out bach10.npz
+
+(posteriors are taken from the cache of `amtsep evaluate`, and left there).
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import v_measure_score
 
 from amtsep.clustering import METHODS, cluster, double_unisons, estimate_timbres
+from amtsep.clustering.count import count_model
 from amtsep.clustering.points import note_points
 from amtsep.config import Clustering
 from amtsep.evaluation.separation import evaluate_separated
-from amtsep.notes import Notes
+from amtsep.notes import Notes, Track
 from amtsep.training.timbre_count import Example, load_examples, save_examples, synthetic_notes
 
 HOP_S = 256 / 22050
@@ -95,27 +97,52 @@ def measure(examples: Sequence[Example], tracks: Sequence[NDArray]) -> tuple[flo
     return tuple(np.nanmean(pairs, axis=0).tolist())
 
 
-def count(examples: Sequence[Example]) -> None:
-    """Exact rate, confusion and calibration of the shipped weights."""
-    confusion = np.zeros((8, 8), int)
-    stated, right, losses = [], [], []
-    for example in examples:
-        estimate = estimate_timbres(example.heard)
-        confusion[example.timbres - 1, estimate.timbres - 1] += 1
-        stated.append(max(estimate.probability))
-        right.append(estimate.timbres == example.timbres)
-        losses.append(-np.log(estimate.probability[example.timbres - 1] + 1e-9))
-    few = confusion[:4]
-    print(
-        f"{len(examples)} mixes; exact {np.mean(right):.3f}, of 1 to 4 timbres {np.trace(few) / max(few.sum(), 1):.3f}"
-    )
-    print(f"log loss {np.mean(losses):.3f}")
-    print("confusion, true by row:\n" + "\n".join("".join(f"{x:5}" for x in row) for row in confusion))
-    print("stated probability: mean, share right, mixes")
-    bins = np.clip((np.array(stated) * 5).astype(int), 0, 4)
-    for b in np.unique(bins):
-        inside = bins == b
-        print(f"{np.array(stated)[inside].mean():.2f}  {np.array(right)[inside].mean():.2f}  {inside.sum()}")
+def reliability(stated: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 5) -> tuple[float, list[str]]:
+    """Expected calibration error (Naeini et al. 2015), and a row for every bin of the stated probability."""
+    inside = np.clip((stated * bins).astype(int), 0, bins - 1)
+    rows, error = [], 0.0
+    for b in np.unique(inside):
+        mine = inside == b
+        error += mine.mean() * abs(stated[mine].mean() - right[mine].mean())
+        rows.append(f"{stated[mine].mean():7.2f}{right[mine].mean():9.2f}{mine.sum():7}")
+    return float(error), rows
+
+
+def count(examples: Sequence[Example], weights: Path | None, with_f1: bool) -> None:
+    """Exact rate, error, F1 with K given and estimated, confusion and calibration of the stated probability."""
+    model = count_model(weights) if weights else None
+    estimates = [estimate_timbres(example.heard, model=model) for example in examples]
+    truth = np.array([example.timbres for example in examples])
+    found = np.array([estimate.timbres for estimate in estimates])
+    chance = np.array([estimate.probability for estimate in estimates])
+    head = "timbres  mixes  exact  mean |error|  stated" + ("   F1: one track  K given  K estimated" if with_f1 else "")
+    print(head)
+    rows: list[list[float]] = []
+    if with_f1:
+        for example, k in zip(examples, found):
+            tracks = [np.zeros(len(example.heard))]
+            tracks += [cluster(example.heard, Clustering(timbres=int(n))).track for n in (example.timbres, k)]
+            rows.append([f1(example, with_labels(example.heard, labels)) for labels in tracks])
+    for k in [*np.unique(truth), 0]:
+        mine = truth == k if k else truth > 0
+        line = f"{k or 'all':>7}{mine.sum():7}{(found == truth)[mine].mean():7.3f}"
+        line += f"{np.abs(found - truth)[mine].mean():14.2f}{chance.max(axis=1)[mine].mean():8.2f}"
+        if with_f1:
+            one, given, guessed = np.array(rows)[mine].mean(axis=0)
+            line += f"{one:15.3f}{given:9.3f}{guessed:13.3f}"
+        print(line)
+    error, table = reliability(chance.max(axis=1), found == truth)
+    loss = -np.log(chance[np.arange(len(truth)), truth - 1] + 1e-9).mean()
+    print(f"log loss {loss:.3f}; expected calibration error {error:.3f}; stated probability, share right, mixes:")
+    print("\n".join(table))
+    print("confusion, true by row, found 1 to 8 by column:")
+    for k in np.unique(truth):
+        print(f"{k:3}" + "".join(f"{np.sum((truth == k) & (found == n)):5}" for n in range(1, 9)))
+
+
+def with_labels(notes: Notes, labels: NDArray) -> Notes:
+    """The notes on numbered tracks."""
+    return notes.with_tracks(labels.astype(int), [Track(str(n)) for n in range(int(labels.max(initial=0)) + 1)])
 
 
 def correct(example: Example, found: Notes, number: int, seed: int) -> dict[int, int]:
@@ -175,20 +202,21 @@ def unisons(examples: Sequence[Example]) -> None:
 
 
 def hear(dataset: str, root: Path, model: str, sizes: Sequence[int], per_size: int | None, out: Path) -> None:
-    """Mixes of a data set's parts as a network hears them."""
-    from amtsep.audio import Audio
+    """A data set's recordings, or mixes of its parts, as a network hears them."""
     from amtsep.decoding import decode, embed_notes
-    from amtsep.evaluation.readers import recordings
+    from amtsep.evaluation.readers import DATASETS, recordings
+    from amtsep.evaluation.runner import default_cache, model_hash, posteriors_of
     from amtsep.inference import Transcriber
 
-    transcriber, examples = Transcriber(model, device="cpu"), []
-    for recording in recordings(dataset, root, sizes, per_size=per_size):
-        posteriors = transcriber(Audio(recording.audio(), 22050, recording.name))
+    transcriber, key, examples = Transcriber(model, device="cpu"), model_hash(model), []
+    mixes = sizes if DATASETS[dataset].pieces else None
+    for recording in recordings(dataset, root, mixes, per_size=per_size):
+        posteriors = posteriors_of(recording, transcriber, key, default_cache())
         notes = embed_notes(decode(posteriors), posteriors)
         if len(notes) >= 4:
             examples.append(Example(notes, recording.reference))
     save_examples(out, examples)
-    print(f"{len(examples)} mixes")
+    print(f"{len(examples)} recordings")
 
 
 def timed(work: Callable[[], object], repeats: int = 7) -> tuple[float, float, int]:
@@ -231,13 +259,14 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=[1, 2, 3, 4])
     parser.add_argument("--per-size", type=int)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--weights", type=Path, help="of 'count': a file instead of the weights that ship")
     parser.add_argument("--f1", action="store_true", help="also onset F1 of the tracks (slower)")
     args = parser.parse_args()
     examples = [example for path in args.examples for example in load_examples(path)]
     if args.what == "agreement":
         agreement(examples, args.f1)
     elif args.what == "count":
-        count(examples)
+        count(examples, args.weights, args.f1)
     elif args.what == "taught":
         taught(examples, Clustering(), args.timbres)
     elif args.what == "unisons":

@@ -2,9 +2,10 @@
 
 Each K is described by a few figures of its partition (what it leaves unexplained, what one cluster more would gain,
 how far the two closest clusters are apart against their spread, how small the smallest is, how often clusters overlap
-themselves in time), and a conditional logit (McFadden 1974) over K turns them into probabilities. Its weights were
-learned on mixes with a known number of timbres by `amtsep.training.timbre_count`; they lie beside this module in
-``timbre_count.json``.
+themselves in time). A timbre changes over its range, so that a long piano piece falls into registers: the same figures
+are taken once more with a drift over pitch, loudness and length allowed to each cluster. A conditional logit (McFadden
+1974) over K then turns them into probabilities. Its weights were learned on mixes with a known number of timbres by
+`amtsep.training.timbre_count`; they lie beside this module in ``timbre_count.json``.
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ SAMPLE = 800
 """Notes that the figures are taken from; of longer recordings a draw."""
 FEATURES = (
     *("residual", "gain", "next_gain", "silhouette", "unsure", "closest", "separation", "mean_separation"),
-    *("smallest_share", "smallest_count", "same_register", "overlap", "overlap_drop", "one", "count", "count_squared"),
+    *("smallest_share", "smallest_count", "same_register", "overlap", "overlap_drop"),
+    *("drift_residual", "drift_gain", "drift_next_gain", "own_separation"),
+    *("one", "count", "count_squared"),
 )
 """Names of the figures, in the order of the columns of `features`."""
+ENOUGH = 15
+"""Notes that the smallest cluster needs to be believed: more of them, as a long recording has, make it no likelier."""
 WEIGHTS = Path(__file__).parent / "timbre_count.json"
 
 
@@ -65,31 +70,83 @@ def count_model(path: Path = WEIGHTS) -> dict[str, Any]:
     return model
 
 
-def _pairs(points: Points, pitch: Values, labels: Labels, centroids: Values) -> tuple[float, float, float, float]:
-    """Closest centroids' cosine, least and mean separation over pairs, and likeness of register of the least separated.
+def drift_axes(notes: Notes) -> Values:
+    """What a timbre may drift with, (n, 5): one, pitch and its square, length, loudness, each of the order of one."""
+    pitch = (notes.pitch.astype(np.float64) - 64.0) / 12.0
+    length = np.log(np.clip(notes.duration, 0.05, 3.0) / 0.3)
+    loudness = (np.nan_to_num(notes.velocity.astype(np.float64)) - 64.0) / 32.0
+    return np.column_stack([np.ones(len(pitch)), pitch, pitch**2, length, loudness])
 
-    The separation is Ashman's D on the line between two centroids: distance of the means over the pooled deviation.
-    """
+
+def _left_over(axes: Values, weight: Values, values: Values, penalty: float = 4.0) -> float:
+    """Weighted sum of squares of `values` (n, d) that a ridge regression on `axes` (n, a), mean free, leaves."""
+    weighted = axes * weight[:, None]
+    gram = weighted.T @ axes
+    gram[np.diag_indices(len(gram))] += np.where(np.arange(len(gram)) > 0, penalty, 1e-9)
+    projected = weighted.T @ values
+    solution = np.linalg.solve(gram, projected)
+    return float(max((weight[:, None] * values**2).sum() - (solution * projected).sum(), 0.0))
+
+
+def drifting_distortion(points: Points, axes: Values, labels: Labels, k: int) -> float:
+    """Like `distortion`, with a drift along `axes` allowed to every cluster (half the mean square left over)."""
+    total = 0.0
+    for cluster in range(k):
+        own = labels == cluster
+        if own.any():
+            total += _left_over(axes[own], points.weight[own], points.x[own])
+    return 0.5 * total / float(points.weight.sum())
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """How the clusters of a partition lie to each other."""
+
+    closest: float = 0.0
+    """Cosine of the closest centroids."""
+    least: float = 0.5
+    """Least separation of two clusters (Ashman's D): distance of their means over the pooled deviation."""
+    mean: float = 0.5
+    """Mean separation."""
+    register: float = 0.0
+    """Likeness of register of the least separated two."""
+    own: float = 0.5
+    """Least separation where both clusters may drift alike with pitch, length and loudness."""
+
+
+def _pairs(points: Points, pitch: Values, axes: Values, labels: Labels, centroids: Values) -> _Apart:
+    """Figures over the pairs of clusters, each seen along the line between its two centroids."""
     k = len(centroids)
     members = [np.flatnonzero(labels == c) for c in range(k)]
-    closest, least, register = -1.0, np.inf, 0.0
+    if any(not len(own) for own in members):
+        return _Apart(closest=1.0, least=0.0, mean=0.0, register=1.0, own=0.0)
+    closest, least, register, own = -1.0, np.inf, 0.0, np.inf
     separations = []
     for a in range(k):
         for b in range(a + 1, k):
             closest = max(closest, float(centroids[a] @ centroids[b]))
-            if not len(members[a]) or not len(members[b]):
-                return 1.0, 0.0, 0.0, 1.0
-            line_a, line_b = (points.x[members[c]] @ (centroids[a] - centroids[b]) for c in (a, b))
-            weight_a, weight_b = points.weight[members[a]], points.weight[members[b]]
-            mean_a, mean_b = weight_a @ line_a / weight_a.sum(), weight_b @ line_b / weight_b.sum()
-            spread = weight_a @ (line_a - mean_a) ** 2 + weight_b @ (line_b - mean_b) ** 2
-            separation = float((mean_a - mean_b) / np.sqrt(spread / (weight_a.sum() + weight_b.sum()) + 1e-3))
+            both = np.concatenate([members[a], members[b]])
+            side = np.repeat([0.5, -0.5], [len(members[a]), len(members[b])])
+            line = (points.x[both] @ (centroids[a] - centroids[b]))[:, None]
+            weight = points.weight[both]
+            separation, drifting = (_separation(basis, side, weight, line) for basis in (axes[both, :1], axes[both]))
             separations.append(separation)
+            own = min(own, drifting)
             if separation < least:
                 least = separation
                 apart = abs(pitch[members[a]].mean() - pitch[members[b]].mean())
                 register = float(np.exp(-apart / (np.std(pitch[members[a]]) + np.std(pitch[members[b]]) + 2.0)))
-    return closest, least, float(np.mean(separations)), register
+    return _Apart(closest, least, float(np.mean(separations)), register, own)
+
+
+def _separation(basis: Values, side: Values, weight: Values, line: Values) -> float:
+    """Step between two sides over the deviation around it, beside what `basis` (n, a) explains."""
+    axes = np.column_stack([basis, side])
+    weighted = axes * weight[:, None]
+    gram = weighted.T @ axes + np.diag([1e-9, *([4.0] * (basis.shape[1] - 1)), 1e-9])
+    solution = np.linalg.solve(gram, weighted.T @ line)
+    rest = line - axes @ solution
+    return float(max(solution[-1, 0], 0.0) / np.sqrt((weight @ rest[:, 0] ** 2) / weight.sum() + 1e-3))
 
 
 def features(notes: Notes, largest: int, seed: int = 0) -> Values:
@@ -105,19 +162,23 @@ def features(notes: Notes, largest: int, seed: int = 0) -> Values:
     partitions = [refine(sample, labels, k + 1, 5) for k, labels in enumerate(tree)]
     residual = np.array([max(distortion(sample, *partition), 1e-4) for partition in partitions])
     level = np.log(residual + 0.003)
+    axes = drift_axes(notes)[chosen]
+    drifting = np.array([drifting_distortion(sample, axes, labels, k + 1) for k, (labels, _) in enumerate(partitions)])
+    drift_level = np.log(np.maximum(drifting, 1e-4) + 0.003)
     overlap = np.array([overlap_share(pairs, np.argmax(points.x @ c.T, axis=1)) for _, c in partitions])
     rows = []
     for index, (labels, centroids) in enumerate(partitions[:largest]):
         k = index + 1
         gain = level[index - 1] - level[index] if index else 0.0
         after = level[index] - level[index + 1] if k < len(level) else 0.0
-        silhouette = unsure = closest = separation = mean_separation = register = 0.0
+        silhouette = unsure = 0.0
+        apart = _Apart()
         if index:
             cosine = np.sort(sample.x @ centroids.T, axis=1)
             own, other = 1.0 - cosine[:, -1], 1.0 - cosine[:, -2]
             silhouette = float(np.average(1.0 - own / np.maximum(other, 1e-9), weights=sample.weight))
             unsure = float(np.average(other - own < 0.15, weights=sample.weight))
-            closest, separation, mean_separation, register = _pairs(sample, pitch[chosen], labels, centroids)
+            apart = _pairs(sample, pitch[chosen], axes, labels, centroids)
         mass = np.bincount(labels, sample.weight, minlength=k)
         count = np.bincount(np.argmax(points.x @ centroids.T, axis=1), minlength=k).min()
         several = float(k > 1)
@@ -127,14 +188,18 @@ def features(notes: Notes, largest: int, seed: int = 0) -> Values:
             "next_gain": after,
             "silhouette": silhouette,
             "unsure": unsure,
-            "closest": closest,
-            "separation": several * np.log(separation + 0.5),
-            "mean_separation": several * np.log(mean_separation + 0.5),
+            "closest": apart.closest,
+            "separation": several * np.log(apart.least + 0.5),
+            "mean_separation": several * np.log(apart.mean + 0.5),
             "smallest_share": several * np.log(mass.min() / mass.sum() * k + 0.02),
-            "smallest_count": np.log(count + 1.0) if index else np.log(11.0),
-            "same_register": register,
+            "smallest_count": np.log(min(count, ENOUGH) + 1.0) if index else np.log(ENOUGH + 1.0),
+            "same_register": apart.register,
             "overlap": overlap[index],
             "overlap_drop": overlap[index - 1] - overlap[index] if index else 0.0,
+            "drift_residual": drift_level[index],
+            "drift_gain": drift_level[index - 1] - drift_level[index] if index else 0.0,
+            "drift_next_gain": drift_level[index] - drift_level[index + 1] if k < len(level) else 0.0,
+            "own_separation": several * np.log(apart.own + 0.5),
             "one": float(k == 1),
             "count": float(k),
             "count_squared": float(k * k),
@@ -143,7 +208,11 @@ def features(notes: Notes, largest: int, seed: int = 0) -> Values:
     return np.array(rows)
 
 
-def estimate_timbres(notes: Notes, settings: Clustering = Clustering()) -> TimbreEstimate:  # noqa: B008 - frozen
+def estimate_timbres(
+    notes: Notes,
+    settings: Clustering = Clustering(),  # noqa: B008 - frozen
+    model: dict[str, Any] | None = None,
+) -> TimbreEstimate:
     """How many timbres play, with a probability for every number from 1 to ``settings.max_timbres``.
 
     Parameters
@@ -152,6 +221,8 @@ def estimate_timbres(notes: Notes, settings: Clustering = Clustering()) -> Timbr
         With embeddings.
     settings
         Of which `max_timbres` and `seed` count.
+    model
+        Learned weights other than those that ship (see `count_model`).
 
     Raises
     ------
@@ -163,7 +234,7 @@ def estimate_timbres(notes: Notes, settings: Clustering = Clustering()) -> Timbr
         rest = (0.0,) * (largest - 1)
         return TimbreEstimate(1, (1.0, *rest), (0.0, *rest), (0.0, *rest), (0.0, *rest))
     table = features(notes, largest, settings.seed)
-    model = count_model()
+    model = model or count_model()
     order = [model["features"].index(name) for name in FEATURES]
     mean, scale, weight = (np.asarray(model[name], np.float64)[order] for name in ("mean", "scale", "weight"))
     score = ((table - mean) / scale) @ weight

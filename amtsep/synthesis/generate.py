@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -390,8 +390,16 @@ def _jobs(known: list[Voice], orders: list[Order], size: int = 24) -> Iterator[t
             yield known[i], mine[k : k + step]
 
 
+Planner = Callable[[Recipe, list[Voice], list[Piece], int], list[Order]]
+
+
 def synthesize(
-    out: str | Path, recipe: Recipe, sources: Sources, jobs: int = 2, progress: Progress | None = None
+    out: str | Path,
+    recipe: Recipe,
+    sources: Sources,
+    jobs: int = 2,
+    progress: Progress | None = None,
+    planner: Planner = plan,
 ) -> Bank:
     """Render a bank into the folder `out`.
 
@@ -405,6 +413,8 @@ def synthesize(
         Processes. The result does not depend on it.
     progress
         Called with stems done, stems in all and what is going on.
+    planner
+        Decides who plays what; see `plan`.
 
     Raises
     ------
@@ -430,7 +440,7 @@ def synthesize(
             takes = []
         if not known and not takes:
             raise DataError("There is nothing to render with: give --soundfont, --samples or --guitarset.")
-        orders = plan(recipe, known, pieces, guitar) if known else []
+        orders = planner(recipe, known, pieces, guitar) if known else []
         total = len(orders) + guitar
         began = time.monotonic()
         with BankWriter(out, recipe.sample_rate, n, recipe.seed) as writer:

@@ -1,7 +1,8 @@
 """Learn how to tell the number of timbres: the weights of `amtsep.clustering.count`.
 
     python -m amtsep.training.timbre_count hear --bank bank --model base.safetensors --count 300 --out mixes.npz
-    python -m amtsep.training.timbre_count fit --examples mixes.npz --out amtsep/clustering/timbre_count.json
+    python -m amtsep.training.timbre_count hear --songs songs --model base.safetensors --out songs.npz
+    python -m amtsep.training.timbre_count fit --examples mixes.npz songs.npz --out amtsep/clustering/timbre_count.json
 
 Examples are tables of notes with embeddings whose number of timbres is known: mixes of stems as the network heard
 them, or, for tests and until there is a network, clusters drawn on the sphere. A conditional logit over K (McFadden
@@ -34,8 +35,9 @@ PARTS = (0.17, 0.2, 0.19, 0.18, 0.11, 0.07, 0.05, 0.03)
 
 SIGNS = {
     **dict.fromkeys(("gain", "silhouette", "separation", "mean_separation", "smallest_share", "smallest_count"), 1),
-    **dict.fromkeys(("overlap_drop",), 1),
+    **dict.fromkeys(("overlap_drop", "drift_gain", "own_separation"), 1),
     **dict.fromkeys(("residual", "next_gain", "unsure", "closest", "overlap"), -1),
+    **dict.fromkeys(("drift_residual", "drift_next_gain"), -1),
 }
 """Which way a figure may speak. Without it the weights fit a little better and are absurd on clearer mixes."""
 
@@ -141,11 +143,18 @@ def load_examples(path: str | Path) -> list[Example]:
     return [Example(heard, truth) for heard, truth in zip(tables["heard"], tables["truth"], strict=True)]
 
 
-def draw_mix(bank: Bank, split: str, seed: int, spoil: bool = True) -> tuple[NDArray[np.float32], Notes]:
+HELD_OUT = ("with", "without", "only")
+"""Which timbres of a development split take part: with those that no training hears, without them, or only those."""
+
+
+def draw_mix(
+    bank: Bank, split: str, seed: int, spoil: bool = True, held_out: str = "with"
+) -> tuple[NDArray[np.float32], Notes]:
     """A mix of 1 to 8 timbres, 9 to 36 s: samples (mean energy one) and its notes, a track a timbre.
 
     A timbre plays several stems of the bank one after the other, at one level and through one filter, so that it has as
-    many notes as in a real recording. Timbres are of different families in four mixes of five.
+    many notes as in a real recording. Timbres are of different families in four mixes of five. `held_out` is one of
+    `HELD_OUT`.
     """
     from amtsep.synthesis import augment
 
@@ -153,7 +162,8 @@ def draw_mix(bank: Bank, split: str, seed: int, spoil: bool = True) -> tuple[NDA
     rate = bank.sample_rate
     stems: dict[str, list[int]] = {}
     for index, stem in enumerate(bank.stems):
-        if stem.split == split and (split != "train" or not stem.held_out):
+        wanted = held_out == "with" or stem.held_out == (held_out == "only")
+        if stem.split == split and wanted and (split != "train" or not stem.held_out):
             stems.setdefault(stem.timbre, []).append(index)
     names = sorted(stems)
     k = int(rng.choice(np.arange(1, LARGEST + 1), p=PARTS))
@@ -188,12 +198,22 @@ def draw_mix(bank: Bank, split: str, seed: int, spoil: bool = True) -> tuple[NDA
                     [notes["onset"] + shift, notes["offset"] + shift, notes["pitch"], np.full(len(notes), part)]
                 )
             )
-    if spoil and rng.random() < 0.3:
-        room = augment.impulse_response(rng, rate)
-        mix = augment.filter_zero_phase(mix, rate, [], room)
-    if spoil and rng.random() < 0.3:
-        mix = augment.add_noise(rng, mix)
-    table = np.concatenate(rows)
+    if spoil:
+        mix = _spoil(rng, mix, rate)
+    return _finished(mix, rate, np.concatenate(rows))
+
+
+def _spoil(rng: np.random.Generator, mix: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """A room and noise, now and then."""
+    from amtsep.synthesis import augment
+
+    if rng.random() < 0.3:
+        mix = augment.filter_zero_phase(mix, rate, [], augment.impulse_response(rng, rate))
+    return augment.add_noise(rng, mix) if rng.random() < 0.3 else mix
+
+
+def _finished(mix: NDArray[np.float32], rate: int, table: Values) -> tuple[NDArray[np.float32], Notes]:
+    """The mix at mean energy one, and rows of onset, offset, pitch and part as notes, a track a timbre."""
     table = table[(table[:, 0] >= 0) & (table[:, 0] < len(mix) / rate - 0.05)]
     # A part with a note or two is no timbre that anybody could tell.
     kept = np.isin(table[:, 3], np.flatnonzero(np.bincount(table[:, 3].astype(int)) >= 4))
@@ -203,20 +223,63 @@ def draw_mix(bank: Bank, split: str, seed: int, spoil: bool = True) -> tuple[NDA
     return mix, Notes.build(table[:, 0], table[:, 1], table[:, 2], track=part_of)
 
 
+def songs_of(bank: Bank) -> dict[str, list[int]]:
+    """Stems of each song of a bank that `amtsep.training.timbre_songs` made."""
+    songs: dict[str, list[int]] = {}
+    for index, stem in enumerate(bank.stems):
+        songs.setdefault(stem.piece or stem.timbre, []).append(index)
+    return dict(sorted(songs.items()))
+
+
+def draw_song(
+    bank: Bank, stems: Sequence[int], seed: int, shortest_s: float = 20.0
+) -> tuple[NDArray[np.float32], Notes]:
+    """A song from its stems: each at a level and, often, through a filter of its own; a room, noise; a part of it."""
+    from amtsep.synthesis import augment
+
+    rng = np.random.default_rng([seed, 11])
+    rate, length = bank.sample_rate, bank.clip_samples
+    mix = np.zeros(length, np.float32)
+    grid = augment.spectrum_grid(length, rate)
+    rows: list[Values] = []
+    for part, stem in enumerate(stems):
+        audio = bank.audio(stem).astype(np.float32) / np.float32(32768.0)
+        if rng.random() < 0.5:
+            audio = augment.filter_zero_phase(audio, rate, [augment.random_curve(rng, grid, 4.0)], None)
+        mix += np.float32(10.0 ** (np.clip(rng.normal(0.0, 4.0), -8.0, 8.0) / 20.0)) * audio
+        notes: Any = bank.notes(stem)
+        rows.append(np.column_stack([notes["onset"], notes["offset"], notes["pitch"], np.full(len(notes), part)]))
+    mix = _spoil(rng, mix, rate)
+    kept_s = float(rng.uniform(min(shortest_s, bank.clip_s), bank.clip_s))
+    return _finished(mix[: round(kept_s * rate)], rate, np.concatenate(rows))
+
+
 def hear_mixes(
-    bank_folder: Path, weights: Path, split: str, seeds: Sequence[int], decoding: Decoding | None
+    bank_folder: Path,
+    weights: Path,
+    split: str,
+    seeds: Sequence[int],
+    decoding: Decoding | None,
+    held_out: str = "with",
+    songs: bool = False,
 ) -> list[Example]:
-    """Mixes as a network hears them; without `decoding`, the embeddings that it gives to the true notes."""
+    """Mixes as a network hears them; without `decoding`, the embeddings that it gives to the true notes.
+
+    With `songs`, the bank holds songs (see `draw_song`) and a seed is the number of one.
+    """
     from amtsep.audio import Audio
     from amtsep.decoding import decode, embed_notes
     from amtsep.evaluation.metrics import fuse
     from amtsep.inference import Transcriber
     from amtsep.synthesis.bank import Bank
+    from amtsep.synthesis.guard import refuse_stems
 
     bank, transcriber = Bank.open(bank_folder), Transcriber(weights, device="cpu")
+    refuse_stems(bank.stems)
+    stems = list(songs_of(bank).values()) if songs else []
     examples = []
-    for seed in seeds:
-        samples, truth = draw_mix(bank, split, seed)
+    for seed in seeds[: len(stems)] if songs else seeds:
+        samples, truth = draw_song(bank, stems[seed], seed) if songs else draw_mix(bank, split, seed, True, held_out)
         posteriors = transcriber(Audio(samples * np.float32(0.1), bank.sample_rate, f"mix {seed}"))
         notes = embed_notes(fuse(truth) if decoding is None else decode(posteriors, decoding), posteriors)
         if len(notes) >= 4 and len(truth):
@@ -322,6 +385,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     hear = commands.add_parser("hear", help="mixes of a bank, as a network hears them, to an .npz file")
     hear.add_argument("--bank", type=Path)
+    hear.add_argument("--songs", type=Path, help="instead of a bank of clips: songs of amtsep.training.timbre_songs")
+    hear.add_argument("--held-out", choices=HELD_OUT, default="with", help="timbres that no training hears")
     hear.add_argument("--dataset", help="instead of a bank: recordings of this data set's training half")
     hear.add_argument("--root", type=Path, help="where that lies")
     hear.add_argument("--every", type=int, default=1, help="take only each so many recordings")
@@ -345,11 +410,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if args.dataset:
             save_examples(args.out, hear_recordings(args.dataset, args.root, args.model, args.every, heard))
             return
-        if not args.bank:
-            hear.error("name a --bank, or a --dataset with its --root")
+        if not args.bank and not args.songs:
+            hear.error("name a --bank, --songs, or a --dataset with its --root")
         decoding = None if args.true_notes else heard
         seeds = range(args.first, args.first + args.count)
-        save_examples(args.out, hear_mixes(args.bank, args.model, args.split, seeds, decoding))
+        bank = args.songs or args.bank
+        heard_mixes = hear_mixes(bank, args.model, args.split, seeds, decoding, args.held_out, bool(args.songs))
+        save_examples(args.out, heard_mixes)
         return
     examples = [example for path in args.examples for example in load_examples(path)]
     examples += [Example(notes, notes) for notes in map(synthetic_notes, range(args.synthetic))]
