@@ -8,21 +8,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amtsep.clustering.count import features
+from amtsep.clustering import estimate_timbres
+from amtsep.clustering.assign import distortion, refine
+from amtsep.clustering.count import FEATURES, drift_axes, drifting_distortion, features
+from amtsep.clustering.points import note_points
 from amtsep.notes import Notes
 from amtsep.synthesis.bank import NOTE_DTYPE, Bank, BankWriter, Stem
+from amtsep.synthesis.generate import Recipe, Voice
+from amtsep.synthesis.instruments import Instrument
+from amtsep.synthesis.music import Piece
+from amtsep.synthesis.scores import SCORE_DTYPE
 from amtsep.training.timbre_count import (
     LARGEST,
     Example,
     draw_mix,
+    draw_song,
     fit,
     load_examples,
     main,
     predict,
     save_examples,
+    songs_of,
     synthetic_notes,
     validate,
 )
+from amtsep.training.timbre_songs import in_range, plan_songs, roles_of
 
 RATE = 22050
 
@@ -98,3 +108,115 @@ def test_command_writes_weights_that_say_what_they_are_made_of(tmp_path: Path) -
     main(["fit", "--synthetic", "12", "--out", str(out)])
     model = json.loads(out.read_text())
     assert "12 examples" in model["made_of"] and len(model["weight"]) == len(model["features"])
+
+
+def piano(n: int = 900, seed: int = 0, steps: float = 0.0) -> Notes:
+    """One timbre over five octaves, its embedding drifting with pitch along a bow; `steps` makes it three registers."""
+    rng = np.random.default_rng(seed)
+    pitch = np.clip(np.round(rng.normal(62, 12, n)), 24, 100)
+    octaves = (pitch - 62) / 12
+    if steps:
+        octaves = np.where(np.abs(octaves) < 0.5, 0.0, steps * np.sign(octaves))
+    x = np.zeros((n, 16))
+    x[:, 0], x[:, 1], x[:, 2] = 1.0, 0.6 * octaves, 0.25 * octaves**2
+    onset = np.sort(rng.uniform(0, n / 8, n))
+    return Notes.build(onset, onset + 0.4, pitch, embedding=x + 0.08 * rng.normal(size=x.shape))
+
+
+def test_a_drift_over_the_range_leaves_little_for_a_second_timbre_to_explain() -> None:
+    def gains(notes: Notes) -> tuple[float, float]:
+        table = features(notes, 3)
+        return float(table[1, FEATURES.index("gain")]), float(table[1, FEATURES.index("drift_gain")])
+
+    plain, drifting = gains(piano())
+    assert plain > 0.5 and drifting < 0.4 * plain
+    # Two clear timbres of one register: no drift explains them.
+    notes = synthetic_notes(3, 2, 300)
+    low = np.random.default_rng(0).integers(55, 70, len(notes))
+    one_register = Notes.build(notes.onset, notes.offset, low, embedding=notes.embedding, track=notes.track)
+    assert gains(one_register)[1] > 0.4
+
+
+def test_a_long_piano_piece_stays_one_track() -> None:
+    assert [estimate_timbres(piano(n, seed)).timbres for n, seed in ((300, 1), (900, 2), (2500, 3))] == [1, 1, 1]
+
+
+def test_a_cluster_that_may_drift_leaves_no_more_than_one_that_may_not() -> None:
+    notes = synthetic_notes(5, 3, 200)
+    points = note_points(notes)
+    for k in (1, 2, 3):
+        labels, centroids = refine(points, np.arange(len(points)) % k, k)
+        drifting = drifting_distortion(points, drift_axes(notes), labels, k)
+        assert 0.0 < drifting <= distortion(points, labels, centroids) + 1e-9
+
+
+def test_held_out_timbres_can_be_chosen_or_left_out(tmp_path: Path) -> None:
+    with BankWriter(tmp_path, sample_rate=RATE, clip_samples=RATE, seed=0) as writer:
+        for index in range(6):
+            stem = Stem(f"t:{index}", f"f{index}", "synth", "test", 80, "random", None, 0, "dev", index >= 3)
+            notes = np.array([(0, 0.1 * k, 0.1 * k + 0.09, 50 + index, 80) for k in range(6)], NOTE_DTYPE)
+            writer.append(np.full(RATE, 1000, np.int16), notes, stem)
+    small = Bank.open(tmp_path)
+    for held_out, allowed in (("only", {53, 54, 55}), ("without", {50, 51, 52})):
+        heard = {int(p) for s in range(6) for p in draw_mix(small, "dev", s, False, held_out)[1].pitch}
+        assert heard and heard <= allowed
+
+
+def voices() -> list[Voice]:
+    table = [
+        ("piano", 24, 105, False), ("guitar", 40, 84, False), ("organ", 36, 96, False), ("bass", 28, 65, True),
+        ("reed", 55, 90, True), ("strings", 55, 98, True), ("keys", 30, 98, False),
+    ]  # fmt: skip
+    made = [Voice(f"v:{c}", "v", Instrument(c, c, low, high, mono), 0, False, 1.0) for c, low, high, mono in table]
+    return [*made, Voice("v:held", "v", Instrument("held", "piano", 21, 108, False), 0, True, 99.0)]
+
+
+def pop_song() -> Piece:
+    """A minute and a half of melody and of chords with a bass under them."""
+    melody = [(t, t + 0.4, 64 + int(t * 7) % 12, 80) for t in np.arange(0, 90, 0.5)]
+    chords = [(t, t + 0.9, p, 70) for t in np.arange(0, 90, 1.0) for p in (36 + int(t) % 5, 52, 55, 60)]
+    return Piece("pop", "pop", (np.array(melody, SCORE_DTYPE), np.array(chords, SCORE_DTYPE)))
+
+
+def test_songs_have_one_to_four_voices_that_fit_and_none_that_is_held_out() -> None:
+    known = voices()
+    orders = plan_songs(Recipe(clip_s=40.0, seed=3), known, [pop_song()], 40)
+    songs: dict[str, list[int]] = {}
+    for order in orders:
+        songs.setdefault(str(order.piece), []).append(order.voice)
+        instrument = known[order.voice].instrument
+        assert not known[order.voice].held_out
+        if order.score is not None:
+            assert order.score["pitch"].min() >= instrument.low and order.score["pitch"].max() <= instrument.high
+            assert order.score["offset"].max() <= 40.0
+    assert len(songs) == 40
+    assert {len(voices) for voices in songs.values()} == {1, 2, 3}
+    assert all(len(set(voices)) == len(voices) for voices in songs.values())
+    again = plan_songs(Recipe(clip_s=40.0, seed=3), known, [pop_song()], 40)
+    assert [(o.voice, o.piece) for o in orders] == [(o.voice, o.piece) for o in again]
+
+
+def test_notes_out_of_range_move_by_octaves() -> None:
+    score = np.array([(0, 1, 20, 64), (1, 2, 50, 64), (2, 3, 101, 64)], SCORE_DTYPE)
+    assert in_range(score, 40, 70, 5.0)["pitch"].tolist() == [44, 50, 65]
+
+
+def test_chords_may_be_split_in_a_bass_and_the_rest() -> None:
+    found = [dict(roles_of(np.random.default_rng(seed), pop_song().parts, 3)) for seed in range(8)]
+    split = [roles for roles in found if "bass" in roles]
+    assert split and all(roles["bass"]["pitch"].max() < 50 <= roles["chords"]["pitch"].min() for roles in split)
+
+
+def test_a_song_is_the_sum_of_its_stems_or_the_beginning_of_it(tmp_path: Path) -> None:
+    with BankWriter(tmp_path, sample_rate=RATE, clip_samples=30 * RATE, seed=0) as writer:
+        for part in range(2):
+            notes = np.array([(0, 0.5 * k, 0.5 * k + 0.4, 60 + part, 80) for k in range(60)], NOTE_DTYPE)
+            sound = np.round(3000 * np.sin(np.arange(30 * RATE) * (0.1 + 0.05 * part))).astype(np.int16)
+            writer.append(
+                sound, notes, Stem(f"t:{part}", "f", "synth", "v", 0, "music", "song 0000", part, "train", False)
+            )
+    bank = Bank.open(tmp_path)
+    assert songs_of(bank) == {"song 0000": [0, 1]}
+    mix, truth = draw_song(bank, [0, 1], 5)
+    assert 20.0 <= len(mix) / RATE <= 30.0 and np.mean(mix**2) == pytest.approx(1.0, rel=1e-3)
+    assert set(truth.pitch.tolist()) == {60, 61} and truth.onset.max() < len(mix) / RATE

@@ -46,11 +46,13 @@ def synthetic_notes(seed: int, timbres: int | None = None, n_notes: int | None =
     """Clusters on the sphere that imitate embeddings of a mix; `track` is the truth.
 
     Unequal numbers of notes, a spread of its own and a drift with pitch for every timbre, some notes between two
-    timbres, some astray; each timbre plays one note at a time, or chords, in a register of its own.
+    timbres, some astray; each timbre plays one note at a time, or chords, in a register of its own, or over the whole
+    keyboard, where it drifts far and not along a line.
     """
     rng = np.random.default_rng(seed)
     k = timbres or int(rng.integers(1, LARGEST + 1))
-    n = n_notes or int(np.exp(rng.uniform(np.log(25 * k), np.log(300 * k))))
+    keyboard = rng.random() < (0.5 if k == 1 else 0.2)
+    n = n_notes or int(np.exp(rng.uniform(np.log(25 * k), np.log((1500 if keyboard and k == 1 else 300) * k))))
     share = np.exp(rng.normal(0.0, 0.7, k))
     counts = np.maximum(np.round(n * share / share.sum()).astype(int), 4)
     clear = rng.random() < 0.35
@@ -68,10 +70,20 @@ def synthetic_notes(seed: int, timbres: int | None = None, n_notes: int | None =
         edges = np.sort(rng.uniform(0.0, length_s, m // voices + 1))
         begin = np.resize(edges, m) if voices == 1 else np.repeat(edges, voices)[:m]
         sounding = np.resize(np.append(np.diff(edges), 0.5), m) if voices == 1 else np.full(m, 0.4)
-        pitch = np.clip(np.round(rng.normal(rng.uniform(45, 80), rng.uniform(3, 9), m)), 21, 108)
+        wide = keyboard and index == 0
+        pitch = (
+            rng.normal(rng.uniform(55, 70), rng.uniform(8, 14), m)
+            if wide
+            else rng.normal(rng.uniform(45, 80), rng.uniform(3, 9), m)
+        )
+        pitch = np.clip(np.round(pitch), 21, 108)
         spread = np.exp(rng.uniform(np.log(0.2), np.log(0.45 if clear else 0.9))) / np.sqrt(dim)
         drift = rng.normal(size=dim) * rng.uniform(0.0, 0.1 if clear else 0.9) / np.sqrt(dim)
         x = centroids[index] + spread * rng.normal(size=(m, dim)) + drift * ((pitch - pitch.mean()) / 6.0)[:, None]
+        if wide:
+            octaves = (pitch - pitch.mean()) / 12.0
+            along = rng.normal(size=(2, dim)) / np.sqrt(dim) * rng.uniform(0.2, 1.0, (2, 1))
+            x += along[0] * octaves[:, None] + along[1] * octaves[:, None] ** 2
         between = rng.random(m) < unclear
         other = centroids[rng.integers(k, size=m)]
         x[between] = 0.55 * x[between] + 0.45 * other[between]
