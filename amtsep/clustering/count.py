@@ -71,11 +71,11 @@ def count_model(path: Path = WEIGHTS) -> dict[str, Any]:
 
 
 def drift_axes(notes: Notes) -> Values:
-    """What a timbre may drift with, (n, 5): one, pitch and its square, length, loudness, each of the order of one."""
+    """What a timbre may drift with, (n, 6): one, powers of the pitch, length, loudness, each of the order of one."""
     pitch = (notes.pitch.astype(np.float64) - 64.0) / 12.0
     length = np.log(np.clip(notes.duration, 0.05, 3.0) / 0.3)
     loudness = (np.nan_to_num(notes.velocity.astype(np.float64)) - 64.0) / 32.0
-    return np.column_stack([np.ones(len(pitch)), pitch, pitch**2, length, loudness])
+    return np.column_stack([np.ones(len(pitch)), pitch, pitch**2, pitch**3 / 3.0, length, loudness])
 
 
 def _left_over(axes: Values, weight: Values, values: Values, penalty: float = 4.0) -> float:

@@ -290,7 +290,7 @@ def hear_mixes(
     refuse_stems(bank.stems)
     stems = list(songs_of(bank).values()) if songs else []
     examples = []
-    for seed in seeds[: len(stems)] if songs else seeds:
+    for seed in [n for n in seeds if n < len(stems)] if songs else seeds:
         samples, truth = draw_song(bank, stems[seed], seed) if songs else draw_mix(bank, split, seed, True, held_out)
         posteriors = transcriber(Audio(samples * np.float32(0.1), bank.sample_rate, f"mix {seed}"))
         notes = embed_notes(fuse(truth) if decoding is None else decode(posteriors, decoding), posteriors)
