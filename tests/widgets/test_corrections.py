@@ -185,7 +185,7 @@ def test_a_session_file_brings_everything_back(timbres):
     again.wait(60)
     assert again.status.kind == "info", again.status
     assert again.state == timbres.state
-    assert again.notes.equals(timbres.notes, 1e-6)
+    assert again.notes.equals(timbres.notes, 1e-4)  # posteriors are kept in 16 bits
     assert np.allclose(again.audio.samples, timbres.audio.samples, atol=2e-7)
     assert again.reference is not None and again.reference_name == "truth.mid"
 

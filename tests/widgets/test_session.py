@@ -26,9 +26,10 @@ def test_lower_onset_threshold_gives_more_notes_and_every_true_one(session, true
     few = len(session.notes)
     session.set_decoding(onset_threshold=0.2)
     assert few < len(session.notes) == len(true_notes)
-    order = np.lexsort((session.notes.pitch, np.round(session.notes.onset, 1)))
-    wanted = np.lexsort((true_notes.pitch, np.round(true_notes.onset, 1)))
+    order = np.lexsort((session.notes.onset, session.notes.pitch))
+    wanted = np.lexsort((true_notes.onset, true_notes.pitch))
     assert np.array_equal(session.notes.pitch[order], true_notes.pitch[wanted])
+    assert np.abs(session.notes.onset[order] - true_notes.onset[wanted]).max() < 0.03
 
 
 def test_sliders_never_run_the_network(session, transcriber):
@@ -46,7 +47,7 @@ def test_same_recording_again_comes_from_the_cache(session, transcriber, recordi
     session.open(recording, name="again.wav")
     session.wait(60)
     assert transcriber.calls == 1
-    assert session.notes.equals(notes, 1e-6)
+    assert session.notes.equals(notes, 1e-4)  # posteriors are kept in 16 bits
     assert session.audio.name == "again.wav"
 
 
