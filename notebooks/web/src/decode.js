@@ -117,6 +117,7 @@ function findPeaks(height, { frames, hop }, { smoothing, sure_height, timing_rea
   const peaks = [];
   const half = smoothing.length >> 1;
   const margin = Math.max(half, timing_reach, 1);
+  const floor = -0.5 * Math.log2(1 - peak_floor);
   // Silence on either side, so that the ends need no cases of their own.
   const padded = new Float32Array(frames + 2 * margin);
   const smooth = new Float32Array(frames + 2 * margin);
@@ -125,13 +126,14 @@ function findPeaks(height, { frames, hop }, { smoothing, sure_height, timing_rea
     for (let i = margin; i < frames + margin; i++) {
       let sum = 0;
       for (let k = 0; k < smoothing.length; k++) sum += smoothing[k] * padded[i + k - half];
-      smooth[i] = Math.min(1, sum / sure_height);
+      smooth[i] = sum / sure_height;
     }
     for (let i = margin; i < frames + margin; i++) {
       const here = smooth[i];
-      if (here < peak_floor || here <= smooth[i - 1] || here < smooth[i + 1]) continue;
+      if (here < floor || here <= smooth[i - 1] || here < smooth[i + 1]) continue;
       const at = i - margin + (timing_reach ? centre(padded, i, timing_reach) : vertex(smooth, i));
-      peaks.push({ row, frame: i - margin, height: here, time: Math.max(0, at * hop) });
+      // From [0, 2] into [0, 1): half the height of a sure onset stays 0.5.
+      peaks.push({ row, frame: i - margin, height: 1 - 2 ** (-2 * here), time: Math.max(0, at * hop) });
     }
   }
   return peaks;
