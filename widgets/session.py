@@ -153,6 +153,22 @@ class Session(HasTraits):
 
         self._start(work, Status("busy", "opening", {"name": name}))
 
+    def open_reference(self, file: BinaryIO, name: str) -> None:
+        """Read a MIDI file of true notes in a thread; the recording that is open stays."""
+
+        def work(_progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
+            from amtsep import formats
+
+            notes = formats.read_midi(file, name=name)
+
+            def adopt() -> None:
+                self.set_reference(notes, name)
+                self.status = Status()
+
+            return adopt
+
+        self._start(work, Status("busy", "opening", {"name": name}))
+
     def saved(self) -> bytes:
         """The bytes of a session file."""
         from widgets.session_file import write_session

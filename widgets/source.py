@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from traitlets import Dict, List
 
-from amtsep import formats
 from amtsep.errors import AudioError
 from widgets.part import Part
 from widgets.server import DEMOS
@@ -28,8 +29,10 @@ def demos(folder: Path | None = None) -> list[dict[str, str]]:
 class _Upload:
     """Bytes that arrive in order, kept on disk until they are complete."""
 
-    def __init__(self, name: str, size: int) -> None:
-        self.name, self.size, self.received, self.next = name, size, 0, 0
+    def __init__(self, id: str, name: str, size: int) -> None:
+        self.id, self.name, self.size, self.received = id, name, size, 0
+        self.waiting = False
+        """Whether the browser has been asked to go back to `received`."""
         self.file = cast(BinaryIO, tempfile.TemporaryFile(prefix="amtsep-"))  # noqa: SIM115 - closed by its owner
 
 
@@ -81,42 +84,80 @@ class Source(Part):
         self.session.cancel()
 
     def do_upload(self, message: dict[str, Any], _buffers: Any) -> None:
-        """Begin an upload: refuse at once what is over the limit."""
-        name, size = str(message["name"]), int(message["size"])
+        """Begin an upload, in place of one under way: refuse at once what is over the limit."""
+        name, size, id = str(message["name"]), int(message["size"]), str(message["id"])
         self._drop_upload()
         limit = self.session.limits.max_upload_mb
-        if size > limit * 1e6:
-            self.send({"do": "refused"})
-            raise AudioError(f"{name} is {size / 1e6:.0f} MB; the limit is {limit:g} MB: shorten or compress it.")
-        if size == 0:
-            self.send({"do": "refused"})
-            raise AudioError(f"{name} is empty: it holds no sound. Choose another file.")
-        self._upload = _Upload(name, size)
-        self.send({"do": "go", "id": message.get("id")})
+        with self._refusing(id):
+            if size > limit * 1e6:
+                raise AudioError(f"{name} is {size / 1e6:.0f} MB; the limit is {limit:g} MB: shorten or compress it.")
+            if size <= 0:
+                raise AudioError(f"{name} is empty: it holds no sound. Choose another file.")
+            self._upload = _Upload(id, name, size)
+            self.send({"do": "got", "id": id, "received": 0})
 
     def do_chunk(self, message: dict[str, Any], buffers: Any) -> None:
-        """One piece; answered so that the browser sends no more than the connection carries."""
-        upload = self._upload
-        if upload is None or int(message["index"]) != upload.next:
-            self.send({"do": "refused"})
+        """The piece that begins at byte `at`; answered so that the browser sends no more than the connection carries.
+
+        A piece that comes too early (one before it was lost) is not taken: the browser is told where to go on.
+        """
+        upload = self._expected(message)
+        if upload is None:
             return
-        data = bytes(buffers[0])
-        upload.received += len(data)
-        if upload.received > upload.size or upload.received > self.session.limits.max_upload_mb * 1e6:
-            self._drop_upload()
-            self.send({"do": "refused"})
-            raise AudioError(f"{message.get('name', 'The file')} is larger than it said; the upload was stopped.")
-        upload.file.write(data)
-        upload.next += 1
-        self.send({"do": "got", "received": upload.received})
+        at, data = int(message["at"]), memoryview(buffers[0]).cast("B")
+        if at > upload.received or at < 0:
+            if not upload.waiting:
+                upload.waiting = True
+                self.send({"do": "got", "id": upload.id, "received": upload.received, "back": True})
+            return
+        new = data[upload.received - at :]
+        if at + len(data) > upload.size:
+            with self._refusing(upload.id):
+                raise AudioError(f"{upload.name} is larger than it said; the upload was stopped. Send it again.")
+        with self._refusing(upload.id):
+            try:
+                upload.file.write(new)
+            except OSError as error:
+                why = error.strerror or error
+                raise AudioError(f"{upload.name} could not be stored ({why}): free some disk space.") from error
+        if self._upload is not upload:
+            return
+        upload.waiting = False
+        upload.received += len(new)
+        self.send({"do": "got", "id": upload.id, "received": upload.received})
         if upload.received == upload.size:
             self._upload = None
             upload.file.seek(0)
             self.received(upload.file, upload.name)
 
-    def do_drop_upload(self, _message: dict[str, Any], _buffers: Any) -> None:
+    def do_where(self, message: dict[str, Any], _buffers: Any) -> None:
+        """How far an upload has come: asked after a silence, `sent` being the bytes that have left the browser."""
+        upload = self._expected(message)
+        if upload is not None:
+            lost = upload.received < int(message.get("sent", 0))
+            self.send({"do": "got", "id": upload.id, "received": upload.received, "back": lost})
+
+    def do_drop_upload(self, message: dict[str, Any], _buffers: Any) -> None:
         """The person has changed their mind."""
-        self._drop_upload()
+        if self._upload is not None and message.get("id") in (None, self._upload.id):
+            self._drop_upload()
+
+    def _expected(self, message: dict[str, Any]) -> _Upload | None:
+        """The upload that a message speaks of; what belongs to none is refused, which the page shows."""
+        if self._upload is None or self._upload.id != str(message.get("id")):
+            self.send({"do": "refused", "id": message.get("id")})
+            return None
+        return self._upload
+
+    @contextmanager
+    def _refusing(self, id: str) -> Iterator[None]:
+        """Stop the upload and tell the browser before an error goes to the status line."""
+        try:
+            yield
+        except AudioError:
+            self._drop_upload()
+            self.send({"do": "refused", "id": id, "said": True})
+            raise
 
     def received(self, file: BinaryIO, name: str) -> None:
         """A whole file has arrived."""
@@ -124,7 +165,7 @@ class Source(Part):
         if ending == ENDING:
             self.session.open_saved(file, name)
         elif ending in (".mid", ".midi"):
-            self.session.set_reference(formats.read_midi(file, name=name), name)
+            self.session.open_reference(file, name)
         else:
             self.session.open(file, name=name)
 

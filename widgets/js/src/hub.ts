@@ -4,6 +4,7 @@
 import type { Notes, Track } from "./notes";
 import { findNote, unpack } from "./notes";
 import type { Theme } from "./palette";
+import type { Uploads } from "./parts/upload";
 import { Transport } from "./sound/transport";
 
 export interface Prefs {
@@ -35,6 +36,9 @@ export class Hub {
   expected: number[][] | null = null;
   history: { undo?: boolean; redo?: boolean; edits?: number } = {};
   mixPending = 0;
+  uploads: Uploads | null = null;
+  recorder: MediaRecorder | null = null;
+  recordingSince = 0;
   keyUsers = 0;
   keyHandler: ((e: KeyboardEvent) => void) | null = null;
   readonly transport: Transport;

@@ -6,24 +6,13 @@ import { say } from "../i18n";
 import { type Model, Scope } from "../model";
 import { clock } from "../notes";
 import { openHelp } from "./help";
-
-interface Upload {
-  file: Blob;
-  name: string;
-  index: number;
-  sent: number;
-  id: number;
-  timer: number;
-}
-
-const AHEAD = 4;
+import { Uploads } from "./upload";
 
 export function mountSource(model: Model, element: HTMLElement, hub: Hub): () => void {
   const scope = new Scope(model);
   const t = (key: string, values?: Record<string, unknown>) => say(hub, key, values);
-  let upload: Upload | null = null;
-  let uploads = 0;
-  let arrived = 0;
+  // Uploads and a recording under way outlive a change of language or theme, which builds this part again.
+  const uploads: Uploads = (hub.uploads ??= new Uploads(model));
 
   const picker = h("input", { type: "file", accept: "audio/*,video/mp4,video/webm,.flac,.opus,.ogg,.m4a,.mid,.midi,.amtsep", hidden: true, class: "amt-file" });
   const title = h("div", { class: "amt-title" });
@@ -123,7 +112,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   const showLine = () => {
     const status = local ?? model.get("status") ?? {};
     const text = status.text || (status.key ? t(status.key, status.values) : "");
-    const busy = Boolean(upload || model.get("progress"));
+    const busy = Boolean(uploads.job || model.get("progress"));
     line.className = `amt-status amt-${status.kind ?? "idle"}`;
     line.hidden = !text || (busy && status.kind !== "error") || (status.kind === "info" && status.key === "opened");
     line.replaceChildren(
@@ -148,9 +137,11 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     const progress = model.get("progress");
     let part = 0;
     let text = "";
+    const upload = uploads.job;
     if (upload) {
-      part = upload.sent / upload.file.size;
-      text = `${t("uploading", { name: upload.name })} · ${(upload.sent / 1e6).toFixed(1)} / ${(upload.file.size / 1e6).toFixed(1)} MB`;
+      part = upload.arrived / upload.file.size;
+      const what = t(upload.quiet ? "upload_waits" : "uploading", { name: upload.name });
+      text = `${what} · ${(upload.arrived / 1e6).toFixed(1)} / ${(upload.file.size / 1e6).toFixed(1)} MB`;
     } else if (progress) {
       part = progress.total ? progress.done / progress.total : 0;
       const amounts = progress.total ? t("of_seconds", { done: progress.done.toFixed(0), total: progress.total.toFixed(0) }) : "";
@@ -181,9 +172,8 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
 
   // --- microphone ---------------------------------------------------------------------------------------------------
 
-  let recorder: MediaRecorder | null = null;
   const record = async () => {
-    if (recorder) return recorder.stop();
+    if (hub.recorder) return hub.recorder.stop();
     let stream: MediaStream;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
@@ -192,88 +182,53 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     }
     const kinds = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"];
     const mimeType = kinds.find((k) => MediaRecorder.isTypeSupported(k));
-    recorder = new MediaRecorder(stream, { mimeType, audioBitsPerSecond: 192_000 });
+    const recorder = new MediaRecorder(stream, { mimeType, audioBitsPerSecond: 192_000 });
     const pieces: Blob[] = [];
-    const began = performance.now();
-    const shown = window.setInterval(() => (micText.textContent = t("recording", { time: clock((performance.now() - began) / 1000, 0) })), 250);
+    const name = t("record");
+    hub.recordingSince = performance.now();
     recorder.ondataavailable = (e) => pieces.push(e.data);
     recorder.onstop = () => {
-      clearInterval(shown);
       stream.getTracks().forEach((track) => track.stop());
-      recorder = null;
-      mic.setAttribute("aria-pressed", "false");
-      micText.textContent = t("record");
+      hub.recorder = null;
+      hub.emit("recording");
       const ending = mimeType?.includes("mp4") ? "m4a" : mimeType?.includes("ogg") ? "ogg" : "webm";
       const stamp = new Date().toISOString().slice(0, 16).replace("T", " ").replace(":", ".");
-      send(new Blob(pieces, { type: mimeType }), `${t("record")} ${stamp}.${ending}`);
+      uploads.send(new Blob(pieces, { type: mimeType }), `${name} ${stamp}.${ending}`);
     };
-    mic.setAttribute("aria-pressed", "true");
-    mic.title = t("stop_recording");
+    hub.recorder = recorder;
     recorder.start(1000);
+    hub.emit("recording");
     return undefined;
   };
   const micText = h("span", {}, t("record"));
   const mic = button({ icon: "mic", label: t("record"), class: "amt-mic", "aria-pressed": "false", onclick: () => void record() }, micText);
   demoButton.parentElement?.after(mic);
+  let shown = 0;
+  const showRecording = () => {
+    clearInterval(shown);
+    const on = Boolean(hub.recorder);
+    mic.setAttribute("aria-pressed", String(on));
+    mic.title = t(on ? "stop_recording" : "record");
+    const tick = () => (micText.textContent = on ? t("recording", { time: clock((performance.now() - hub.recordingSince) / 1000, 0) }) : t("record"));
+    tick();
+    if (on) shown = window.setInterval(tick, 250);
+  };
+  scope.add(hub.on("recording", showRecording));
+  scope.add(() => clearInterval(shown));
+  showRecording();
 
   // --- upload -------------------------------------------------------------------------------------------------------
 
   const send = (file: Blob, name: string) => {
-    const { megabytes = 200 } = model.get("limits") ?? {};
     local = null;
-    if (file.size > megabytes * 1e6) return fail(t("too_large", { name, size: (file.size / 1e6).toFixed(0), megabytes }));
-    stopUpload();
-    upload = { file, name, index: 0, sent: 0, id: ++uploads, timer: 0 };
-    arrived = 0;
-    model.send({ do: "upload", name, size: file.size, id: upload.id });
-    watchdog();
-    showWork();
-    return undefined;
-  };
-  const watchdog = () => {
-    if (!upload) return;
-    clearTimeout(upload.timer);
-    upload.timer = window.setTimeout(() => {
-      stopUpload();
-      fail(t("connection"));
-    }, 30_000);
-  };
-  const push = async () => {
-    const job = upload;
-    const { chunk = 1 << 20 } = model.get("limits") ?? {};
-    while (job && job === upload && job.index * chunk < job.file.size && job.index * chunk - arrived < AHEAD * chunk) {
-      const { index } = job;
-      job.index += 1;
-      const data = await job.file.slice(index * chunk, (index + 1) * chunk).arrayBuffer();
-      if (job !== upload) return;
-      model.send({ do: "chunk", index, name: job.name }, undefined, [data]);
-    }
-  };
-  const stopUpload = () => {
-    if (upload) clearTimeout(upload.timer);
-    upload = null;
-    showWork();
+    uploads.send(file, name);
   };
   const cancel = () => {
-    if (upload) {
-      stopUpload();
-      model.send({ do: "drop_upload" });
-    } else model.send({ do: "cancel" });
+    if (uploads.job) uploads.cancel();
+    else model.send({ do: "cancel" });
   };
-  scope.message((content) => {
-    if (!upload) return;
-    if (content.do === "go" && content.id === upload.id) void push();
-    else if (content.do === "refused") stopUpload();
-    else if (content.do === "got") {
-      arrived = upload.sent = content.received;
-      watchdog();
-      if (arrived >= upload.file.size) stopUpload();
-      else {
-        showWork();
-        void push();
-      }
-    }
-  });
+  uploads.changed = () => showWork();
+  uploads.failed = (key, values) => fail(t(key, values));
   scope.listen(picker, "change", () => {
     const file = picker.files?.[0];
     if (file) send(file, file.name);
