@@ -32,11 +32,27 @@ class FrontEnd:
     """Hz added to the bandwidth f/Q of every bin, so that windows of low bins stay short (a variable-Q transform)."""
     log_floor: float = 1e-7
     """Added to the power (clip mean = 1) before the logarithm: -70 dB."""
+    normalisation: str = "mean"
+    """What brings the sound to a mean energy of one: "mean" (of the whole recording), or "running" (of the seconds
+    around each moment; see `amtsep.loudness`). Weights are used with the one that they were trained with."""
+    level_window_s: float = 3.0
+    """Seconds before and after a moment that make its running level."""
+    level_floor_db: float = -40.0
+    """How far under the loudest half second, in dB, the running level may go."""
+
+    def __post_init__(self) -> None:
+        if self.normalisation not in ("mean", "running"):
+            raise ValueError(f"The normalisation is 'mean' or 'running', not {self.normalisation!r}.")
 
     @property
     def hop_s(self) -> float:
         """Seconds from one frame to the next."""
         return self.hop_length / self.sample_rate
+
+    def transforms_like(self, other: FrontEnd) -> bool:
+        """Whether both give the same spectrum of the same samples, however these are normalised before."""
+        levels = ("normalisation", "level_window_s", "level_floor_db")
+        return replace(self, **{name: getattr(other, name) for name in levels}) == other
 
 
 @dataclass(frozen=True)
@@ -161,6 +177,11 @@ class Mixing:
     codec: float = 0.04
     level_db: tuple[float, float] = (-10.0, 5.0)
     """Range of the clip's mean level around one: a quiet passage of a longer recording is under it."""
+    dynamics: float = 0.25
+    """Share of the clips within which the level changes, at once or slowly; only for a running normalisation, which
+    takes most of it away again."""
+    dynamics_db: tuple[float, float] = (-40.0, -6.0)
+    """How far the quieter end of these is under the louder."""
     augment: bool = True
 
 
@@ -215,6 +236,8 @@ class Training:
     first_stage_parts: int = 2
     learn_front_end: bool = False
     """Train the kernels of the constant-Q transform too."""
+    normalisation: str = "running"
+    """What clips are brought to a mean energy of one by (see `FrontEnd.normalisation`)."""
     seed: int = 1
     workers: int = 1
     checkpoint_every: int = 250
@@ -232,6 +255,11 @@ TRAININGS: dict[str, Training] = {
     "base": Training(network="base", mixing=Mixing(parts=(0.15, 0.27, 0.25, 0.21, 0.12))),
     "basic-pitch": Training(network="basic-pitch"),
 }
+
+
+def front_end_of(settings: Training) -> FrontEnd:
+    """The front end of the network that these settings train."""
+    return FrontEnd(normalisation=settings.normalisation)
 
 
 def network_of(settings: Training) -> Network:

@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 from amtsep.audio import Audio
 from amtsep.config import N_PITCHES, FrontEnd, Progress
 from amtsep.errors import Cancelled, ModelError
+from amtsep.loudness import Conditioning, Loudness
 from amtsep.posteriors import Posteriors, encode_db
 
 CHUNK_FRAMES = 1292
 """15 s: long enough that the halo costs little, short enough that memory stays small and progress moves."""
+
+GATHERED = 1 << 20
+"""Samples whose loudness is taken at a time."""
 
 Arrays = list[NDArray[np.float32]]
 
@@ -210,20 +214,21 @@ class Transcriber:
             )
         hop = front_end.hop_length * rate // front_end.sample_rate
         n_frames = max(-(-len(samples) // hop), 1)
-        # The whole recording's mean energy is brought to one: what a chunk cannot know (see nets.cqt.EnergyNormalizer).
-        energy = float(np.dot(samples, samples)) / max(len(samples), 1)
-        energy = max(energy, 1e-12)
-        gain = np.float32(energy**-0.5)
+        # What a chunk cannot know: how loud the recording is.
+        loudness = Loudness(front_end, rate)
+        for start in range(0, len(samples), GATHERED):
+            loudness.push(samples[start : start + GATHERED])
+        conditioning = loudness.finish()
         onset = np.zeros((N_PITCHES, n_frames), np.float32)
         frame = np.zeros_like(onset)
         spectrogram = np.zeros((front_end.n_bins, n_frames), np.uint8)
         embedding: NDArray[np.int8] | None = None
         for first in range(0, n_frames, self.chunk_frames):
             last = min(first + self.chunk_frames, n_frames)
-            chunk = cut(samples, (first - halo) * hop, (last + halo) * hop) * gain
+            chunk = conditioned(samples, conditioning, (first - halo) * hop, (last + halo) * hop)
             outputs: Any = [o[:, halo : halo + last - first] for o in self.engine(chunk)]
             onset[:, first:last], frame[:, first:last] = outputs[0], outputs[1]
-            spectrogram[:, first:last] = encode_db(outputs[2] + np.float32(10.0 * np.log10(energy)))
+            spectrogram[:, first:last] = encode_db(outputs[2] + conditioning.level_db(first, last))
             if len(outputs) > 3:
                 if embedding is None:
                     embedding = np.zeros((N_PITCHES, n_frames, outputs[3].shape[2]), np.int8)
@@ -243,8 +248,9 @@ class Transcriber:
         )
 
 
-def cut(samples: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
-    """Samples ``start`` to ``stop``, zeros where these lie outside."""
-    inner = samples[max(start, 0) : max(stop, 0)]
+def conditioned(samples: NDArray[np.float32], conditioning: Conditioning, start: int, stop: int) -> NDArray[np.float32]:
+    """Samples ``start`` to ``stop`` at the level that the network expects, zeros where these lie outside."""
+    first = min(max(start, 0), len(samples))
+    inner = conditioning.apply(samples[first : max(stop, 0)], first)
     before = min(max(-start, 0), stop - start)
     return np.pad(inner, (before, stop - start - before - len(inner)))

@@ -13,7 +13,8 @@ from amtsep.audio import Audio
 from amtsep.config import Decoding
 from amtsep.decoding import Decoder
 from amtsep.errors import Cancelled, ModelError
-from amtsep.inference import Transcriber, available_models, cut
+from amtsep.inference import Transcriber, available_models, conditioned
+from amtsep.loudness import Conditioning
 
 GOLDEN = Path(__file__).parent / "golden"
 RATE = 22050
@@ -106,9 +107,9 @@ def test_unknown_and_damaged_models_are_refused(tmp_path: Path, monkeypatch: pyt
         Transcriber("light")
 
 
-def test_cut_pads_with_zeros() -> None:
-    samples = np.arange(1, 6, dtype=np.float32)
-    assert cut(samples, -2, 3).tolist() == [0, 0, 1, 2, 3]
-    assert cut(samples, 3, 8).tolist() == [4, 5, 0, 0, 0]
-    assert cut(samples, 7, 9).tolist() == [0, 0]
-    assert cut(samples, -5, -2).tolist() == [0, 0, 0]
+def test_outside_of_a_recording_is_silence() -> None:
+    samples, plain = np.arange(1, 6, dtype=np.float32), Conditioning(4, np.zeros(2), np.ones(2))
+    assert conditioned(samples, plain, -2, 3).tolist() == [0, 0, 1, 2, 3]
+    assert conditioned(samples, plain, 3, 8).tolist() == [4, 5, 0, 0, 0]
+    assert conditioned(samples, plain, 7, 9).tolist() == [0, 0]
+    assert conditioned(samples, plain, -5, -2).tolist() == [0, 0, 0]

@@ -262,31 +262,3 @@ class LogPower(nn.Module):
         span = -math.log10(self.floor)
         compressed = torch.log(power + self.floor) * (1.0 / (math.log(10.0) * span)) + 1.0
         return compressed * self.scale + self.bias
-
-
-class EnergyNormalizer:
-    """Mean energy of a recording, gathered chunk by chunk: the explicit state of the normalisation.
-
-    By Parseval's theorem the mean energy of the samples is that of the spectrum, so it is taken in the time domain,
-    once, before the first chunk is transformed. In a stream, call `update` as audio arrives and use `gain` as it is.
-    """
-
-    def __init__(self, energy: float = 0.0, count: int = 0) -> None:
-        self.energy = energy
-        self.count = count
-
-    def update(self, samples: NDArray[np.float32]) -> EnergyNormalizer:
-        """Add samples, (n,); returns itself."""
-        self.energy += float(np.dot(samples, samples))
-        self.count += len(samples)
-        return self
-
-    @property
-    def mean(self) -> float:
-        """Mean energy so far (full scale sine = 0.5); never zero."""
-        return max(self.energy / max(self.count, 1), 1e-12)
-
-    @property
-    def gain(self) -> float:
-        """Factor that brings the mean energy to one."""
-        return self.mean**-0.5

@@ -37,6 +37,15 @@ def band_limit_curve(rng: np.random.Generator, frequencies: NDArray[np.float64])
     return curve
 
 
+def change_level(rng: np.random.Generator, audio: Samples, rate: int, range_db: tuple[float, float]) -> Samples:
+    """One change from a level to another or back, within 20 ms to 4 s: what a crescendo or the next movement does."""
+    n = len(audio)
+    middle, length = rng.uniform(0.1, 0.9) * n, np.exp(rng.uniform(np.log(0.02), np.log(4.0))) * rate
+    ramp = np.clip((np.arange(n) - middle) / length + 0.5, 0.0, 1.0)
+    quieter_db = rng.uniform(*range_db) * (ramp if rng.random() < 0.5 else 1.0 - ramp)
+    return audio * (10.0 ** (quieter_db / 20.0)).astype(np.float32)
+
+
 def impulse_response(rng: np.random.Generator, rate: int) -> Samples:
     """A synthetic room: direct sound, a few early reflections, a tail of noise that decays faster where it is high."""
     decay_s = float(np.exp(rng.uniform(np.log(0.12), np.log(1.6))))

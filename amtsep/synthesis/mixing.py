@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
 from amtsep.errors import DataError
+from amtsep.loudness import condition
 from amtsep.synthesis import augment
 from amtsep.synthesis.bank import Bank, Stem
 from amtsep.synthesis.guard import refuse_stems
@@ -25,7 +26,7 @@ class Clip:
     Parameters
     ----------
     audio
-        (n,) float32 at the front end's rate, mean energy near one.
+        (n,) float32 at the front end's rate, normalised as this says, mean energy near one.
     notes
         (m, 4) float32: onset and offset in seconds (an onset before the clip is negative), pitch, part.
     timbres
@@ -190,10 +191,15 @@ class Mixer:
             rows.append(notes)
         table = np.concatenate(rows) if rows else np.zeros((0, 4), np.float32)
         audio = self._spoil(rng, mix, grid) if grid is not None else mix
+        if self.front_end.normalisation == "running":
+            if grid is not None and rng.random() < mixing.dynamics:
+                audio = augment.change_level(rng, audio, rate, mixing.dynamics_db)
+            audio = condition(audio, self.front_end)
         low, high = mixing.level_db if mixing.augment else (0.0, 0.0)
         level = 10.0 ** (rng.uniform(low, high) / 20.0)
-        audio *= np.float32(level / (np.sqrt(np.mean(audio**2)) + 1e-6))
-        return Clip(audio, table, np.asarray(kept, np.int64))
+        if self.front_end.normalisation == "mean":
+            level /= np.sqrt(np.mean(audio**2)) + 1e-6
+        return Clip(audio * np.float32(level), table, np.asarray(kept, np.int64))
 
     def _draw_piece(self, rng: np.random.Generator, count: int) -> list[int]:
         stems = self._pieces[int(rng.integers(len(self._pieces)))]

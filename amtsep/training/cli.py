@@ -11,7 +11,7 @@ from amtsep.synthesis.mixing import KINDS, SCORES, LeaveOut
 
 OVERRIDES = (
     "steps", "batch_size", "accumulate", "optimizer", "learning_rate", "muon_scale", "seed", "workers", "dev_clips",
-    "evaluate_every", "patience", "learn_front_end", "stages", "teacher_weight",
+    "evaluate_every", "patience", "learn_front_end", "normalisation", "stages", "teacher_weight",
     "timbre_loss", "timbre_weight", "memory", "phase", "balance", "freeze_notes",
 )  # fmt: skip
 """Options that replace the setting of the same name."""
@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evaluate-every", type=int, help="steps from one such evaluation to the next")
     parser.add_argument("--patience", type=int, help="end after so many evaluations without a better one")
     parser.add_argument("--learn-front-end", action="store_true", default=None, help="train the CQT's kernels too")
+    parser.add_argument(
+        "--normalisation", choices=("mean", "running"), help="level that clips are brought to one by (running)"
+    )
     parser.add_argument("--stages", type=int, choices=(1, 2), help="2: a few timbres and parts first, then all")
     parser.add_argument("--teacher", type=Path, help="weights of a network whose posteriors are learned too")
     parser.add_argument("--teacher-weight", type=float, help="of these beside the notes")

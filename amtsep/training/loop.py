@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from amtsep.config import FrontEnd, Training, network_of
+from amtsep.config import Training, front_end_of, network_of
 from amtsep.errors import DataError, ModelError
 from amtsep.nets.checkpoint import Checkpoint, save_checkpoint
 from amtsep.nets.cqt import CQT
@@ -103,7 +103,7 @@ def train(settings: Training, run: Run) -> Path:
     fabric.launch()
     fabric.seed_everything(settings.seed)
     run.out.mkdir(parents=True, exist_ok=True)
-    front_end = FrontEnd()
+    front_end = front_end_of(settings)
     net = build_network(network_of(settings), front_end)
     if run.init is not None:
         load_matching(net, run.init)
@@ -175,7 +175,7 @@ def open_stream(settings: Training, run: Run, fabric: Fabric, step: int, few: bo
     stream = ClipStream(
         run.bank,
         mixing,
-        FrontEnd(),
+        front_end_of(settings),
         settings.batch_size,
         settings.max_notes,
         settings.seed,

@@ -39,7 +39,7 @@ class Teacher(nn.Module):
     def __init__(self, path: Path, front_end: FrontEnd, half: bool = True) -> None:
         super().__init__()
         net, checkpoint = load_checkpoint(path)
-        if checkpoint.front_end != front_end or checkpoint.network.learned_front_end:
+        if checkpoint.network.learned_front_end or not front_end.transforms_like(checkpoint.front_end):
             raise ModelError(
                 f"{path.name} was trained on another front end; a teacher must hear what the student hears."
             )

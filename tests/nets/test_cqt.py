@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the network needs torch (pip install 'amtsep[train]')")
 
 from amtsep.config import FrontEnd  # noqa: E402
-from amtsep.nets.cqt import CQT, EnergyNormalizer, LogPower, bin_frequencies, window_lengths  # noqa: E402
+from amtsep.nets.cqt import CQT, LogPower, bin_frequencies, window_lengths  # noqa: E402
 
 SETTINGS = FrontEnd()
 RATE, HOP = SETTINGS.sample_rate, SETTINGS.hop_length
@@ -90,16 +90,6 @@ def test_a_hop_that_the_octaves_cannot_share_is_refused() -> None:
 def test_highest_bin_stays_under_the_nyquist_frequency() -> None:
     top, length = bin_frequencies(SETTINGS)[-1], window_lengths(SETTINGS)[-1]
     assert top + 4 * RATE / length / 2 < RATE / 2
-
-
-def test_energy_gathered_in_pieces_is_that_of_the_whole() -> None:
-    samples = np.random.default_rng(2).standard_normal(10_000).astype(np.float32)
-    pieces = EnergyNormalizer()
-    for start in range(0, len(samples), 999):
-        pieces.update(samples[start : start + 999])
-    assert pieces.mean == pytest.approx(float(np.mean(samples**2)), rel=1e-5)
-    assert float(np.mean((samples * pieces.gain) ** 2)) == pytest.approx(1.0, rel=1e-4)
-    assert np.isfinite(EnergyNormalizer().update(np.zeros(10, np.float32)).gain)
 
 
 def test_silence_maps_to_zero_and_is_finite() -> None:

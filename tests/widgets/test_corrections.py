@@ -259,7 +259,6 @@ def test_automatic_thresholds_follow_the_peaks_of_the_recording():
     assert automatic(np.zeros(0, np.float32), settings).onset_threshold == Decoding().onset_threshold
 
 
-
 def test_presets_begin_with_the_defaults_and_everything_finds_most(session):
     assert PRESETS["balanced"] == Decoding()
     counts = {name: len(session.decode(**vars(decoding))) for name, decoding in PRESETS.items()}
