@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -10,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from amtsep.errors import FormatError
 from amtsep.posteriors import Posteriors
 
 MAX_BYTES = 1 << 30
@@ -47,12 +47,16 @@ def _weights(model: str) -> str:
 
 
 def load(name: str) -> Posteriors | None:
-    """Posteriors under this name, or ``None``."""
+    """Posteriors under this name, or ``None``; a damaged file counts as absent and is deleted."""
     path = folder() / f"{name}.npz"
+    if not path.is_file():
+        return None
     try:
         posteriors = Posteriors.load(path)
         os.utime(path)
-    except (OSError, FormatError):
+    except Exception:  # whatever NumPy, zip and zlib raise on damage
+        with contextlib.suppress(OSError):
+            path.unlink()
         return None
     return posteriors
 

@@ -12,26 +12,28 @@ import queue
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from traitlets import Any as AnyTrait
-from traitlets import HasTraits, Instance, Unicode
+from traitlets import HasTraits, Instance, Int, Unicode
 
 from amtsep.config import Limits
 from amtsep.errors import Cancelled, FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from widgets.grouping import Grouping, group, merged, name_tracks
-from widgets.state import Edits, Note, State, apply_edits, nearest, new_track, strike
+from widgets.state import MAX_TRACKS, Edits, Note, State, apply_edits, nearest, new_track, strike
 from widgets.words import Status, failure
 
+if TYPE_CHECKING:
+    from widgets.session_file import Saved
+
 UNDO_STEPS = 100
-MAX_TRACKS = 8
 PROGRESS_EVERY_S = 0.08
 SETTLE_S = 0.25
 
@@ -43,6 +45,18 @@ class Progress:
 
     def __init__(self, done: float, total: float, what: str) -> None:
         self.done, self.total, self.what = float(done), float(total), what
+
+
+@dataclass(frozen=True)
+class _Derived:
+    """What follows from posteriors and a state: computed whole before any of it is shown."""
+
+    state: State
+    decoded: Notes
+    sorted: Notes
+    table: Notes
+    by_hand: NDArray[np.bool_]
+    grouping: Grouping
 
 
 class _Job:
@@ -89,12 +103,18 @@ class Session(HasTraits):
     reference_name = Unicode("")
     status = Instance(Status)
     progress = Instance(Progress, allow_none=True)
+    turn = Int(0)
+    """Number of the last correction that a page has sent: what comes again after a broken connection counts once."""
 
     def __init__(self, model: str | None = None, device: str = "auto", limits: Limits | None = None) -> None:
         super().__init__()
         self.id = uuid.uuid4().hex
         self.model, self.device = model or default_model(), device
         self.limits = limits or Limits()
+        self.key = ""
+        """Name of the posteriors in the cache."""
+        self.slot = ""
+        """Where the session is kept while one works (see `widgets.autosave`)."""
         self.by_hand: NDArray[np.bool_] = np.zeros(0, bool)
         self.state = State()
         self.grouping = Grouping()
@@ -130,24 +150,37 @@ class Session(HasTraits):
             from amtsep.audio import load_audio
 
             audio = load_audio(source, name=name, limits=self.limits, progress=progress)
-            posteriors = self._transcribe(audio, progress)
-            decoder = self._prepare(posteriors)
-            return lambda: self._adopt(audio, posteriors, decoder)
+            key, posteriors = self._transcribe(audio, progress)
+            state = State(decoding=self.state.decoding, clustering=self.state.clustering)
+            decoder, derived = self._prepare(posteriors, state)
+            return lambda: self._adopt(audio, posteriors, decoder, derived, key)
 
         self._start(work, Status("busy", "opening", {"name": label}))
 
     def open_saved(self, file: BinaryIO, name: str) -> None:
         """Reopen a session file."""
+        from widgets.session_file import read_session
 
-        def work(_progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
-            from widgets.session_file import read_session
+        self.restore(lambda: read_session(file, name, self.limits), name)
 
-            audio, posteriors, state, reference, reference_name = read_session(file, name)
-            decoder = self._prepare(posteriors)
+    def restore(
+        self, read: Callable[[], Saved], name: str, slot: str = "", then: Callable[[], None] | None = None
+    ) -> None:
+        """Go on with a saved session: read, checked and computed whole in a thread before it takes the place of what
+        is open; `slot` is where it is kept, `then` is called when it is there.
+        """
+
+        def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
+            saved = read()
+            key, posteriors = saved.key, saved.posteriors
+            if posteriors is None:
+                key, posteriors = self._transcribe(saved.audio, progress, saved.key)
+            decoder, derived = self._prepare(posteriors, saved.state, saved.sorted)
 
             def adopt() -> None:
-                self._adopt(audio, posteriors, decoder, state)
-                self.set_reference(reference, reference_name)
+                self._adopt(saved.audio, posteriors, decoder, derived, key, slot, saved)
+                if then is not None:
+                    then()
 
             return adopt
 
@@ -173,43 +206,69 @@ class Session(HasTraits):
         """The bytes of a session file."""
         from widgets.session_file import write_session
 
+        return write_session(self.snapshot())
+
+    def snapshot(self) -> Saved:
+        """Everything that a session file or the autosave keeps, as values that no later change touches."""
+        from widgets.session_file import Saved
+
         if self.audio is None or self.posteriors is None:
             raise FormatError("There is nothing to save yet: open a recording first.")
-        return write_session(self.audio, self.posteriors, self.state, self.reference, self.reference_name)
+        grouped = self._grouped if self.grouping.available else None
+        return Saved(
+            self.audio, self.posteriors, self.state, self.reference, self.reference_name, grouped, self.key, self.turn
+        )
 
-    def _transcribe(self, audio: Any, progress: Callable[[float, float, str], bool]) -> Posteriors:
-        """The network's word on a recording, from the cache where it has been heard before."""
+    def _transcribe(
+        self, audio: Any, progress: Callable[[float, float, str], bool], key: str = ""
+    ) -> tuple[str, Posteriors]:
+        """The network's word on a recording, from the cache where it has been heard before, and its name there."""
         from widgets import cache
 
-        key = cache.key(audio, self.model)
-        known = cache.load(key)
-        if known is not None:
-            return known
+        for name in filter(None, (key, cache.key(audio, self.model))):
+            known = cache.load(name)
+            if known is not None:
+                return name, known
         posteriors = cache.transcriber(self.model, self.device)(audio, progress=progress)
-        cache.store(key, posteriors)
-        return posteriors
+        cache.store(name, posteriors)
+        return name, posteriors
 
-    def _prepare(self, posteriors: Posteriors) -> Any:
-        """The threshold-independent part of decoding, and one decoding, so that compilation is no slider's business."""
+    def _prepare(self, posteriors: Posteriors, state: State, before: Notes | None = None) -> tuple[Any, _Derived]:
+        """The threshold-independent part of decoding, and the notes, so that nothing of it can fail or wait later."""
         from amtsep.decoding import Decoder
 
         decoder = Decoder(posteriors)
-        decoder(self.state.decoding)
-        return decoder
+        return decoder, _derive(decoder, posteriors, state, before=before)
 
-    def _adopt(self, audio: Any, posteriors: Posteriors, decoder: Any, state: State | None = None) -> None:
+    def _adopt(
+        self,
+        audio: Any,
+        posteriors: Posteriors,
+        decoder: Any,
+        derived: _Derived,
+        key: str,
+        slot: str = "",
+        saved: Saved | None = None,
+    ) -> None:
         """Make a transcribed recording the session's; thresholds are kept, edits belonged to the one before."""
-        self._decoder = decoder
-        self._decoded, self._grouped = None, None
+        moved = (self.state.decoding, self.state.clustering) != (derived.state.decoding, derived.state.clustering)
+        if saved is None and moved:  # a slider moved while the network listened
+            derived = _derive(
+                decoder, posteriors, State(decoding=self.state.decoding, clustering=self.state.clustering)
+            )
+        self._decoder, self.key, self.slot = decoder, key, slot
+        self._rough, self._pending = False, None
         self._undo.clear()
         self._redo.clear()
         with self.hold_trait_notifications():
             self.posteriors = posteriors
             self.audio = audio
-            self.state = state or State(decoding=self.state.decoding, clustering=self.state.clustering)
-            self._refresh()
-            self.reference, self.reference_name = None, ""
-        self.status = Status("info", "opened", {"name": audio.name, "notes": len(self.notes)})
+            self._show(derived)
+            self.reference = None if saved is None else saved.reference
+            self.reference_name = "" if saved is None else saved.reference_name
+            self.turn = 0 if saved is None else saved.turn
+        if derived.grouping.problem is None:
+            self.status = Status("info", "opened", {"name": audio.name, "notes": len(self.notes)})
 
     def cancel(self) -> None:
         """Stop the work in progress; what was open stays."""
@@ -458,30 +517,19 @@ class Session(HasTraits):
 
     def _refresh(self, redecode: bool = True, thorough: bool = True) -> None:
         """Notes from posteriors, thresholds, edits and tracks."""
-        if self._decoder is None:
+        if self._decoder is None or self.posteriors is None:
             return
-        if redecode or self._decoded is None:
-            self._decoded = self._decoder(self.state.decoding)
-        posteriors = self.posteriors
-        decoded = self._decoded
-        if posteriors is not None and posteriors.embedding is not None and not decoded.embedding.shape[1]:
-            from amtsep.decoding import embed_notes
+        decoded = None if redecode else self._decoded
+        self._show(_derive(self._decoder, self.posteriors, self.state, decoded, self._grouped, self.grouping, thorough))
 
-            decoded = self._decoded = embed_notes(decoded, posteriors)
-        sorted_notes, grouping = group(decoded, self.state, self._grouped, self.grouping, thorough=thorough)
-        if grouping.problem is not None:
-            self.status = failure(grouping.problem)
-        self._grouped = sorted_notes
-        table, by_hand = apply_edits(merged(sorted_notes, self.state), self.state.edits)
-        views = self.state.tracks
-        if len(table.tracks) > len(views):
-            self.state = replace(
-                self.state, tracks=views + tuple(new_track(i) for i in range(len(views), len(table.tracks)))
-            )
-        table = name_tracks(table, self.state)
-        self.by_hand = by_hand
-        self.grouping = grouping
-        self.notes = table
+    def _show(self, derived: _Derived) -> None:
+        if derived.grouping.problem is not None:
+            self.status = failure(derived.grouping.problem)
+        self._decoded, self._grouped = derived.decoded, derived.sorted
+        self.state = derived.state
+        self.by_hand = derived.by_hand
+        self.grouping = derived.grouping
+        self.notes = derived.table
 
     def decode(self, **thresholds: Any) -> Notes:
         """The decoded notes at other thresholds; nothing on the screen changes."""
@@ -498,6 +546,30 @@ class Session(HasTraits):
     def guard(self) -> _Guard:
         """A context in which an error becomes the status line instead of vanishing in a log."""
         return _Guard(self)
+
+
+def _derive(
+    decoder: Any,
+    posteriors: Posteriors,
+    state: State,
+    decoded: Notes | None = None,
+    before: Notes | None = None,
+    known: Grouping = Grouping(),  # noqa: B008 - a frozen value
+    thorough: bool = True,
+) -> _Derived:
+    """Notes from posteriors, thresholds, edits and tracks; `decoded` and `before` are those of the step before."""
+    if decoded is None:
+        decoded = cast(Notes, decoder(state.decoding))
+    if posteriors.embedding is not None and not decoded.embedding.shape[1]:
+        from amtsep.decoding import embed_notes
+
+        decoded = embed_notes(decoded, posteriors)
+    sorted_notes, grouping = group(decoded, state, before, known, thorough=thorough)
+    table, by_hand = apply_edits(merged(sorted_notes, state), state.edits)
+    views = state.tracks
+    if len(table.tracks) > len(views):
+        state = replace(state, tracks=views + tuple(new_track(i) for i in range(len(views), len(table.tracks))))
+    return _Derived(state, decoded, sorted_notes, name_tracks(table, state), by_hand, grouping)
 
 
 def _bounded(note: Note, end: float) -> Note:

@@ -1,95 +1,186 @@
 """One file that holds a session: the recording, the posteriors, thresholds, edits, tracks; reopens as it was.
 
 A zip archive (``.amtsep``) of ``session.json``, ``posteriors.npz``, ``audio.flac`` (24 bit) and, where there is one,
-``reference.json``.
+``reference.json``. The autosave keeps the same members, without the posteriors, in a folder.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
-from dataclasses import asdict, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from amtsep import formats
 from amtsep.audio import Audio
-from amtsep.config import Clustering, Decoding
+from amtsep.config import Clustering, Decoding, Limits
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
-from widgets.state import Edits, Note, State, TrackView
+from widgets.state import Edits, Note, State, TrackView, check
 
 VERSION = 1
 ENDING = ".amtsep"
 MAX_UNPACKED = 4 << 30
 """Bytes that the members of a session file may unpack to: an hour with its embedding takes 2 GB."""
+MAX_TEXT = 64 << 20
+"""Bytes of ``session.json`` and of ``reference.json``."""
 
 
-def write_session(audio: Audio, posteriors: Posteriors, state: State, reference: Notes | None, name: str) -> bytes:
-    """The bytes of a session file."""
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """A session as it is kept."""
+
+    audio: Audio
+    posteriors: Posteriors | None
+    """``None`` where only the name of the posteriors in the cache is kept."""
+    state: State
+    reference: Notes | None = None
+    reference_name: str = ""
+    sorted: Notes | None = None
+    """The decoded notes with their timbres, so that tracks keep their numbers."""
+    key: str = ""
+    turn: int = 0
+
+
+def sound_bytes(audio: Audio) -> tuple[bytes, float]:
+    """A recording as FLAC, and the factor that it is played with.
+
+    24-bit samples end at full scale; what lies over it is turned down.
+    """
     import soundfile
 
     sound = io.BytesIO()
-    peak = float(np.max(np.abs(audio.samples))) if len(audio.samples) else 0.0
-    # 24-bit samples end at full scale; what lies over it is turned down and the factor kept.
-    gain = max(1.0, peak)
+    gain = max(1.0, float(np.max(np.abs(audio.samples))) if len(audio.samples) else 0.0)
     soundfile.write(sound, audio.samples / gain, audio.sample_rate, format="FLAC", subtype="PCM_24")
-    network = io.BytesIO()
-    posteriors.save(network)
+    return sound.getvalue(), gain
+
+
+def about_text(saved: Saved, gain: float, more: dict[str, Any] | None = None) -> str:
+    """``session.json``."""
+    grouped = saved.sorted
     about = {
         "amtsep_session": VERSION,
-        "name": audio.name,
+        "name": saved.audio.name,
         "gain": gain,
-        "state": asdict(state),
-        "reference_name": name,
+        "state": asdict(saved.state),
+        "reference_name": saved.reference_name,
+        "posteriors": saved.key,
+        "turn": saved.turn,
+        "sorted": None
+        if grouped is None
+        else [grouped.pitch.tolist(), np.round(grouped.onset, 4).tolist(), grouped.track.tolist()],
+        **(more or {}),
     }
+    return json.dumps(about, ensure_ascii=False)
+
+
+def write_session(saved: Saved) -> bytes:
+    """The bytes of a session file."""
+    if saved.posteriors is None:
+        raise FormatError("A session without posteriors cannot be saved as a file.")
+    sound, gain = sound_bytes(saved.audio)
+    network = io.BytesIO()
+    saved.posteriors.save(network)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("session.json", json.dumps(about, ensure_ascii=False, indent=1))
-        archive.writestr("audio.flac", sound.getvalue())
+        archive.writestr("session.json", about_text(saved, gain))
+        archive.writestr("audio.flac", sound)
         archive.writestr("posteriors.npz", network.getvalue())
-        if reference is not None:
-            archive.writestr("reference.json", formats.json_text(reference))
+        if saved.reference is not None:
+            archive.writestr("reference.json", formats.json_text(saved.reference))
     return out.getvalue()
 
 
-def read_session(file: BinaryIO, name: str) -> tuple[Audio, Posteriors, State, Notes | None, str]:
-    """What `write_session` wrote.
+def read_session(file: BinaryIO, name: str, limits: Limits = Limits()) -> Saved:  # noqa: B008 - a frozen value
+    """What `write_session` wrote, every value checked.
 
     Raises
     ------
     FormatError
-        If the file is none, is damaged, or comes from a newer version.
+        If the file is none, is damaged, holds what cannot be, is over the limits, or comes from a newer version.
     """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            size = {member.filename: member.file_size for member in archive.infolist()}
+            texts = size.get("session.json", 0) + size.get("reference.json", 0)
+            if sum(size.values()) > MAX_UNPACKED or texts > MAX_TEXT:
+                raise FormatError(f"{name} unpacks to more than a session can hold; it was not opened.")
+
+            def read(member: str) -> bytes | None:
+                return archive.read(member) if member in size else None
+
+            saved = read_members(read, name, limits)
+            posteriors = Posteriors.load(io.BytesIO(archive.read("posteriors.npz")))
+    except FormatError:
+        raise
+    except _DAMAGE as error:
+        raise FormatError(_damaged(name)) from error
+    if abs(posteriors.duration_s - saved.audio.duration_s) > 1.0:
+        raise FormatError(_damaged(name))
+    # The key would name posteriors of this computer's cache; the file brings its own.
+    return Saved(saved.audio, posteriors, saved.state, saved.reference, saved.reference_name, saved.sorted)
+
+
+_DAMAGE = (Exception,)
+"""Whatever a damaged archive raises (zlib, zip, JSON, sound, memory) means the same to the person."""
+
+
+def _damaged(name: str) -> str:
+    return f"{name} is no amtsep session or is damaged; choose a file saved with 'Session'."
+
+
+def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits) -> Saved:
+    """A session without its posteriors from its members, every value checked; raises `FormatError`."""
     import soundfile
 
     try:
-        with zipfile.ZipFile(file) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED:
-                raise FormatError(f"{name} unpacks to more than a session can hold; it was not opened.")
-            about = json.loads(archive.read("session.json"))
-            if int(about["amtsep_session"]) > VERSION:
-                raise FormatError(f"{name} was written by a newer amtsep; update amtsep to open it.")
-            samples, rate = soundfile.read(io.BytesIO(archive.read("audio.flac")), dtype="float32")
-            posteriors = Posteriors.load(io.BytesIO(archive.read("posteriors.npz")))
-            reference = None
-            if "reference.json" in archive.namelist():
-                reference = formats.read_json(io.BytesIO(archive.read("reference.json")), name=name)
-        samples = (samples.reshape(-1) * np.float32(about["gain"])).astype(np.float32)
+        about = json.loads(read("session.json") or b"")
+        if int(about["amtsep_session"]) > VERSION:
+            raise FormatError(f"{name} was written by a newer amtsep; update amtsep to open it.")
+        state = _state(about["state"])
+        gain = float(about["gain"])
+        if not 1.0 <= gain < 1e6:
+            raise ValueError("the gain lies outside its range")
+        grouped = _sorted(about.get("sorted"))
+        turn = int(about.get("turn", 0))
+        text = read("reference.json")
+        reference = None if text is None else formats.read_json(text, name=name)
+        sound = read("audio.flac") or b""
+        with soundfile.SoundFile(io.BytesIO(sound)) as recording:
+            if recording.channels != 1 or recording.samplerate <= 0 or recording.frames < 1:
+                raise ValueError("the recording is none of ours")
+            if recording.frames > limits.max_duration_s * recording.samplerate + 1:
+                minutes = limits.max_duration_s / 60
+                raise FormatError(f"{name} holds more than {minutes:g} minutes; it was not opened.")
+            samples, rate = recording.read(dtype="float32"), recording.samplerate
+        samples = (samples.reshape(-1) * np.float32(gain)).astype(np.float32)
         audio = Audio(samples, int(rate), str(about["name"]))
-        return audio, posteriors, _state(about["state"]), reference, str(about.get("reference_name", ""))
+        named = str(about.get("reference_name", ""))
+        return Saved(audio, None, state, reference, named, grouped, str(about.get("posteriors", "")), turn)
     except FormatError:
         raise
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile) as error:
-        raise FormatError(f"{name} is no amtsep session or is damaged; choose a file saved with 'Session'.") from error
+    except _DAMAGE as error:
+        raise FormatError(_damaged(name)) from error
+
+
+def _sorted(columns: Any) -> Notes | None:
+    """The notes as they were sorted; their ends do not matter."""
+    if not columns:
+        return None
+    pitch, onset, track = columns
+    onset = np.asarray(onset, np.float64)
+    return Notes.build(onset, onset + 0.05, pitch, track=track)
 
 
 def _state(values: dict[str, Any]) -> State:
     edits = values["edits"]
-    return State(
+    state = State(
         decoding=_settings(Decoding, values["decoding"]),
         clustering=_settings(Clustering, values["clustering"]),
         edits=Edits(
@@ -100,9 +191,26 @@ def _state(values: dict[str, Any]) -> State:
         taught=tuple((int(p), float(t), int(k)) for p, t, k in values["taught"]),
         merged=tuple((int(a), int(b)) for a, b in values["merged"]),
     )
+    check(state)
+    return state
 
 
 def _settings(kind: Any, values: dict[str, Any]) -> Any:
-    """A settings class from a dictionary, leaving out what this version does not know."""
-    known = {f.name for f in fields(kind)}
-    return kind(**{k: v for k, v in values.items() if k in known})
+    """A settings class from a dictionary, leaving out what this version does not know; raises ``ValueError``."""
+    known = {f.name: str(f.type) for f in fields(kind)}
+    return kind(**{k: _value(v, known[k]) for k, v in values.items() if k in known})
+
+
+def _value(value: Any, kind: str) -> Any:
+    """A value of JSON as the type of its field; raises ``ValueError`` where it is of another."""
+    if value is None and kind.endswith("| None"):
+        return None
+    kind = kind.removesuffix(" | None")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind == "float" and number and math.isfinite(value):
+        return float(value)
+    if kind == "int" and number and value == int(value):
+        return int(value)
+    if (kind == "bool" and isinstance(value, bool)) or (kind == "str" and isinstance(value, str)):
+        return value
+    raise ValueError(f"{value!r} is no {kind}")

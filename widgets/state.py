@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from amtsep.config import Clustering, Decoding
 from amtsep.notes import Notes, Track
 
+MAX_TRACKS = 8
+LONGEST_S = 1e6
+"""No note of any recording begins so late: what a file says beyond it is damage."""
 ANCHOR_TOLERANCE_S = 0.06
 """A decoded note is the one an edit speaks of if its pitch is equal and its onset this near."""
 
@@ -141,3 +144,38 @@ def strike(edits: Edits, notes: Notes, by_hand: NDArray[np.bool_], index: NDArra
             removed.append(key)
     added = tuple(note for note in edits.added if (note.pitch, round(note.onset, 6)) not in gone)
     return replace(edits, removed=tuple(removed), added=added)
+
+
+def check(state: State) -> None:
+    """Raise ``ValueError`` with a sentence if a value of a state that was read from a file is impossible."""
+    decoding, clustering = state.decoding, state.clustering
+    _require(0 <= decoding.onset_threshold <= 1 and 0 <= decoding.frame_threshold <= 1, "a threshold")
+    _require(0 <= decoding.min_note_length <= 60 and 0 <= decoding.energy_tolerance <= 10_000, "a length")
+    _require(0 <= decoding.min_pitch <= decoding.max_pitch <= 127, "the pitch range")
+    timbres = clustering.timbres
+    _require(timbres is None or 1 <= timbres <= MAX_TRACKS, "the number of timbres")
+    _require(1 <= clustering.max_timbres <= MAX_TRACKS, "the highest number of timbres")
+    _require(1 <= len(state.tracks) <= MAX_TRACKS, "the number of tracks")
+    for view in state.tracks:
+        _require(0 <= view.program <= 127 and 0 <= view.color < 1000 and 0 <= view.volume <= 4, "a track")
+    for note in state.edits.added:
+        _require(0 <= note.onset < note.offset < LONGEST_S, "a note's time")
+        _require(0 <= note.pitch <= 127 and 1 <= note.velocity <= 127, "a note's pitch or velocity")
+        _require(0 <= note.track < MAX_TRACKS, "a note's track")
+    for pitch, onset in state.edits.removed:
+        _require(0 <= pitch <= 127 and 0 <= onset < LONGEST_S, "a note that was taken out")
+    for pitch, onset, track in state.taught:
+        _require(0 <= pitch <= 127 and 0 <= onset < LONGEST_S and 0 <= track < MAX_TRACKS, "a note that was sorted")
+    for pair in state.merged:
+        _require(all(0 <= track < MAX_TRACKS for track in pair), "a joined track")
+
+
+def _require(possible: bool, what: str) -> None:
+    if not possible:
+        raise ValueError(f"{what} lies outside its range")
+
+
+def worked_on(state: State) -> int:
+    """How many corrections by hand a state holds: notes changed, sorted, tracks joined or named."""
+    named = sum(1 for view in state.tracks if view.name)
+    return len(state.edits) + len(state.taught) + len(state.merged) + named

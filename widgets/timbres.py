@@ -9,7 +9,8 @@ import numpy as np
 from traitlets import Bool, Dict, List
 
 from widgets.part import Part
-from widgets.session import MAX_TRACKS, Session
+from widgets.session import Session
+from widgets.state import MAX_TRACKS
 
 METHOD_NAMES = ["ward-kmeans", "ward", "kmeans", "spectral", "mixture", "target-and-rest"]
 FIELDS = {"name": str, "program": int, "volume": float, "mute": bool, "solo": bool, "hidden": bool}

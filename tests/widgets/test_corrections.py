@@ -212,6 +212,58 @@ def test_a_damaged_session_file_gets_a_sentence(session, damage):
         read_session(io.BytesIO(data), "s.amtsep")
 
 
+IMPOSSIBLE = [
+    '"added": [{"onset": 2.0, "offset": 1.0, "pitch": 60, "velocity": 80, "track": 0}]',
+    '"added": [{"onset": 1.0, "offset": 2.0, "pitch": 600, "velocity": 80, "track": 0}]',
+    '"added": [{"onset": NaN, "offset": 2.0, "pitch": 60, "velocity": 80, "track": 0}]',
+    '"added": [{"onset": 1.0, "offset": 2.0, "pitch": 60, "velocity": 80, "track": 4000}]',
+    '"added": [{"onset": "x", "offset": 2.0, "pitch": 60, "velocity": 80, "track": 0}]',
+    '"removed": [[60, -1e400]], "added": []',
+]
+
+
+@pytest.mark.parametrize("wrong", IMPOSSIBLE)
+def test_a_session_with_one_impossible_note_leaves_everything_as_it_was(session, wrong):
+    session.delete(np.asarray([0]))
+    data, notes, audio = session.saved(), session.notes, session.audio
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            body = old.read(name)
+            if name == "session.json":
+                assert b'"added": []' in body
+                body = body.replace(b'"added": []', wrong.encode())
+            new.writestr(name, body)
+    session.open_saved(io.BytesIO(out.getvalue()), "s.amtsep")
+    session.wait(60)
+    assert session.status.kind == "error" and "s.amtsep" in session.status.text
+    assert session.notes is notes and session.audio is audio
+    session.undo()
+    assert len(session.notes) == len(notes) + 1
+
+
+def test_tracks_keep_their_numbers_in_a_session_file(timbres):
+    from amtsep.notes import Notes
+
+    order = timbres.notes.track.copy()
+    # The numbers came from what was sorted before: turned about, they stay turned about.
+    timbres._grouped = timbres._grouped.with_tracks(1 - timbres._grouped.track, timbres._grouped.tracks)
+    timbres._refresh()
+    assert isinstance(timbres.notes, Notes) and (timbres.notes.track == 1 - order).mean() > 0.9
+    again = Session()
+    again.open_saved(io.BytesIO(timbres.saved()), "s.amtsep")
+    again.wait(60)
+    assert again.notes.equals(timbres.notes, 1e-4)
+
+
+def test_a_session_over_the_limit_of_time_is_refused(session):
+    from amtsep.config import Limits
+
+    data = session.saved()
+    with pytest.raises(FormatError, match="s.amtsep holds more than 0.1 minutes"):
+        read_session(io.BytesIO(data), "s.amtsep", Limits(max_duration_s=6.0))
+
+
 # --- comparison ------------------------------------------------------------------------------------------------------
 
 

@@ -51,6 +51,27 @@ def test_same_recording_again_comes_from_the_cache(session, transcriber, recordi
     assert session.audio.name == "again.wav"
 
 
+@pytest.mark.parametrize("damage", ["cut", "zeros", "flipped"])
+def test_a_damaged_cache_entry_is_as_good_as_none(session, transcriber, recording, damage):
+    for _ in range(200):
+        if list(cache.folder().glob("*.npz")):
+            break
+        time.sleep(0.05)
+    (entry,) = cache.folder().glob("*.npz")
+    data = bytearray(entry.read_bytes())
+    if damage == "cut":
+        data = data[: len(data) // 2]
+    elif damage == "zeros":
+        data = bytearray(len(data))
+    else:
+        data[len(data) // 3 : len(data) // 3 + 2000] = b"\x55" * 2000
+    entry.write_bytes(data)
+    session.open(recording, name="again.wav")
+    session.wait(60)
+    assert session.status.kind == "info" and session.audio.name == "again.wav"
+    assert transcriber.calls == 2
+
+
 def test_a_file_that_is_no_recording_gets_a_sentence_and_changes_nothing(session):
     before = session.notes
     session.open(b"These are words, not sound. " * 50, name="letter.wav")
