@@ -1,6 +1,6 @@
 """How well notes are told apart by timbre, how well the number of timbres is found, how long it takes.
 
-    python -m amtsep.training.timbre_count hear --bank bank --model base.safetensors --count 150 --out dev.npz
+    python -m amtsep.training.timbres hear --bank bank --model base.safetensors --count 150 --out dev.npz
     python benchmarks/clustering.py agreement dev.npz      # methods and weak evidence, K given and estimated
     python benchmarks/clustering.py count dev.npz          # exact K, confusion, calibration of the stated probability
     python benchmarks/clustering.py taught dev.npz         # after 0, 3, 5, 10 corrected notes
@@ -36,19 +36,20 @@ from amtsep.clustering.points import note_points
 from amtsep.config import Clustering
 from amtsep.evaluation.separation import evaluate_separated
 from amtsep.notes import Notes, Track
-from amtsep.training.timbre_count import Example, load_examples, save_examples, synthetic_notes
+from amtsep.training.timbres.drawing import synthetic_notes
+from amtsep.training.timbres.hearing import HeardMix, load_examples, save_examples
 
 HOP_S = 256 / 22050
 
 
-def v_measure(example: Example, track: NDArray[np.int16]) -> float:
+def v_measure(example: HeardMix, track: NDArray[np.int16]) -> float:
     """Agreement of tracks and parts over the heard notes that match a true one."""
     labels = example.labels()
     known = labels >= 0
     return float(v_measure_score(labels[known], track[known])) if known.any() else float("nan")
 
 
-def accuracy(example: Example, track: NDArray[np.int16]) -> float:
+def accuracy(example: HeardMix, track: NDArray[np.int16]) -> float:
     """Share of the matched notes on the right track, under the best assignment."""
     labels = example.labels()
     known = labels >= 0
@@ -58,12 +59,12 @@ def accuracy(example: Example, track: NDArray[np.int16]) -> float:
     return float(table[rows, columns].sum() / max(table.sum(), 1.0))
 
 
-def f1(example: Example, notes: Notes) -> float:
+def f1(example: HeardMix, notes: Notes) -> float:
     """Micro onset F1 of the tracks."""
     return evaluate_separated(example.truth, notes, HOP_S).micro_onset.f1
 
 
-def agreement(examples: Sequence[Example], with_f1: bool) -> None:
+def agreement(examples: Sequence[HeardMix], with_f1: bool) -> None:
     """Methods alone, then with weak evidence; K given, then estimated."""
     several = [example for example in examples if example.timbres > 1]
     print(f"{len(several)} mixes of 2 to 8 timbres, K given")
@@ -91,7 +92,7 @@ def agreement(examples: Sequence[Example], with_f1: bool) -> None:
         print(f"{k}  {len(chosen):4} mixes  {one:.3f}  {given:.3f}  {guessed:.3f}")
 
 
-def measure(examples: Sequence[Example], tracks: Sequence[NDArray]) -> tuple[float, float]:
+def measure(examples: Sequence[HeardMix], tracks: Sequence[NDArray]) -> tuple[float, float]:
     """Mean V-measure and share of notes right."""
     pairs = [(v_measure(e, t), accuracy(e, t)) for e, t in zip(examples, tracks)]
     return tuple(np.nanmean(pairs, axis=0).tolist())
@@ -108,7 +109,7 @@ def reliability(stated: NDArray[np.float64], right: NDArray[np.bool_], bins: int
     return float(error), rows
 
 
-def count(examples: Sequence[Example], weights: Path | None, with_f1: bool) -> None:
+def count(examples: Sequence[HeardMix], weights: Path | None, with_f1: bool) -> None:
     """Exact rate, error, F1 with K given and estimated, confusion and calibration of the stated probability."""
     model = count_model(weights) if weights else None
     estimates = [estimate_timbres(example.heard, model=model) for example in examples]
@@ -145,7 +146,7 @@ def with_labels(notes: Notes, labels: NDArray) -> Notes:
     return notes.with_tracks(labels.astype(int), [Track(str(n)) for n in range(int(labels.max(initial=0)) + 1)])
 
 
-def correct(example: Example, found: Notes, number: int, seed: int) -> dict[int, int]:
+def correct(example: HeardMix, found: Notes, number: int, seed: int) -> dict[int, int]:
     """Tracks that a person would give to `number` wrong notes, drawn at random."""
     labels = example.labels()
     known = np.flatnonzero(labels >= 0)
@@ -161,7 +162,7 @@ def correct(example: Example, found: Notes, number: int, seed: int) -> dict[int,
     return {int(known[i]): int(meant[i]) for i in chosen}
 
 
-def taught(examples: Sequence[Example], settings: Clustering, timbres: Sequence[int]) -> None:
+def taught(examples: Sequence[HeardMix], settings: Clustering, timbres: Sequence[int]) -> None:
     """Share of notes right after corrections: the corrected notes alone, and all that follows."""
     chosen = [e for e in examples if e.timbres in timbres]
     print(f"{len(chosen)} mixes of {timbres}; corrected notes, share right if only they change, share right, V, F1")
@@ -184,7 +185,7 @@ def taught(examples: Sequence[Example], settings: Clustering, timbres: Sequence[
         print(f"{number:3}  " + "  ".join(f"{x:.4f}" for x in np.nanmean(rows, axis=0)))
 
 
-def unisons(examples: Sequence[Example]) -> None:
+def unisons(examples: Sequence[HeardMix]) -> None:
     """Doubled notes over the evidence asked for: unisons that got all owners, false doubles, micro onset F1."""
     several = [e for e in examples if e.timbres > 1]
     plain = [cluster(e.heard, Clustering(timbres=e.timbres)) for e in several]
@@ -214,7 +215,7 @@ def hear(dataset: str, root: Path, model: str, sizes: Sequence[int], per_size: i
         posteriors = posteriors_of(recording, transcriber, key, default_cache())
         notes = embed_notes(decode(posteriors), posteriors)
         if len(notes) >= 4:
-            examples.append(Example(notes, recording.reference))
+            examples.append(HeardMix(notes, recording.reference))
     save_examples(out, examples)
     print(f"{len(examples)} recordings")
 

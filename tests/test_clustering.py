@@ -27,7 +27,7 @@ from amtsep.clustering.count import FEATURES, count_model
 from amtsep.clustering.points import Points, compress, normalize, note_points
 from amtsep.config import Clustering
 from amtsep.notes import Notes, Track
-from amtsep.training.timbre_count import synthetic_notes
+from amtsep.training.timbres.drawing import synthetic_notes
 
 AXES = np.eye(16)
 

@@ -18,21 +18,11 @@ from amtsep.synthesis.generate import Recipe, Voice
 from amtsep.synthesis.instruments import Instrument
 from amtsep.synthesis.music import Piece
 from amtsep.synthesis.scores import SCORE_DTYPE
-from amtsep.training.timbre_count import (
-    LARGEST,
-    Example,
-    draw_mix,
-    draw_song,
-    fit,
-    load_examples,
-    main,
-    predict,
-    save_examples,
-    songs_of,
-    synthetic_notes,
-    validate,
-)
-from amtsep.training.timbre_songs import in_range, plan_songs, roles_of
+from amtsep.synthesis.songs import in_range, plan_songs, roles_of
+from amtsep.training.timbres.__main__ import main
+from amtsep.training.timbres.drawing import LARGEST, draw_mix, mix_song, songs_of, synthetic_notes
+from amtsep.training.timbres.fitting import fit, predict, validate
+from amtsep.training.timbres.hearing import HeardMix, load_examples, save_examples
 
 RATE = 22050
 
@@ -77,12 +67,12 @@ def test_mixes_of_many_sizes_and_never_a_held_out_timbre(bank: Bank) -> None:
 def test_heard_notes_are_labelled_by_the_nearest_onset() -> None:
     truth = Notes.build([0.0, 1.0, 1.0], [0.9, 2.0, 2.0], [60, 60, 67], track=[0, 1, 0])
     heard = Notes.build([0.02, 0.96, 1.01, 3.0], [1, 2, 2, 4], [60, 60, 67, 60])
-    assert Example(heard, truth).labels().tolist() == [0, 1, 0, -1]
-    assert Example(heard, truth).timbres == 2
+    assert HeardMix(heard, truth).labels().tolist() == [0, 1, 0, -1]
+    assert HeardMix(heard, truth).timbres == 2
 
 
 def test_examples_survive_their_file(tmp_path: Path) -> None:
-    examples = [Example(synthetic_notes(seed), synthetic_notes(seed + 10)) for seed in range(3)]
+    examples = [HeardMix(synthetic_notes(seed), synthetic_notes(seed + 10)) for seed in range(3)]
     save_examples(tmp_path / "mixes.npz", examples)
     loaded = load_examples(tmp_path / "mixes.npz")
     assert len(loaded) == 3
@@ -217,6 +207,6 @@ def test_a_song_is_the_sum_of_its_stems_or_the_beginning_of_it(tmp_path: Path) -
             )
     bank = Bank.open(tmp_path)
     assert songs_of(bank) == {"song 0000": [0, 1]}
-    mix, truth = draw_song(bank, [0, 1], 5)
+    mix, truth = mix_song(bank, [0, 1], 5)
     assert 20.0 <= len(mix) / RATE <= 30.0 and np.mean(mix**2) == pytest.approx(1.0, rel=1e-3)
     assert set(truth.pitch.tolist()) == {60, 61} and truth.onset.max() < len(mix) / RATE

@@ -9,11 +9,11 @@ import pytest
 
 from amtsep.clustering.points import normalize
 from amtsep.notes import Notes
-from amtsep.training.timbre_count import Example
-from amtsep.training.timbre_metric import learn_metric
+from amtsep.training.timbres.hearing import HeardMix
+from amtsep.training.timbres.metric import learn_metric
 
 
-def stretched(seed: int) -> Example:
+def stretched(seed: int) -> HeardMix:
     """Two timbres that differ along one axis, and notes that differ far more along another."""
     rng = np.random.default_rng(seed)
     track = np.repeat([0, 1], 60)
@@ -23,7 +23,7 @@ def stretched(seed: int) -> Example:
     x[:, 2] += 0.5 * rng.normal(size=120)
     onset = np.arange(120.0)
     notes = Notes.build(onset, onset + 0.5, np.full(120, 60), track=track, embedding=normalize(x))
-    return Example(notes, notes)
+    return HeardMix(notes, notes)
 
 
 def test_the_metric_brings_out_what_tells_timbres_apart() -> None:
@@ -45,7 +45,7 @@ def test_folding_it_in_is_multiplying_and_normalising(tmp_path: Path) -> None:
     from amtsep.config import Network
     from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
     from amtsep.nets.model import TranscriberNet
-    from amtsep.training.timbre_metric import fold
+    from amtsep.training.timbres.metric import fold
 
     torch.manual_seed(0)
     network = Network(channels=4, blocks=((1, 1),), head_channels=4, embedding_channels=6, embedding_dim=6)

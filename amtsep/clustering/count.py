@@ -5,7 +5,7 @@ how far the two closest clusters are apart against their spread, how small the s
 themselves in time). A timbre changes over its range, so that a long piano piece falls into registers: the same figures
 are taken once more with a drift over pitch, loudness and length allowed to each cluster. A conditional logit (McFadden
 1974) over K then turns them into probabilities. Its weights were learned on mixes with a known number of timbres by
-`amtsep.training.timbre_count`; they lie beside this module in ``timbre_count.json``.
+`amtsep.training.timbres`; they lie beside this module in ``timbre_count.json``.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from amtsep.synthesis.bank import NOTE_DTYPE, Bank, BankWriter, Stem
 from amtsep.synthesis.mixing import Mixer
 from amtsep.synthesis.music import is_bach10, load_scores
 from amtsep.synthesis.scores import SCORE_DTYPE
-from amtsep.training.timbre_count import hear_recordings
+from amtsep.training.timbres.hearing import hear_recordings
 
 STEM = Stem("guitarset:00", "guitar", "guitar", "guitarset", 24, "music", None, 0, "train", False)
 

@@ -1,7 +1,7 @@
 """Recordings a minute long with a known number of timbres, to learn from how many there are.
 
-    python -m amtsep.training.timbre_songs --samples samples/philharmonia --scores scores --count 100 --out songs
-    python -m amtsep.training.timbre_count hear --songs songs --model base.safetensors --out songs.npz
+    python -m amtsep.synthesis.songs --samples samples/philharmonia --scores scores --count 100 --out songs
+    python -m amtsep.training.timbres hear --songs songs --model base.safetensors --out songs.npz
 
 The bank that a network is trained on holds clips of nine seconds; a recording that somebody wants taken apart lasts
 minutes, and within it a piano wanders over six octaves. Here a minute of a real score is given to one polyphonic

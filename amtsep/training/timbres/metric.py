@@ -1,7 +1,7 @@
 """Fold a learned metric into the timbre branch: shrink the directions in which notes of one timbre differ.
 
-    python -m amtsep.training.timbre_count hear --bank bank --model base.safetensors --count 100 --out mixes.npz
-    python -m amtsep.training.timbre_metric --examples mixes.npz --model base.safetensors --out base.safetensors
+    python -m amtsep.training.timbres hear --bank bank --model base.safetensors --count 100 --out mixes.npz
+    python -m amtsep.training.timbres.metric --examples mixes.npz --model base.safetensors --out base.safetensors
 
 Pitch, loudness and articulation move a note's embedding along few directions, and a short training leaves them long.
 The inverse root of the covariance within timbres, pooled over mixes, evens them out (within-class covariance
@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.training.timbre_count import Example, load_examples
+from amtsep.training.timbres.hearing import HeardMix, load_examples
 
 Values = NDArray[np.float64]
 RIDGE = 0.02
 """Share of the mean variance that every direction gets on top."""
 
 
-def within_covariance(examples: Sequence[Example]) -> Values:
+def within_covariance(examples: Sequence[HeardMix]) -> Values:
     """Covariance of the embeddings of a timbre's notes around their mean, each mix weighing the same; (D, D)."""
     total: Values | None = None
     for example in examples:
@@ -46,7 +46,7 @@ def within_covariance(examples: Sequence[Example]) -> Values:
     return total / len(examples)
 
 
-def learn_metric(examples: Sequence[Example], power: float = 0.25) -> Values:
+def learn_metric(examples: Sequence[HeardMix], power: float = 0.25) -> Values:
     """The matrix (D, D) to multiply embeddings with: the covariance within timbres to the power of ``-power``."""
     covariance = within_covariance(examples)
     values, axes = np.linalg.eigh(covariance)
@@ -76,7 +76,7 @@ def fold(weights: Path, out: Path, matrix: Values, note: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Learn a metric and fold it in."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--examples", nargs="+", required=True, help=".npz files of 'timbre_count hear'")
+    parser.add_argument("--examples", nargs="+", required=True, help=".npz files of 'timbres hear'")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--power", type=float, default=0.25)
     parser.add_argument("--out", type=Path, required=True)
