@@ -6,6 +6,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+import amtsep.formats  # gives `Notes` its ways in and out of files
+
 if TYPE_CHECKING:
     from amtsep.audio import Audio, load_audio
     from amtsep.config import Clustering, Decoding

@@ -36,7 +36,7 @@ ROOMS = {
         "evaluate",
         "measure accuracy on a data set or on one recording",
     ),
-    "export": ("amtsep.nets.export_cli", "train", "turn trained weights into an ONNX file"),
+    "export": ("amtsep.export_cli", "train", "turn trained weights into an ONNX file"),
 }
 """Commands that live beside what they run: module, the extra that brings what it imports, and one line of help."""
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-if TYPE_CHECKING:
-    from os import PathLike
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,15 @@ class Notes:
     track: NDArray[np.int16]
     embedding: NDArray[np.float32]
     tracks: tuple[Track, ...] = field(default=(Track(),))
+
+    # Ways to files and back, which `amtsep.formats` provides: see `write_midi`, `read_midi` and their like there.
+    to_midi: ClassVar[Callable[..., Path]]
+    to_csv: ClassVar[Callable[..., Path]]
+    to_json: ClassVar[Callable[..., Path]]
+    to_musicxml: ClassVar[Callable[..., Path]]
+    from_midi: ClassVar[Callable[..., Notes]]
+    from_csv: ClassVar[Callable[..., Notes]]
+    from_json: ClassVar[Callable[..., Notes]]
 
     @classmethod
     def build(
@@ -189,30 +195,3 @@ class Notes:
             np.concatenate(embeddings),
             [track for t in tables for track in t.tracks],
         )
-
-    # The formats live in `amtsep.formats`; these are the short way to them.
-
-    def to_midi(self, path: str | PathLike[str]) -> Path:
-        """Write a standard MIDI file, one track a timbre; see `amtsep.formats.write_midi`."""
-        from amtsep import formats
-
-        return formats.write_midi(self, path)
-
-    def to_csv(self, path: str | PathLike[str]) -> Path:
-        """Write onset_s, offset_s, pitch, velocity, confidence, track; see `amtsep.formats.write_csv`."""
-        from amtsep import formats
-
-        return formats.write_csv(self, path)
-
-    def to_json(self, path: str | PathLike[str]) -> Path:
-        """Write the table and its tracks; see `amtsep.formats.write_json`."""
-        from amtsep import formats
-
-        return formats.write_json(self, path)
-
-    @staticmethod
-    def from_midi(path: str | PathLike[str]) -> Notes:
-        """Read a standard MIDI file; see `amtsep.formats.read_midi`."""
-        from amtsep import formats
-
-        return formats.read_midi(path)

@@ -173,7 +173,7 @@ def threshold_charts(
 def read_notes(path: Path) -> Notes:
     """Notes from MIDI, CSV, JSON, or TSV (onset, offset, pitch, velocity), by the file's suffix."""
     from amtsep import formats
-    from amtsep.evaluation.readers.recordings import read_tsv
+    from amtsep.evaluation.readers.whole import read_tsv
 
     suffix = path.suffix.lower()
     if suffix in (".mid", ".midi"):

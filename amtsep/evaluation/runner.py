@@ -113,7 +113,7 @@ def evaluate_recordings(
     Parameters
     ----------
     recordings
-        From `amtsep.evaluation.readers.recordings`.
+        From `amtsep.evaluation.readers.recordings()`.
     transcriber
         Sound to posteriors.
     decoding

@@ -1,13 +1,10 @@
-"""Baselines to train on the same data as ours: so that architecture and data can be told apart.
+"""A baseline to train on the same data as ours: so that architecture and data can be told apart.
 
-- `BasicPitchNet`: the architecture of Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note
-  Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, a stack of
-  harmonics, 39-bin kernels), as it is released: the note branch starts from the harmonic stack itself.
-- `DeepClusteringNet`: embeddings of spectrogram units by a bidirectional recurrent network, after Hershey et al.,
-  ICASSP 2016, and, for transcription, Tanaka et al., "Multi-Instrument Music Transcription Based on Deep Spherical
-  Clustering of Spectrograms and Pitchgrams", ISMIR 2020; small enough to train on two cores.
+`BasicPitchNet` is the architecture of Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note
+Transcription and Multipitch Estimation", ICASSP 2022 (note and onset heads, batch-normalised log CQT, a stack of
+harmonics, 39-bin kernels), as it is released: the note branch starts from the harmonic stack itself.
 
-Both take log-CQT features (B, 1, n_bins, T): 36 bins an octave, bin 0 = A0. Deviations from the papers: kernels have no
+It takes log-CQT features (B, 1, n_bins, T): 36 bins an octave, bin 0 = A0. Deviations from the paper: kernels have no
 unit-norm constraint, and strides are centred on our CQT, whose every third bin is a semitone's centre.
 """
 
@@ -126,94 +123,9 @@ class BasicPitchTranscriber(nn.Module):
         return 10
 
 
-class DeepClusteringNet(nn.Module):
-    """Unit-length embeddings of every spectrogram unit, and of every pitch and frame drawn from them.
-
-    Parameters
-    ----------
-    n_bins
-        Bins of the log CQT.
-    dimensions
-        D of the embedding.
-    hidden
-        Units of each direction of the recurrent layers.
-    layers
-        Recurrent layers.
-    bottleneck
-        Width between the recurrent layers and the D × n_bins outputs, what keeps the network small.
-    """
-
-    def __init__(
-        self,
-        n_bins: int = FrontEnd.n_bins,
-        dimensions: int = 12,
-        hidden: int = 64,
-        layers: int = 2,
-        bottleneck: int = 32,
-        bins_per_octave: int = FrontEnd.bins_per_octave,
-    ) -> None:
-        super().__init__()
-        self.n_bins, self.dimensions = n_bins, dimensions
-        self.normalise = nn.BatchNorm2d(1)
-        self.recurrent = nn.GRU(n_bins, hidden, layers, batch_first=True, bidirectional=True)
-        self.bottleneck = nn.Linear(2 * hidden, bottleneck)
-        self.out = nn.Linear(bottleneck, dimensions * n_bins)
-        self.harmonic_shifts = tuple(round(bins_per_octave * float(np.log2(h))) for h in (1, 2, 3, 4))
-        self.step = bins_per_octave // 12
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, 1, n_bins, T) log CQT → (B, D, n_bins, T), unit length along D."""
-        if features.shape[2] != self.n_bins:
-            raise ValueError(f"This network was made for {self.n_bins} bins, not {features.shape[2]}.")
-        batch, _, bins, frames = features.shape
-        x = self.normalise(features)[:, 0].transpose(1, 2)
-        x, _ = self.recurrent(x)
-        x = self.out(torch.tanh(self.bottleneck(x))).view(batch, frames, self.dimensions, bins)
-        return functional.normalize(x.permute(0, 2, 3, 1), dim=1)
-
-    def pitch_embedding(self, features: Tensor) -> Tensor:
-        """(B, D, 88, T): mean over the first four harmonics' units, weighted by their level; unit length along D."""
-        embedding = self(features)
-        # The log level above the frame's weakest bin: loud partials decide, empty ones have no say.
-        level = features - features.amin(dim=2, keepdim=True)
-        weighted = embedding * level
-        total = sum(stack_harmonics(weighted, (shift,), self.step * N_PITCHES) for shift in self.harmonic_shifts)
-        assert isinstance(total, Tensor)
-        return functional.normalize(total[:, :, :: self.step], dim=1)
-
-
 def stack_harmonics(x: Tensor, shifts: tuple[int, ...], n_out: int) -> Tensor:
     """(B, C, n_bins, T) → (B, C · len(shifts), n_out, T): bin k of shift s holds input bin k + s, zero outside."""
     below = max(0, -min(shifts))
     above = max(0, n_out + max(shifts) - x.shape[2])
     padded = functional.pad(x, (0, 0, below, above))
     return torch.cat([padded[:, :, below + s : below + s + n_out] for s in shifts], dim=1)
-
-
-def affinity_loss(embedding: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
-    """The deep clustering loss |VVᵀ - YYᵀ|² in its D × D form (Hershey et al. 2016, eq. 2), a mean over pairs of units.
-
-    Parameters
-    ----------
-    embedding
-        (B, D, F, T), unit length along D.
-    labels
-        (B, K, F, T), one-hot over parts (the part that is loudest in the unit).
-    weight
-        (B, F, T), 0 for silent units.
-
-    Returns
-    -------
-    Tensor
-        Scalar; 0 for a clip without an active unit.
-    """
-    root = weight.clamp_min(0).sqrt().flatten(1).unsqueeze(1)
-    v = embedding.flatten(2) * root
-    y = labels.to(v.dtype).flatten(2) * root
-    total = weight.clamp_min(0).flatten(1).sum(1)
-    error = _gram(v, v) - 2 * _gram(v, y) + _gram(y, y)
-    return (error / total.square().clamp_min(1e-8)).mean()
-
-
-def _gram(a: Tensor, b: Tensor) -> Tensor:
-    return torch.matmul(a, b.transpose(1, 2)).square().sum(dim=(1, 2))

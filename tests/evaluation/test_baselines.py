@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: the baselines are for training")
 
 from amtsep.nets.baselines import (  # noqa: E402
     BasicPitchNet,
-    DeepClusteringNet,
-    affinity_loss,
     stack_harmonics,
 )
 
@@ -68,39 +65,3 @@ def test_basic_pitch_learns_a_rising_tone() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.3 * losses[0]
-
-
-def test_affinity_loss_equals_its_definition_and_is_zero_for_perfect_embeddings() -> None:
-    rng = np.random.default_rng(0)
-    labels = torch.from_numpy(np.eye(3, dtype=np.float32)[rng.integers(0, 3, (2, 4, 5))]).permute(0, 3, 1, 2)
-    weight = torch.ones(2, 4, 5)
-    assert float(affinity_loss(labels, labels, weight)) == pytest.approx(0.0, abs=1e-6)
-    v = torch.nn.functional.normalize(torch.randn(2, 6, 4, 5, generator=torch.Generator().manual_seed(1)), dim=1)
-    full = []
-    for i in range(2):
-        a, y = v[i].flatten(1).T, labels[i].flatten(1).T
-        full.append(float(((a @ a.T - y @ y.T) ** 2).mean()))
-    assert float(affinity_loss(v, labels, weight)) == pytest.approx(np.mean(full), rel=1e-4)
-
-
-def test_deep_clustering_tells_two_spectra_apart_after_some_steps() -> None:
-    torch.manual_seed(0)
-    net = DeepClusteringNet(n_bins=306, dimensions=4, hidden=16, layers=1, bottleneck=8)
-    assert sum(p.numel() for p in DeepClusteringNet().parameters()) < 400_000
-    x = torch.full((2, 1, 306, 30), -4.0)
-    labels = torch.zeros(2, 2, 306, 30)
-    labels[:, 0, :150], labels[:, 1, 150:] = 1.0, 1.0
-    x[:, 0, 30:60, 5:25], x[:, 0, 200:240, 5:25] = 1.0, 1.0
-    weight = (x[:, 0] > 0).float()
-    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
-    losses = []
-    for _ in range(40):
-        optimizer.zero_grad()
-        loss = affinity_loss(net(x), labels, weight)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.3 * losses[0]
-    pitches = net.pitch_embedding(x)
-    assert pitches.shape == (2, 4, 88, 30)
-    assert torch.allclose(pitches[:, :, 10, 10].norm(dim=1), torch.ones(2), atol=1e-4)

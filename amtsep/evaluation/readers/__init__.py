@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amtsep.errors import DataError
-from amtsep.evaluation.readers import ensembles
-from amtsep.evaluation.readers import recordings as whole
+from amtsep.evaluation.readers import ensembles, whole
 from amtsep.evaluation.readers.base import Part, Piece, Recording, mix, mixes_of
 
 __all__ = ["DATASETS", "Dataset", "Part", "Piece", "Recording", "mix", "mixes_of", "recordings"]

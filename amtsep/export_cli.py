@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _compare(args: argparse.Namespace) -> int:
     from amtsep.evaluation.readers import recordings
-    from amtsep.nets.export_variants import compare_variants, table
+    from amtsep.evaluation.variants import compare_variants, table
 
     for dataset, root in args.compare:
         found = recordings(dataset, root)

@@ -1,0 +1,96 @@
+"""What all formats share: files replaced in one step, sources of any kind, values that can be a note."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, Union
+
+import numpy as np
+
+from amtsep.errors import FormatError
+from amtsep.notes import Track
+
+Target = Union[str, "PathLike[str]"]
+Readable = Union[str, "PathLike[str]", bytes, BinaryIO]
+
+TEMPO = 120.0
+"""Beats a minute of a MIDI file that is given none: only its grid, the notes stay where they are in seconds."""
+COLUMNS = ("onset_s", "offset_s", "pitch", "velocity", "confidence", "track")
+
+
+def write_file(path: Target, data: bytes) -> Path:
+    target = Path(path)
+    try:
+        if target.exists() and not target.is_file():  # a pipe or a device cannot be replaced; a folder is refused here
+            target.write_bytes(data)
+            return target
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FormatError(f"{target.name or target} cannot be written ({reason}); check the folder.") from error
+    return target
+
+
+def _umask() -> int:
+    """What new files may be, without changing it for a moment as os.umask would."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    except OSError:
+        pass
+    return 0o022
+
+
+def read_file(source: Readable, name: str | None, kind: str) -> tuple[bytes, str]:
+    if isinstance(source, bytes):
+        return source, name or f"The {kind}"
+    if isinstance(source, (str, PathLike)):
+        path = Path(source)
+        name = name or path.name
+        try:
+            return path.read_bytes(), name
+        except FileNotFoundError:
+            raise FormatError(f"{name} does not exist; check the path of the {kind}.") from None
+        except (OSError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            raise FormatError(f"{name} cannot be read ({reason}); check the path of the {kind}.") from error
+    return source.read(), name or f"The {kind}"
+
+
+def check_values(values: Sequence[float]) -> None:
+    """Raise ValueError, naming what is wrong, unless (onset, offset, pitch, velocity, confidence) can be a note."""
+    onset, offset, pitch, velocity, confidence = values
+    if not (np.isfinite(onset) and np.isfinite(offset) and 0 <= onset < offset):
+        raise ValueError(f"a note from {onset:g} to {offset:g} s")
+    if not (0 <= pitch <= 127 and pitch == int(pitch)):
+        raise ValueError(f"pitch {pitch:g} is not a MIDI number from 0 to 127")
+    if not (1 <= velocity <= 127 and velocity == int(velocity)):
+        raise ValueError(f"velocity {velocity:g} is not a whole number from 1 to 127")
+    if not 0 <= confidence <= 1:
+        raise ValueError(f"confidence {confidence:g} is not between 0 and 1")
+
+
+def unique_names(tracks: Sequence[Track]) -> list[str]:
+    """Track names, told apart where two are alike or empty."""
+    names: list[str] = []
+    for index, track in enumerate(tracks):
+        base = track.name.strip() or f"Track {index + 1}"
+        name, count = base, 1
+        while name in names:
+            count += 1
+            name = f"{base} ({count})"
+        names.append(name)
+    return names

@@ -1,0 +1,80 @@
+"""Notes as JSON, which loses nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amtsep.errors import FormatError
+from amtsep.formats.files import COLUMNS, Readable, Target, check_values, read_file, write_file
+from amtsep.notes import Notes, Track
+
+JSON_FORMAT = "amtsep-notes"
+JSON_VERSION = 1
+
+
+def json_text(notes: Notes, info: Mapping[str, Any] | None = None) -> str:
+    """Everything as JSON: ``format``, ``version``, ``info``, ``tracks`` and ``notes``, a note a line.
+
+    `info` is any JSON value map (settings, source) for people and other programs; `read_json` does not need it.
+    """
+    tracks = [{"name": t.name, "program": int(t.program)} for t in notes.tracks]
+    lines = []
+    for i in range(len(notes)):
+        note: dict[str, Any] = {
+            "onset_s": float(notes.onset[i]),
+            "offset_s": float(notes.offset[i]),
+            "pitch": int(notes.pitch[i]),
+            "velocity": int(notes.velocity[i]),
+            "confidence": _short(notes.confidence[i]),
+            "track": int(notes.track[i]),
+        }
+        if notes.embedding.shape[1]:
+            note["embedding"] = [_short(value) for value in notes.embedding[i]]
+        lines.append("    " + json.dumps(note, allow_nan=False))
+    head = {"format": JSON_FORMAT, "version": JSON_VERSION, "info": dict(info or {}), "tracks": tracks}
+    opening = json.dumps(head, indent=2, ensure_ascii=False, allow_nan=False)[:-2]
+    body = "[\n" + ",\n".join(lines) + "\n  ]" if lines else "[]"
+    return f'{opening},\n  "notes": {body}\n}}\n'
+
+
+def write_json(notes: Notes, path: Target, info: Mapping[str, Any] | None = None) -> Path:
+    """Write a JSON file; see `json_text`."""
+    return write_file(path, json_text(notes, info).encode("utf-8"))
+
+
+def read_json(source: Readable, *, name: str | None = None) -> Notes:
+    """Read what `write_json` wrote.
+
+    Raises
+    ------
+    FormatError
+        If the file is absent, of another kind, from a newer version, or holds impossible notes.
+    """
+    data, name = read_file(source, name, "JSON file")
+    wrong = f"{name} is not a note file of amtsep; write one with 'amtsep transcribe --json'."
+    try:
+        content = json.loads(data.decode("utf-8-sig"))
+        if content["format"] != JSON_FORMAT:
+            raise FormatError(wrong)
+        if content["version"] > JSON_VERSION:
+            raise FormatError(f"{name} was written by a newer amtsep; update amtsep to open it.")
+        rows = content["notes"]
+        tracks = [Track(str(t["name"]), int(t["program"])) for t in content["tracks"]]
+        for row in rows:
+            check_values([float(row[c]) for c in COLUMNS[:5]])
+        onset, offset, pitch, velocity, confidence, track = ([row[c] for row in rows] for c in COLUMNS)
+        embedding = np.array([row.get("embedding", []) for row in rows], np.float32)
+        embedding = embedding.reshape(len(rows), embedding.shape[1] if embedding.ndim == 2 else 0)
+        return Notes.build(onset, offset, pitch, velocity, confidence, track, embedding, tracks or None)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise FormatError(wrong) from error
+
+
+def _short(value: np.floating[Any]) -> float:
+    """The shortest decimal that is still this float32."""
+    return float(np.format_float_positional(np.float32(value), unique=True))
