@@ -145,7 +145,7 @@ def offset_of(means: Curve, weights: Curve, hop_s: float) -> Curve:
     window = np.hanning(2 * round(OFFSET_S / hop_s / 2) + 3)[1:-1]
     half = len(window) // 2
     total, weight = (np.convolve(np.pad(values, half), window, mode="valid") for values in (means * weights, weights))
-    return np.where(weight > 1e-6, total / np.maximum(weight, 1e-6), 0.0)
+    return np.where(weights > 0.0, total / np.maximum(weight, 1e-6), 0.0)
 
 
 def loudest(energy: Curve, hop_s: float) -> float:
@@ -179,32 +179,27 @@ def running_level(energy: Curve, hop_s: float, window_s: float, floor_db: float)
         not to be blown up to music.
     """
     peak = loudest(energy, hop_s)
-    sounding = energy > peak * 10.0 ** (SILENCE_DB / 10.0)
-    if not sounding.any():
+    sounding = np.flatnonzero(energy > peak * 10.0 ** (SILENCE_DB / 10.0))
+    if not len(sounding):
         return np.full(len(energy), peak)
     reach, short = round(window_s / hop_s), round(SHORT_S / hop_s / 2)
     before = _mean_db(energy, sounding, reach, 0)
     after = _mean_db(energy, sounding, 0, reach)
     here = _mean_db(energy, sounding, short, short)
-    # A side without sound says nothing; where both are silent, the level goes from that before to that after.
-    before, after = (np.where(np.isnan(a), b, a) for a, b in ((before, after), (after, before)))
-    known = np.flatnonzero(~np.isnan(before))
-    here = np.where(np.isnan(here), np.minimum(before, after), here)
-    nearer = np.abs(before[known] - here[known]) - np.abs(after[known] - here[known])
+    nearer = np.abs(before - here) - np.abs(after - here)
     share = 1.0 / (1.0 + np.exp(np.clip(nearer / SIDE_DB, -50.0, 50.0)))
-    chosen = share * before[known] + (1.0 - share) * after[known]
-    level = np.interp(np.arange(len(energy)), known, np.maximum(chosen, 10.0 * math.log10(peak) + floor_db))
+    chosen = np.maximum(share * before + (1.0 - share) * after, 10.0 * math.log10(peak) + floor_db)
+    # Through silence the level goes from that before to that after.
+    level = np.interp(np.arange(len(energy)), sounding, chosen)
     half = round(SMOOTH_S / hop_s / 2)
     window = np.hanning(2 * half + 3)[1:-1]
     smooth = np.convolve(np.pad(level, half, mode="edge"), window / window.sum(), mode="valid")
     return np.asarray(10.0 ** (smooth / 10.0))
 
 
-def _mean_db(energy: Curve, sounding: NDArray[np.bool_], before: int, after: int) -> Curve:
-    """Mean energy in dB of the sounding hops from `before` hops earlier to `after` hops later; nan without any."""
-    index = np.arange(len(energy))
-    first, last = np.maximum(index - before, 0), np.minimum(index + after + 1, len(energy))
-    total, count = (np.concatenate([[0.0], np.cumsum(values)]) for values in (energy * sounding, sounding * 1.0))
-    number = count[last] - count[first]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(number > 0, 10.0 * np.log10(np.maximum((total[last] - total[first]) / number, 1e-30)), np.nan)
+def _mean_db(energy: Curve, sounding: NDArray[np.int64], before: int, after: int) -> Curve:
+    """Mean energy, in dB, of the sounding hops from `before` hops before each of these to `after` hops after it."""
+    total = np.concatenate([[0.0], np.cumsum(energy[sounding])])
+    first = np.searchsorted(sounding, sounding - before, side="left")
+    last = np.searchsorted(sounding, sounding + after, side="right")
+    return np.asarray(10.0 * np.log10(np.maximum((total[last] - total[first]) / (last - first), 1e-30)))
