@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ROOMS = {
     "synthesize": ("amtsep.synthesis.cli", "train", "render a bank of stems with exact notes, to train on"),
+    "patches": ("amtsep.synthesis.patches_cli", "synths", "render synthesizers' patches as single notes, to train on"),
     "train": ("amtsep.training.cli", "train", "train a network on a bank"),
     "evaluate": (
         "amtsep.evaluation.cli",

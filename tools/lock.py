@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SETS = {"app": "app", "dev": "app,train,evaluate,musicxml,test"}
+SETS = {"app": "app", "dev": "app,train,evaluate,musicxml,test,synths"}
 TORCH = "torch==2.13.0"
 LEADER = "3.11"
 OTHERS = ("3.12", "3.13", "3.10")

@@ -58,3 +58,31 @@ def sounding_offset(samples: NDArray[np.floating], sample_rate: int, pitch: int)
         if check(440.0 * 2 ** ((pitch + offset - 69) / 12)):
             return offset
     return None
+
+
+def cents_off(samples: NDArray[np.floating], sample_rate: int, pitch: int) -> float:
+    """Cents by which a sound is sharp of `pitch`, from the strongest of its first eight harmonics; at most 60.
+
+    Parameters
+    ----------
+    samples
+        (n,) mono, beginning at the onset; 30 ms to 0.8 s are looked at.
+    """
+    x = np.asarray(samples[int(0.03 * sample_rate) : int(0.8 * sample_rate)], np.float64)
+    if len(x) < 0.05 * sample_rate or not np.any(x):
+        return 0.0
+    n = 1 << 17
+    power = np.abs(np.fft.rfft(x * np.hanning(len(x)), n)) ** 2
+    hz = sample_rate / n
+    f0 = 440.0 * 2 ** ((pitch - 69) / 12)
+    total = weighed = 0.0
+    for k in range(1, 9):
+        a, b = int(f0 * k * 2 ** (-60 / 1200) / hz), int(np.ceil(f0 * k * 2 ** (60 / 1200) / hz)) + 1
+        if b >= len(power):
+            break
+        top = a + int(np.argmax(power[a:b]))
+        # Higher harmonics tell the pitch more finely.
+        weight = float(np.sqrt(power[top])) * k
+        weighed += weight * 1200 * float(np.log2(top * hz / (f0 * k)))
+        total += weight
+    return weighed / total if total > 0 else 0.0

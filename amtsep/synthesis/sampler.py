@@ -19,7 +19,7 @@ from amtsep.errors import DataError
 from amtsep.synthesis.expression import Expression
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
-from amtsep.synthesis.onsets import DEFAULT_RULE, HOP_S, LabelRule, decibel, energy_of, measure, smooth
+from amtsep.synthesis.onsets import DEFAULT_RULE, HOP_S, LabelRule, NoteShape, decibel, energy_of, measure, smooth
 from amtsep.synthesis.pitch import sounding_offset
 from amtsep.synthesis.scores import tidy
 from amtsep.synthesis.sfz import read_sfz
@@ -183,8 +183,6 @@ def _mapped_samples(path: Path, rule: LabelRule) -> list[Sample]:
 
 def make_sample(mono: NDArray[np.float32], pitch: int, velocity: int, rule: LabelRule = DEFAULT_RULE) -> Sample | None:
     """Trim, measure and oversample one note; None where it is silent, too slow, or not at its pitch."""
-    import soxr
-
     shape = measure(mono, RATE, None, rule)
     # Recordings begin with silence of any length: the pitched part of the rule looks at what follows it.
     if shape is not None:
@@ -196,6 +194,33 @@ def make_sample(mono: NDArray[np.float32], pitch: int, velocity: int, rule: Labe
     start = int(shape.onset_s * RATE)
     if sounding_offset(mono[start:], RATE, pitch) != 0:
         return None
+    cut = cut_note(mono, shape, rule)
+    if cut is None:
+        return None
+    body, onset, end, gain = cut
+    return Sample(pitch, velocity, oversample(body), onset, end, gain)
+
+
+def cut_note(
+    mono: NDArray[np.float32], shape: NoteShape, rule: LabelRule = DEFAULT_RULE, end_s: float = np.inf
+) -> tuple[NDArray[np.float32], float, float, float] | None:
+    """Trim a measured note: its samples from a little before the onset, onset and end in them, and its gain.
+
+    Parameters
+    ----------
+    mono
+        (n,) at `RATE`.
+    shape
+        What `amtsep.synthesis.onsets.measure` found in it.
+    end_s
+        Where it ends at the latest, in seconds of `mono`.
+
+    Returns
+    -------
+    samples, onset_s, end_s, gain
+        As in `Sample`, but at `RATE`; None where less than 50 ms of it can be heard.
+    """
+    start = int(shape.onset_s * RATE)
     cut = max(start - int(_LEAD_S * RATE), 0)
     body = mono[cut:].copy()
     lead = min(start - cut, int(0.005 * RATE))
@@ -206,7 +231,7 @@ def make_sample(mono: NDArray[np.float32], pitch: int, velocity: int, rule: Labe
     slow = decibel(smooth(energy, 40.0))
     floor = max(shape.sustained_db - rule.release_db - 2, shape.peak_db - rule.decay_db)
     loud = np.flatnonzero(slow > floor)
-    end = (int(loud[-1]) + 1) * HOP_S
+    end = min((int(loud[-1]) + 1) * HOP_S if len(loud) else 0.0, end_s - cut / RATE)
     onset = shape.onset_s - cut / RATE
     if end - onset < 0.05:
         return None
@@ -214,9 +239,15 @@ def make_sample(mono: NDArray[np.float32], pitch: int, velocity: int, rule: Labe
     body = body[:stop]
     fade = min(int(0.05 * RATE), len(body))
     body[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
-    over = soxr.resample(body, RATE, RATE * _OVER, quality="HQ").astype(np.float32)
     gain = float(10 ** (-(shape.sustained_db + 20) / 20))
-    return Sample(pitch, velocity, over, onset, min(end, len(body) / RATE), gain)
+    return body, onset, min(end, len(body) / RATE), gain
+
+
+def oversample(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Samples at `RATE` as `Sample` keeps them."""
+    import soxr
+
+    return soxr.resample(samples, RATE, RATE * _OVER, quality="HQ").astype(np.float32)
 
 
 def _read(samples: NDArray[np.float32], position: NDArray[np.float64]) -> NDArray[np.float32]:
