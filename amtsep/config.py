@@ -163,8 +163,10 @@ class Mixing:
         ("soundfont", 0.38),
         ("synthetic", 0.06),
         ("real", 0.1),
+        ("patch", 0.3),
     )
-    """Shares of kinds of stems in mixes of unrelated parts: sampled notes, soundfonts, invented timbres, real takes."""
+    """Weights of kinds of stems in mixes of unrelated parts: sampled notes, soundfonts, invented timbres, real takes,
+    patches of synthesizers; those that the bank lacks are passed over."""
     part_gain_db: float = 5.0
     """Standard deviation of the parts' levels."""
     part_equalizer: float = 0.3

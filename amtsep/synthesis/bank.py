@@ -24,6 +24,8 @@ from amtsep.config import Progress
 from amtsep.errors import Cancelled, DataError
 
 VERSION = 1
+PATCH_PROGRAM = -2
+"""`Stem.program` of stems played with patches of synthesizers."""
 NOTE_DTYPE = np.dtype([("stem", "<i4"), ("onset", "<f4"), ("offset", "<f4"), ("pitch", "<i2"), ("velocity", "<i2")])
 """One note of a stem: onset and offset in seconds from the start of the clip, pitch and velocity as in MIDI."""
 

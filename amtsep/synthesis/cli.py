@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from amtsep.errors import AmtsepError
@@ -43,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a General MIDI soundfont beside those found (repeatable)",
     )
+    parser.add_argument(
+        "--patches",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of a synthesizer's patches, made by `amtsep patches` (repeatable)",
+    )
     parser.add_argument("--no-soundfonts", action="store_true", help="use no soundfont at all")
     parser.add_argument("--music", type=float, default=default.music, help="share of real music (default %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="processes, no matter for the result (default %(default)s)")
@@ -58,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         given = [("samples", p) for p in args.samples] + [("scores", p) for p in args.scores]
         given += [("guitarset", args.guitarset)] if args.guitarset is not None else []
+        given += [("patches", p) for p in args.patches]
         for option, folder in given:
             if not folder.is_dir() and not (option == "samples" and folder.suffix == ".sfz" and folder.is_file()):
                 print(f"There is no folder {folder} (--{option}).", file=sys.stderr)
@@ -68,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
             folder.resolve().stem if folder.is_file() else folder.resolve().name: folder for folder in args.samples
         }
         sources = Sources(samples, tuple(scores), args.guitarset, fonts)
+        sources = replace(sources, patches={folder.resolve().name: folder for folder in args.patches})
         recipe = Recipe(hours=args.hours, seed=args.seed, music=args.music)
 
         def progress(done: float, total: float, what: str) -> None:

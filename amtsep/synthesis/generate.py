@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from amtsep.config import FrontEnd, Progress
 from amtsep.errors import Cancelled, DataError
 from amtsep.synthesis import expression, guitarset, sampler, soundfonts
-from amtsep.synthesis.bank import NOTE_DTYPE, Bank, BankWriter, Stem
+from amtsep.synthesis.bank import NOTE_DTYPE, PATCH_PROGRAM, Bank, BankWriter, Stem
+from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
 from amtsep.synthesis.music import Piece, excerpt, load_scores
 from amtsep.synthesis.onsets import LabelRule
+from amtsep.synthesis.patches import Patch, load_patch, read_patches
 from amtsep.synthesis.scores import monophonic, random_score
 from amtsep.synthesis.sfz import read_sfz
 
@@ -42,6 +44,8 @@ class Recipe:
     """Share of stems played with recorded notes."""
     synthetic: float = 0.06
     """Share of stems played with timbres that do not exist."""
+    patches: float = 0.25
+    """Share of stems played with patches of synthesizers, taken off the three above alike."""
     guitarset: float = 0.07
     """Share of stems that are real guitar."""
     guitarset_shift_s: float = 0.0
@@ -64,6 +68,8 @@ class Sources:
     scores: tuple[Path, ...] = ()
     guitarset: Path | None = None
     fonts: dict[str, Path] = field(default_factory=dict)
+    patches: dict[str, Path] = field(default_factory=dict)
+    """Collections of synthesizers' patches by name, made by `amtsep patches`."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class Voice:
     weight: float
     font: soundfonts.FontTimbre | None = None
     shortest_s: float = 0.05
+    patch: Patch | None = None
 
 
 @dataclass(frozen=True)
@@ -103,11 +110,14 @@ def _start(sources: Sources, recipe: Recipe) -> None:
     _state.update(sources=sources, recipe=recipe, set_key=None, set=None)
 
 
-def _sample_set(key: str) -> sampler.SampleSet:
+def _sample_set(voice: Voice) -> sampler.SampleSet:
+    key = voice.key
     if _state.get("set_key") != key:
         kind, name = key.split(":", 1)
         rule = _state["recipe"].rule
-        if kind == "synthetic":
+        if voice.patch is not None:
+            made = load_patch(_state["sources"].patches[kind], voice.patch, kind)
+        elif kind == "synthetic":
             made = sampler.synthetic_set(int(name), rule)
         else:
             made = sampler.load_folder(sampler.instruments_in(_state["sources"].samples[kind])[name], rule, kind)
@@ -135,7 +145,7 @@ def _render(
     recipe: Recipe = _state["recipe"]
     for attempt in range(4):
         rng = np.random.default_rng([recipe.seed, *order.seed, attempt])
-        made = _sample_set(voice.key) if voice.font is None else None
+        made = _sample_set(voice) if voice.font is None else None
         instrument = made.instrument if made is not None else voice.instrument
         score = order.score
         if score is None:
@@ -242,6 +252,13 @@ def voices(sources: Sources, recipe: Recipe, pool: Any = None) -> list[Voice]:
                     timbre.instrument.weight, timbre, max(0.05, 1.3 * delay + 0.04),
                 )
             )  # fmt: skip
+    for name, root in sources.patches.items():
+        for patch in read_patches(refuse(root, "patches of a synthesizer")):
+            if not patch.verdict:
+                key, shortest = f"{name}:{patch.name}", max(0.05, 1.3 * patch.delay_s + 0.04)
+                out.append(
+                    Voice(key, name, patch.instrument, PATCH_PROGRAM, patch.held_out, 1.0, None, shortest, patch)
+                )
     for i in range(int(np.ceil(recipe.synthetic * recipe.hours * 3600 / recipe.clip_s / 6))):
         number = recipe.seed * 100003 + i
         instrument = sampler.synthetic_instrument(number)
@@ -255,6 +272,13 @@ def _share(weights: NDArray[np.float64], count: int) -> NDArray[np.int64]:
         return np.zeros(len(weights), np.int64)
     edges = np.round(np.cumsum(weights / weights.sum() * count)).astype(np.int64)
     return edges - np.concatenate([[0], edges[:-1]])
+
+
+def _group(voice: Voice) -> int:
+    """Recorded, soundfont, made up, patch: what shares are given to."""
+    if voice.patch is not None:
+        return 3
+    return 2 if voice.source == "synthetic" else 1 if voice.program >= 0 else 0
 
 
 def plan(recipe: Recipe, known: list[Voice], pieces: list[Piece], guitar: int = 0) -> list[Order]:
@@ -271,11 +295,10 @@ def plan(recipe: Recipe, known: list[Voice], pieces: list[Piece], guitar: int = 
     """
     total = int(round(recipe.hours * 3600 / recipe.clip_s)) - guitar
     held = np.array([v.held_out for v in known])
-    group = np.array([2 if v.source == "synthetic" else 1 if v.program >= 0 else 0 for v in known])
+    group = np.array([_group(v) for v in known])
     weight = np.array([v.weight for v in known])
-    shares = [recipe.recorded, 1 - recipe.recorded - recipe.synthetic, recipe.synthetic]
-    present = [bool(np.any((group == g) & ~held)) for g in range(3)]
-    norm = sum(s for s, p in zip(shares, present, strict=True) if p)
+    others = np.array([recipe.recorded, 1 - recipe.recorded - recipe.synthetic, recipe.synthetic])
+    shares = np.append(others * (1 - recipe.patches), recipe.patches)
     n_dev, n_held = int(total * recipe.dev), int(total * recipe.held_out)
     n_held = n_held if held.any() else 0
     orders: list[Order] = []
@@ -284,16 +307,16 @@ def plan(recipe: Recipe, known: list[Voice], pieces: list[Piece], guitar: int = 
 
     def quota(count: int, which: NDArray[np.bool_]) -> NDArray[np.int64]:
         out = np.zeros(len(known), np.int64)
-        for g in range(3):
+        present = [g for g in range(len(shares)) if np.any(which & (group == g) & (weight > 0))]
+        for g in present:
             mine = np.flatnonzero((group == g) & which)
-            if len(mine) and present[g]:
-                out[mine] = _share(weight[mine], int(round(count * shares[g] / norm)))
+            out[mine] = _share(weight[mine], int(round(count * shares[g] / shares[present].sum())))
         return out
 
     blocks = [
         ("train", quota(total - n_dev - n_held, ~held), trained, 0),
         ("dev", quota(n_dev, ~held), kept, 1),
-        ("dev", _share(np.where(held, weight, 0.0), n_held), kept, 2),
+        ("dev", quota(n_held, held), kept, 2),
     ]
     for split, wanted, music, block in blocks:
         left = wanted.copy()

@@ -13,7 +13,7 @@ from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
 from amtsep.errors import DataError
 from amtsep.loudness import condition
 from amtsep.synthesis import augment
-from amtsep.synthesis.bank import Bank, Stem
+from amtsep.synthesis.bank import PATCH_PROGRAM, Bank, Stem
 from amtsep.synthesis.guard import refuse_stems
 
 N_ROOMS = 48
@@ -44,10 +44,12 @@ def kind_of(stem: Stem) -> str:
         return "real"
     if stem.source == "synthetic":
         return "synthetic"
+    if stem.program == PATCH_PROGRAM:
+        return "patch"
     return "soundfont" if stem.program >= 0 else "recorded"
 
 
-KINDS = ("recorded", "soundfont", "synthetic", "real")
+KINDS = ("recorded", "soundfont", "synthetic", "real", "patch")
 """What `kind_of` says."""
 SCORES = ("random", "music")
 """What `Stem.kind` says."""

@@ -325,8 +325,20 @@ def read_patches(root: Path) -> list[Patch]:
             patch = Patch(**json.loads(line))
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}, line {number} is not a patch ({error}); delete the line.") from error
-        found[patch.name] = patch
+        found[patch.name] = replace(patch, held_out=patch.held_out or held_back(patch))
     return [found[name] for name in sorted(found)]
+
+
+HELD_OUT_BANKS = ("olivers-other/", "the_mysterious_bank_4/")
+"""Banks of ZynAddSubFX that no network is trained on."""
+
+
+def held_back(patch: Patch) -> bool:
+    """Whether a patch is kept for development: some banks as a whole, and every twentieth of Vital's."""
+    engine, _, number = patch.origin.partition(" ")
+    if engine == "vita" and number.isdigit():
+        return int(number) % 20 == 19
+    return patch.origin.startswith(HELD_OUT_BANKS)
 
 
 def load_patch(root: Path, patch: Patch, collection: str) -> SampleSet:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from amtsep.synthesis import cli, guitarset
-from amtsep.synthesis.bank import Bank
+from amtsep.synthesis.bank import PATCH_PROGRAM, Bank
 from amtsep.synthesis.generate import Recipe, Sources, Voice, level, plan, synthesize
 from amtsep.synthesis.instruments import HELD_OUT_PROGRAMS, general_midi
+from amtsep.synthesis.mixing import kind_of
 from amtsep.synthesis.music import Piece
 from amtsep.synthesis.scores import SCORE_DTYPE
 
@@ -89,6 +92,38 @@ def test_a_bank_without_any_source_but_formulas(tmp_path: Path) -> None:
             a, b = int(note["onset"] * 22050), int(note["offset"] * 22050)
             assert np.sqrt(np.mean(audio[a:b] ** 2)) > 1e-4
     assert isinstance(Bank.open(tmp_path / "a"), Bank)
+
+
+def _collection(root: Path) -> Path:
+    """Three patches of tones, one of them of a bank that is kept back, and one that was dropped."""
+    from test_patches import played, tone
+
+    from amtsep.synthesis import patches
+
+    rows = []
+    for k, bank in enumerate(("Organ", "Pads", "olivers-other")):
+        known = patches.Description(f"p{k}", f"{bank}/{k}", f"family-{k}", "synth", 50, 80, k == 1)
+        patch, notes = patches.survey(known, played(lambda p: tone(p), known))
+        patches._write(root / patch.name, notes)
+        rows.append(patch)
+    rows.append(replace(rows[0], name="none", verdict="slow"))
+    (root / patches.LIST).write_text("".join(json.dumps(asdict(r)) + "\n" for r in rows))
+    return root
+
+
+def test_patches_get_their_share_and_keep_what_is_held_out(tmp_path: Path) -> None:
+    recipe = Recipe(hours=0.08, seed=1, synthetic=1.0, recorded=0.0, patches=0.4, held_out=0.1)
+    made = _collection(tmp_path / "zyn")
+    bank = synthesize(tmp_path / "bank", recipe, Sources(patches={"zyn": made}), jobs=1)
+    mine = [s for s in bank.stems if s.program == PATCH_PROGRAM]
+    assert {s.timbre for s in mine} == {"zyn:p0", "zyn:p1", "zyn:p2"}
+    assert 0.3 < np.mean([s.source == "zyn" for s in bank.stems if s.split == "train"]) < 0.5
+    assert {(s.timbre, s.split) for s in mine if s.held_out} == {("zyn:p2", "dev")}
+    assert {kind_of(s) for s in bank.stems} == {"patch", "synthetic"}
+    for i, stem in enumerate(bank.stems):
+        notes = bank.notes(i)
+        if stem.timbre == "zyn:p1":
+            assert np.all(notes["onset"][1:] >= notes["offset"][:-1] - 0.15)  # one voice
 
 
 def test_only_training_players_of_guitarset_are_listed(tmp_path: Path) -> None:
