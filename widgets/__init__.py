@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING, Any
 __all__ = ["Compare", "Dashboard", "Export", "NoteMap", "Player", "Roll", "Session", "Source", "Thresholds", "Timbres"]
 
 if TYPE_CHECKING:
-    from widgets.compare import Compare
-    from widgets.dashboard import Dashboard
-    from widgets.embedding import NoteMap
-    from widgets.export import Export
-    from widgets.player import Player
-    from widgets.roll import Roll
-    from widgets.session import Session
-    from widgets.source import Source
-    from widgets.thresholds import Thresholds
-    from widgets.timbres import Timbres
+    from widgets.panels.compare import Compare
+    from widgets.panels.export import Export
+    from widgets.panels.map import NoteMap
+    from widgets.panels.player import Player
+    from widgets.panels.roll import Roll
+    from widgets.panels.source import Source
+    from widgets.panels.thresholds import Thresholds
+    from widgets.panels.timbres import Timbres
+    from widgets.serving.dashboard import Dashboard
+    from widgets.state.session import Session
 
 _HOME = {
-    "Compare": "compare",
-    "Dashboard": "dashboard",
-    "Export": "export",
-    "NoteMap": "embedding",
-    "Player": "player",
-    "Roll": "roll",
-    "Session": "session",
-    "Source": "source",
-    "Thresholds": "thresholds",
-    "Timbres": "timbres",
+    "Compare": "panels.compare",
+    "Dashboard": "serving.dashboard",
+    "Export": "panels.export",
+    "NoteMap": "panels.map",
+    "Player": "panels.player",
+    "Roll": "panels.roll",
+    "Session": "state.session",
+    "Source": "panels.source",
+    "Thresholds": "panels.thresholds",
+    "Timbres": "panels.timbres",
 }
 
 

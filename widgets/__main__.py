@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from amtsep.errors import AmtsepError
-from widgets.server import Serve, run
+from widgets.serving.server import Serve, run
 
 
 def parser(prog: str = "python -m widgets") -> argparse.ArgumentParser:

@@ -331,12 +331,12 @@ def test_a_loop_dragged_in_the_ruler_comes_round(app):
     assert sum(b < a - 0.2 for a, b in zip(positions, positions[1:])) >= 2, "it came round"
 
 
-def test_the_sound_bank_is_used_where_there_is_one(app):
-    from widgets.bank import find_bank
+def test_the_soundfont_is_used_where_there_is_one(app):
+    from widgets.sound.soundfont import find_soundfont
 
-    if find_bank() is None:
-        pytest.skip("no General MIDI bank on this machine (pretty_midi's TimGM6mb.sf2)")
-    app.until("hub.transport.bank !== null")
+    if find_soundfont() is None:
+        pytest.skip("no General MIDI soundfont on this machine (pretty_midi's TimGM6mb.sf2)")
+    app.until("hub.transport.soundfont !== null")
     level = app.page.evaluate(
         f"async () => {{ const b = await {app.HUB}.transport.render(22050); const d = b.getChannelData(0);"
         " return d.reduce((m, x) => Math.max(m, Math.abs(x)), 0); }"
@@ -642,7 +642,7 @@ DRIFT = """async ([hubOf, rate, seconds]) => {
   transport.rate = rate;
   transport.setBlend(0.5, true);
   // Notes that swell as the recording's do.
-  transport.setBank({ name: 'test', instrument: (c, out, tone) => {
+  transport.setSoundfont({ name: 'test', instrument: (c, out, tone) => {
     const node = new OscillatorNode(c, { frequency: 440 });
     const gain = new GainNode(c, { gain: 0 });
     const swell = Float32Array.from({ length: 65 }, (_, i) => 0.3 * Math.sin(Math.PI * i / 64));

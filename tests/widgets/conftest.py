@@ -53,7 +53,7 @@ class FakeTranscriber:
 @pytest.fixture
 def transcriber(posteriors, monkeypatch, tmp_path):
     """Put in place of the network, with a cache of its own."""
-    from widgets import cache
+    from widgets.state import cache
 
     fake = FakeTranscriber(posteriors)
     monkeypatch.setattr(cache, "transcriber", lambda model, device: fake)
@@ -64,7 +64,7 @@ def transcriber(posteriors, monkeypatch, tmp_path):
 @pytest.fixture
 def session(transcriber, recording):
     """A session with the synthetic recording open."""
-    from widgets.session import Session
+    from widgets.state.session import Session
 
     session = Session()
     session.open(recording, name="tune.wav")

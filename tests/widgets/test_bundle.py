@@ -60,6 +60,6 @@ def test_both_languages_have_every_sentence_with_the_same_blanks():
 
 def test_every_status_of_the_python_half_has_words():
     keys = set()
-    for path in WIDGETS.glob("*.py"):
+    for path in WIDGETS.rglob("*.py"):
         keys |= set(re.findall(r'Status\("\w+", "(\w+)"', path.read_text()))
     assert keys and keys <= words("en").keys()

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from amtsep.config import Decoding
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
-from widgets.compare import Compare, frame_score, hits, score
-from widgets.export import tempo
-from widgets.presets import PRESETS, automatic, best_expected
-from widgets.session import Session
-from widgets.session_file import read_session
-from widgets.state import Edits, Note, apply_edits, strike
+from widgets.panels.compare import Compare, frame_score, hits, score
+from widgets.panels.export import tempo
+from widgets.state.edits import Edits, Note, apply_edits, strike
+from widgets.state.presets import PRESETS, automatic, best_expected
+from widgets.state.session import Session
+from widgets.state.session_file import read_session
 
 note_tables = st.lists(
     st.tuples(st.integers(0, 400), st.integers(1, 40), st.integers(30, 90)),
@@ -55,7 +55,7 @@ def timbres(session):
     """The session with a network that tells its two voices apart."""
     import synthetic
 
-    from widgets import cache
+    from widgets.state import cache
 
     notes = synthetic.melody(12.0)
     cache.transcriber("light", "auto").posteriors = synthetic.perfect(notes, 12.0, timbres=True)

@@ -10,11 +10,11 @@ import pretty_midi
 import pytest
 
 from amtsep.notes import Notes
-from widgets.export import Export
-from widgets.player import Player
-from widgets.roll import Roll, pack_notes, thin
-from widgets.source import CHUNK_BYTES, Source
-from widgets.thresholds import Thresholds
+from widgets.panels.export import Export
+from widgets.panels.player import Player
+from widgets.panels.roll import Roll, pack_notes, thin
+from widgets.panels.source import CHUNK_BYTES, Source
+from widgets.panels.thresholds import Thresholds
 
 
 def sent(part):
@@ -135,7 +135,7 @@ def test_saved_midi_opens_with_the_notes_on_the_screen(session):
 
 
 def test_saving_nothing_gets_a_sentence():
-    from widgets.session import Session
+    from widgets.state.session import Session
 
     export = Export(Session())
     deliver(export, {"do": "export", "format": "midi"})
@@ -145,7 +145,7 @@ def test_saving_nothing_gets_a_sentence():
 def test_slider_step_is_quick_on_five_minutes(transcriber):
     import synthetic
 
-    from widgets.session import Session
+    from widgets.state.session import Session
 
     notes = synthetic.melody(300.0)
     transcriber.posteriors = synthetic.perfect(notes, 300.0)

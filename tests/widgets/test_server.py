@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from widgets.__main__ import main, parser
-from widgets.server import Serve, ServerError, address, check, environment, is_local, settings
+from widgets.serving.server import Serve, ServerError, address, check, environment, is_local, settings
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])

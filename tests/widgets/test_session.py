@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from amtsep.config import Limits
-from widgets import cache
-from widgets.session import Session
+from widgets.state import cache
+from widgets.state.session import Session
 
 
 def test_opening_a_recording_gives_its_notes(session, true_notes):

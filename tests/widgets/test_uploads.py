@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_parts import deliver, sent, upload
 
-from widgets.source import CHUNK_BYTES, Source
+from widgets.panels.source import CHUNK_BYTES, Source
 
 PIECE = 50_000
 

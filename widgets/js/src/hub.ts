@@ -4,7 +4,7 @@
 import type { Notes, Track } from "./notes";
 import { findNote, unpack } from "./notes";
 import type { Theme } from "./palette";
-import type { Uploads } from "./parts/upload";
+import type { Uploads } from "./panels/upload";
 import { Transport } from "./sound/transport";
 
 export interface Prefs {

@@ -1,22 +1,22 @@
-// The one module behind every widget: `part` says which face it shows.
+// The one module behind every widget: `panel` says which face it shows.
 
 import { hub as hubOf } from "./hub";
 import type { Hub } from "./hub";
 import { shortcuts } from "./keys";
 import type { Model } from "./model";
-import { mountCompare } from "./parts/compare";
-import { mountExport } from "./parts/export";
-import { mountMap } from "./parts/map";
-import { mountPlayer } from "./parts/player";
-import { mountSource } from "./parts/source";
-import { followTab, mountTabs } from "./parts/tabs";
-import { mountThresholds } from "./parts/thresholds";
-import { mountTimbres } from "./parts/timbres";
+import { mountCompare } from "./panels/compare";
+import { mountExport } from "./panels/export";
+import { mountMap } from "./panels/map";
+import { mountPlayer } from "./panels/player";
+import { mountSource } from "./panels/source";
+import { followTab, mountTabs } from "./panels/tabs";
+import { mountThresholds } from "./panels/thresholds";
+import { mountTimbres } from "./panels/timbres";
 import { mountRoll } from "./roll/roll";
 
 type Mount = (model: Model, element: HTMLElement, hub: Hub) => () => void;
 
-const PARTS: Record<string, Mount> = {
+const PANELS: Record<string, Mount> = {
   roll: mountRoll,
   player: mountPlayer,
   source: mountSource,
@@ -29,31 +29,31 @@ const PARTS: Record<string, Mount> = {
 };
 
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
-  const part: string = model.get("part");
+  const panel: string = model.get("panel");
   const hub = hubOf(model.get("session_id"));
   hub.begin(model.get("prefs") ?? {});
-  el.classList.add("amt-host", `amt-host-${part}`);
+  el.classList.add("amt-host", `amt-host-${panel}`);
   let end: () => void = () => undefined;
   let language = "";
   const mount = () => {
     if (language) end();
     language = hub.prefs.language;
     const root = document.createElement("section");
-    root.className = `amt amt-${part}`;
+    root.className = `amt amt-${panel}`;
     root.dataset.theme = hub.prefs.theme;
     root.lang = language;
     el.replaceChildren(root);
-    end = PARTS[part](model, root, hub);
+    end = PANELS[panel](model, root, hub);
   };
   mount();
   const off = hub.on("prefs", () => {
     (el.firstElementChild as HTMLElement).dataset.theme = hub.prefs.theme;
     // The roll has no words of its own and keeps its window; everything else is built again for icons and words.
-    if (part !== "roll") mount();
+    if (panel !== "roll") mount();
     paintPage(el, hub);
   });
   const release = shortcuts(hub);
-  const untab = followTab(hub, part, el);
+  const untab = followTab(hub, panel, el);
   requestAnimationFrame(() => paintPage(el, hub));
   return () => {
     off();

@@ -1,10 +1,10 @@
-// A player of SoundFont 2 banks on plain Web Audio nodes, so that notes start at exact times and no worklet (which pages
+// A player of SoundFont 2 files on plain Web Audio nodes, so that notes start at exact times and no worklet (which pages
 // without https may not have) is needed. After the SoundFont Technical Specification 2.04; what transcribed notes need:
 // key and velocity ranges, tuning, loops, volume envelope, filter, pan, attenuation.
 
 import { type Instrument, type Voice, hold, makeBuiltIn } from "./synth";
 
-export interface Bank {
+export interface Soundfont {
   name: string;
   instrument: Instrument;
 }
@@ -80,10 +80,10 @@ interface Region {
 
 const seconds = (timecents: number): number => 2 ** (timecents / 1200);
 
-export function readBank(data: Uint8Array): Bank {
+export function readSoundfont(data: Uint8Array): Soundfont {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const tag = (at: number) => String.fromCharCode(...data.subarray(at, at + 4));
-  if (tag(0) !== "RIFF" || tag(8) !== "sfbk") throw new Error("not a SoundFont 2 bank");
+  if (tag(0) !== "RIFF" || tag(8) !== "sfbk") throw new Error("not a SoundFont 2 file");
   const chunks = new Map<string, { at: number; size: number }>();
   const walk = (from: number, to: number) => {
     for (let at = from; at + 8 <= to; ) {

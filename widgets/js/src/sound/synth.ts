@@ -1,5 +1,5 @@
 // The built-in synthesiser: plain additive tones shaped by family of instrument, ready at once and always there. It
-// plays while a sound bank is on its way, and where there is none.
+// plays while a soundfont is on its way, and where there is none.
 
 export interface Tone {
   when: number;

@@ -6,7 +6,7 @@
 
 import type { Hub } from "../hub";
 import { firstAt } from "../notes";
-import { type Bank } from "./soundfont";
+import { type Soundfont } from "./soundfont";
 import { type Instrument, type Voice, makeBuiltIn } from "./synth";
 import { Stretcher } from "./stretch";
 
@@ -44,7 +44,7 @@ export class Transport {
   context: AudioContext | null = null;
   analyser: AnalyserNode | null = null;
   recording: AudioBuffer | null = null;
-  bank: Bank | null = null;
+  soundfont: Soundfont | null = null;
   private pcm: Float32Array | null = null;
   private rest = 0;
   private spans: Span[] = [];
@@ -157,9 +157,9 @@ export class Transport {
     return this.trackGains[track];
   }
 
-  setBank(bank: Bank | null): void {
-    this.bank = bank;
-    this.instrument = bank ? bank.instrument : makeBuiltIn;
+  setSoundfont(soundfont: Soundfont | null): void {
+    this.soundfont = soundfont;
+    this.instrument = soundfont ? soundfont.instrument : makeBuiltIn;
     this.hub.emit("transport");
   }
 

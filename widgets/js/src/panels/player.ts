@@ -5,7 +5,7 @@ import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { type Model, Scope, floats, octets } from "../model";
 import { clock, unpack } from "../notes";
-import { readBank } from "../sound/soundfont";
+import { readSoundfont } from "../sound/soundfont";
 
 export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () => void {
   const scope = new Scope(model);
@@ -122,12 +122,12 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   });
   scope.message((content, buffers) => {
     const about = model.get("sound") ?? {};
-    if (content.do === "bank" && content.size) {
+    if (content.do === "soundfont" && content.size) {
       try {
-        transport.setBank(readBank(octets(buffers[0]).slice()));
+        transport.setSoundfont(readSoundfont(octets(buffers[0]).slice()));
       } catch {
-        // The built-in synthesiser goes on: a damaged bank is no reason for silence.
-        transport.setBank(null);
+        // The built-in synthesiser goes on: a damaged soundfont is no reason for silence.
+        transport.setSoundfont(null);
       }
     }
     if (content.do !== "sound" || content.version !== about.version || !samples) return;
@@ -140,9 +140,9 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
       transport.setRecording(samples, about.rate);
       hub.actions.sound_version = () => about.version;
       sound.textContent = "";
-      if (!transport.bank && !asked) {
+      if (!transport.soundfont && !asked) {
         asked = true;
-        model.send({ do: "bank" });
+        model.send({ do: "soundfont" });
       }
     }
   });

@@ -1,4 +1,4 @@
-"""The General MIDI sound bank that the browser plays notes with: found on this machine, never shipped."""
+"""The General MIDI soundfont that the browser plays notes with: found on this machine, never shipped."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 
-def find_bank() -> Path | None:
-    """``AMTSEP_BANK``, or TimGM6mb from the pretty_midi wheel or the system, or ``None``."""
-    given = os.environ.get("AMTSEP_BANK")
+def find_soundfont() -> Path | None:
+    """``AMTSEP_SOUNDFONT``, or TimGM6mb from the pretty_midi wheel or the system, or ``None``."""
+    given = os.environ.get("AMTSEP_SOUNDFONT")
     candidates = [Path(given)] if given else []
     spec = importlib.util.find_spec("pretty_midi")
     if spec is not None and spec.origin:
@@ -18,7 +18,7 @@ def find_bank() -> Path | None:
     return next((p for p in candidates if p.is_file()), None)
 
 
-def read_bank() -> bytes | None:
-    """The bank's bytes, or ``None``."""
-    path = find_bank()
+def read_soundfont() -> bytes | None:
+    """The soundfont's bytes, or ``None``."""
+    path = find_soundfont()
     return None if path is None else path.read_bytes()

@@ -19,12 +19,8 @@ from typing import Any
 
 from amtsep.config import Limits
 from amtsep.errors import AmtsepError
+from widgets.places import NOTEBOOK, ROOT, SHARE
 
-ROOT = Path(__file__).resolve().parent.parent
-_INSTALLED = Path(__file__).resolve().parent / "notebooks"
-NOTEBOOKS = _INSTALLED if _INSTALLED.is_dir() else ROOT / "notebooks"
-NOTEBOOK = NOTEBOOKS / "dashboard.ipynb"
-DEMOS = NOTEBOOKS / "demos"
 MESSAGE_BYTES = 64 << 20
 """Largest websocket message that the server takes; uploads come in pieces of 1 MiB, so this is never near."""
 
@@ -140,7 +136,7 @@ def environment(serve: Serve) -> dict[str, str]:
     """What the kernels are told."""
     env = dict(os.environ)
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [env.get("PYTHONPATH")])])
-    env["JUPYTER_PATH"] = os.pathsep.join([str(ROOT / "widgets" / "share"), *filter(None, [env.get("JUPYTER_PATH")])])
+    env["JUPYTER_PATH"] = os.pathsep.join([str(SHARE), *filter(None, [env.get("JUPYTER_PATH")])])
     env["AMTSEP_MAX_UPLOAD_MB"] = f"{serve.max_upload:g}"
     env["AMTSEP_OPEN"] = serve.file or ""
     return env

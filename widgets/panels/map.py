@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from traitlets import Bytes
 
 from amtsep.notes import Notes
-from widgets.part import Part
-from widgets.session import Session
+from widgets.panels.panel import Panel
+from widgets.state.session import Session
 
 
 def project(notes: Notes) -> NDArray[np.float32]:
@@ -25,14 +25,14 @@ def project(notes: Notes) -> NDArray[np.float32]:
     return plane
 
 
-class NoteMap(Part):
+class NoteMap(Panel):
     """Points of the notes' timbre embeddings; a lasso there selects in the roll, and the other way round."""
 
     points = Bytes(b"").tag(sync=True)
     """(n, 2) float32 in the order of the note table; empty where the network gives no embeddings."""
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
-        super().__init__(session, part="map", **kwargs)
+        super().__init__(session, panel="map", **kwargs)
         self._visible = True
         self.session.observe(self._update, "notes")
         self._update()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.notes import Notes, Track
-from widgets.state import State, nearest
+from widgets.state.edits import State, nearest
 
 
 @dataclass(frozen=True)

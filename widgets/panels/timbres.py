@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from traitlets import Bool, Dict, List
 
-from widgets.part import Part
-from widgets.session import Session
-from widgets.state import MAX_TRACKS
+from widgets.panels.panel import Panel
+from widgets.state.edits import MAX_TRACKS
+from widgets.state.session import Session
 
 METHOD_NAMES = ["ward-kmeans", "ward", "kmeans", "spectral", "mixture", "target-and-rest"]
 FIELDS = {"name": str, "program": int, "volume": float, "mute": bool, "solo": bool, "hidden": bool}
 
 
-class Timbres(Part):
+class Timbres(Panel):
     """A slider for the number of timbres and a row a track."""
 
     rows: List[dict[str, Any]] = List().tag(sync=True)
@@ -24,7 +24,7 @@ class Timbres(Part):
     edited = Bool(False).tag(sync=True)
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
-        super().__init__(session, part="timbres", **kwargs)
+        super().__init__(session, panel="timbres", **kwargs)
         self.session.observe(self._update, ["notes", "grouping", "state"])
         self._update()
 

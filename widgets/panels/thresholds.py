@@ -10,9 +10,9 @@ from traitlets import Bytes, Dict, Int
 
 from amtsep.config import Decoding
 from amtsep.posteriors import Posteriors
-from widgets.part import Part
-from widgets.presets import PRESETS, automatic
-from widgets.session import Session
+from widgets.panels.panel import Panel
+from widgets.state.presets import PRESETS, automatic
+from widgets.state.session import Session
 
 BINS = 50
 
@@ -22,7 +22,7 @@ def histogram(heights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.histogram(heights, BINS, (0.0, 1.0))[0].astype(np.float32)
 
 
-class Thresholds(Part):
+class Thresholds(Panel):
     """Onset threshold, frame threshold, minimum note length and the finer settings of the decoding."""
 
     values = Dict().tag(sync=True)
@@ -33,7 +33,7 @@ class Thresholds(Part):
     count = Int(0).tag(sync=True)
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
-        super().__init__(session, part="thresholds", **kwargs)
+        super().__init__(session, panel="thresholds", **kwargs)
         self.defaults = asdict(Decoding())
         self.presets = {name: asdict(decoding) for name, decoding in PRESETS.items()}
         self.session.observe(self._on_state, "state")

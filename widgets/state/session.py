@@ -26,12 +26,12 @@ from amtsep.config import Limits
 from amtsep.errors import Cancelled, FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
-from widgets.grouping import Grouping, group, merged, name_tracks
-from widgets.state import MAX_TRACKS, Edits, Note, State, apply_edits, nearest, new_track, strike
-from widgets.words import Status, failure
+from widgets.state.edits import MAX_TRACKS, Edits, Note, State, apply_edits, nearest, new_track, strike
+from widgets.state.grouping import Grouping, group, merged, name_tracks
+from widgets.state.words import Status, failure
 
 if TYPE_CHECKING:
-    from widgets.session_file import Saved
+    from widgets.state.session_file import Saved
 
 UNDO_STEPS = 100
 PROGRESS_EVERY_S = 0.08
@@ -114,7 +114,7 @@ class Session(HasTraits):
         self.key = ""
         """Name of the posteriors in the cache."""
         self.slot = ""
-        """Where the session is kept while one works (see `widgets.autosave`)."""
+        """Where the session is kept while one works (see `widgets.state.autosave`)."""
         self.by_hand: NDArray[np.bool_] = np.zeros(0, bool)
         self.state = State()
         self.grouping = Grouping()
@@ -159,7 +159,7 @@ class Session(HasTraits):
 
     def open_saved(self, file: BinaryIO, name: str) -> None:
         """Reopen a session file."""
-        from widgets.session_file import read_session
+        from widgets.state.session_file import read_session
 
         self.restore(lambda: read_session(file, name, self.limits), name)
 
@@ -204,13 +204,13 @@ class Session(HasTraits):
 
     def saved(self) -> bytes:
         """The bytes of a session file."""
-        from widgets.session_file import write_session
+        from widgets.state.session_file import write_session
 
         return write_session(self.snapshot())
 
     def snapshot(self) -> Saved:
         """Everything that a session file or the autosave keeps, as values that no later change touches."""
-        from widgets.session_file import Saved
+        from widgets.state.session_file import Saved
 
         if self.audio is None or self.posteriors is None:
             raise FormatError("There is nothing to save yet: open a recording first.")
@@ -223,7 +223,7 @@ class Session(HasTraits):
         self, audio: Any, progress: Callable[[float, float, str], bool], key: str = ""
     ) -> tuple[str, Posteriors]:
         """The network's word on a recording, from the cache where it has been heard before, and its name there."""
-        from widgets import cache
+        from widgets.state import cache
 
         for name in filter(None, (key, cache.key(audio, self.model))):
             known = cache.load(name)

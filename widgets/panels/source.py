@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, cast
 from traitlets import Dict, List
 
 from amtsep.errors import AudioError
-from widgets.part import Part
-from widgets.server import DEMOS
-from widgets.session import Session
-from widgets.session_file import ENDING
+from widgets.panels.panel import Panel
+from widgets.places import DEMOS
+from widgets.state.session import Session
+from widgets.state.session_file import ENDING
 
 CHUNK_BYTES = 1 << 20
 """An upload travels in pieces of this size: far under any message limit of a server or proxy."""
@@ -36,7 +36,7 @@ class _Upload:
         self.file = cast(BinaryIO, tempfile.TemporaryFile(prefix="amtsep-"))  # noqa: SIM115 - closed by its owner
 
 
-class Source(Part):
+class Source(Panel):
     """Choose a clip, drop or pick a file, record; see how far the work is; cancel it."""
 
     demos: List[dict[str, str]] = List().tag(sync=True)
@@ -46,7 +46,7 @@ class Source(Part):
     limits = Dict().tag(sync=True)
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
-        super().__init__(session, part="source", **kwargs)
+        super().__init__(session, panel="source", **kwargs)
         self.demos = demos()
         self.limits = {
             "megabytes": self.session.limits.max_upload_mb,
@@ -171,7 +171,7 @@ class Source(Part):
 
     def do_clear_status(self, _message: dict[str, Any], _buffers: Any) -> None:
         """The person has read the error."""
-        from widgets.words import Status
+        from widgets.state.words import Status
 
         self.session.status = Status()
 

@@ -1,20 +1,18 @@
-"""`Part`: what the widgets have in common: the browser module, messages by name, errors on the status line."""
+"""`Panel`: what the widgets have in common: the browser module, messages by name, errors on the status line."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import anywidget
 from traitlets import Dict, Unicode
 
-from widgets.session import Session
-from widgets.words import Status
+from widgets.places import STATIC
+from widgets.state.session import Session
+from widgets.state.words import Status
 
-STATIC = Path(__file__).resolve().parent / "static"
 
-
-class Part(anywidget.AnyWidget):
+class Panel(anywidget.AnyWidget):
     """A widget around a `Session`.
 
     The browser half sends ``{"do": name, ...}`` with binary buffers; the method ``do_<name>(message, buffers)`` of the
@@ -24,7 +22,7 @@ class Part(anywidget.AnyWidget):
     _esm = STATIC / "amtsep.js"
     _css = STATIC / "amtsep.css"
 
-    part = Unicode("").tag(sync=True)
+    panel = Unicode("").tag(sync=True)
     session_id = Unicode("").tag(sync=True)
     prefs = Dict().tag(sync=True)
     """Language and theme to begin with; empty = what the browser prefers or remembers."""
@@ -44,8 +42,8 @@ class Part(anywidget.AnyWidget):
             handler(message, buffers or [])
 
 
-class Tabs(Part):
-    """Chooses which of the parts below it shows."""
+class Tabs(Panel):
+    """Chooses which of the panels below it shows."""
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
-        super().__init__(session, part="tabs", **kwargs)
+        super().__init__(session, panel="tabs", **kwargs)

@@ -8,8 +8,8 @@ import numpy as np
 from traitlets import Dict
 
 from amtsep.notes import Notes
-from widgets.roll import Roll
-from widgets.session import Session
+from widgets.panels.roll import Roll
+from widgets.state.session import Session
 
 SOUND_CHUNK = 1 << 19
 """Samples (16-bit) in one message to the browser."""
@@ -57,12 +57,12 @@ class Player(Roll):
         data = np.round(np.clip(piece, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
         self.send({"do": "sound", "version": self._version, "start": start}, [data])
 
-    def do_bank(self, _message: dict[str, Any], _buffers: Any) -> None:
-        """Send the General MIDI bank, if there is one on this machine."""
-        from widgets.bank import read_bank
+    def do_soundfont(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """Send the General MIDI soundfont, if there is one on this machine."""
+        from widgets.sound.soundfont import read_soundfont
 
-        data = read_bank()
+        data = read_soundfont()
         if data is None:
-            self.send({"do": "bank", "size": 0})
+            self.send({"do": "soundfont", "size": 0})
             return
-        self.send({"do": "bank", "size": len(data)}, [data])
+        self.send({"do": "soundfont", "size": len(data)}, [data])

@@ -11,16 +11,16 @@ from typing import Any
 import ipywidgets as ipw
 
 from amtsep.config import Limits
-from widgets.compare import Compare
-from widgets.embedding import NoteMap
-from widgets.export import Export
-from widgets.part import Tabs
-from widgets.player import Player
-from widgets.roll import Roll
-from widgets.session import Session
-from widgets.source import Source
-from widgets.thresholds import Thresholds
-from widgets.timbres import Timbres
+from widgets.panels.compare import Compare
+from widgets.panels.export import Export
+from widgets.panels.map import NoteMap
+from widgets.panels.panel import Tabs
+from widgets.panels.player import Player
+from widgets.panels.roll import Roll
+from widgets.panels.source import Source
+from widgets.panels.thresholds import Thresholds
+from widgets.panels.timbres import Timbres
+from widgets.state.session import Session
 
 
 class Dashboard(ipw.Box):
@@ -82,7 +82,7 @@ def warm(session: Session) -> None:
         with contextlib.suppress(Exception):
             import amtsep.clustering
             import amtsep.decoding  # noqa: F401
-            from widgets import cache
+            from widgets.state import cache
 
             cache.transcriber(session.model, session.device)
 

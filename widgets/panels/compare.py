@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from traitlets import Bool, Bytes, Dict
 
 from amtsep.notes import Notes
-from widgets.part import Part
-from widgets.server import DEMOS
-from widgets.session import Session
+from widgets.panels.panel import Panel
+from widgets.places import DEMOS
+from widgets.state.session import Session
 
 ONSET_TOLERANCE_S = 0.05
 OFFSET_RATIO, OFFSET_MIN_S = 0.2, 0.05
@@ -90,7 +90,7 @@ def separated_score(reference: Notes, estimate: Notes) -> dict[str, float] | Non
     return score(float(counts[rows, columns].sum()), len(reference), len(estimate))
 
 
-class Compare(Part):
+class Compare(Panel):
     """Precision, recall and F1 against a reference MIDI, and the F1 of other thresholds."""
 
     scores = Dict().tag(sync=True)
@@ -101,7 +101,7 @@ class Compare(Part):
     """Whether the open recording is a bundled clip, whose true notes are at hand."""
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
-        super().__init__(session, part="compare", **kwargs)
+        super().__init__(session, panel="compare", **kwargs)
         self.session.observe(self._update, ["notes", "reference"])
         self.session.observe(self._look_for_truth, "audio")
         self.session.observe(self._clear_heat, ["reference", "posteriors"])

@@ -9,9 +9,9 @@ from traitlets import Bytes, Dict
 
 from amtsep.notes import Notes
 from amtsep.posteriors import DB_FLOOR, DB_STEP, Posteriors
-from widgets.part import Part
-from widgets.session import Session
-from widgets.state import Note
+from widgets.panels.panel import Panel
+from widgets.state.edits import Note
+from widgets.state.session import Session
 
 MAX_PICTURE_BYTES = 12_000_000
 """Of the spectrogram as it travels to the browser: longer recordings are thinned in time."""
@@ -55,7 +55,7 @@ def _note(values: dict[str, Any]) -> Note:
     )
 
 
-class Roll(Part):
+class Roll(Panel):
     """The notes of a session (or of a `Notes` table alone), drawn over the recording's spectrogram.
 
     Parameters
@@ -75,7 +75,7 @@ class Roll(Part):
 
     def __init__(self, session: Session | Notes | None = None, height: int = 420, **kwargs: Any) -> None:
         alone = session if isinstance(session, Notes) else None
-        super().__init__(Session() if isinstance(session, Notes) else session, part="roll", **kwargs)
+        super().__init__(Session() if isinstance(session, Notes) else session, panel="roll", **kwargs)
         self._height = height
         if alone is not None:
             self.session.notes = alone

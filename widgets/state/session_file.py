@@ -22,7 +22,7 @@ from amtsep.config import Clustering, Decoding, Limits
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
-from widgets.state import Edits, Note, State, TrackView, check
+from widgets.state.edits import Edits, Note, State, TrackView, check
 
 VERSION = 1
 ENDING = ".amtsep"

@@ -13,9 +13,9 @@ from traitlets import Unicode
 from amtsep import formats
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
-from widgets.part import Part
-from widgets.session import Session
-from widgets.session_file import ENDING
+from widgets.panels.panel import Panel
+from widgets.state.session import Session
+from widgets.state.session_file import ENDING
 
 
 def stem(session: Session) -> str:
@@ -76,13 +76,13 @@ FORMATS: dict[str, tuple[str, str, Callable[[Session, Notes], bytes]]] = {
 }
 
 
-class Export(Part):
+class Export(Panel):
     """Buttons that save the notes."""
 
     name = Unicode("notes").tag(sync=True)
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
-        super().__init__(session, part="export", **kwargs)
+        super().__init__(session, panel="export", **kwargs)
         self.session.observe(self._on_notes, "notes")
 
     def _on_notes(self, _change: Any = None) -> None:

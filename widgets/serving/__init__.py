@@ -1,0 +1,1 @@
+"""The page as a whole, and what serves it."""
