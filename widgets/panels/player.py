@@ -23,7 +23,7 @@ class Player(Roll):
 
     def __init__(self, session: Session | Notes | None = None, **kwargs: Any) -> None:
         super().__init__(session, **kwargs)
-        self.part = "player"
+        self.panel = "player"
         self._version = 0
         self.session.observe(self._on_audio, "audio")
         self._on_audio()
