@@ -37,8 +37,8 @@ def find_chromium() -> str | None:
 def keep(notes, seconds, posteriors, folder: Path) -> bytes:
     """A recording whose posteriors are in the cache; returns the file."""
     from amtsep.audio import load_audio
-    from widgets.state import cache
-    from widgets.state.session import default_model
+    from widgets import cache
+    from widgets.session import default_model
 
     data = synthetic.wav_bytes(synthetic.sound(notes, seconds))
     posteriors.save(folder / f"{cache.key(load_audio(data, name='x.wav'), default_model())}.npz")
