@@ -7,6 +7,7 @@ Only what the chosen command needs is imported, so that ``--help`` comes at once
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import importlib.util
 import os
@@ -18,15 +19,16 @@ from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from amtsep.config import Decoding
-from amtsep.errors import AmtsepError, Cancelled, FormatError, ModelError
+from amtsep.errors import AmtsepError, Cancelled, FormatError
 
 if TYPE_CHECKING:
-    from amtsep.inference import Transcriber
-    from amtsep.notes import Notes
-    from amtsep.posteriors import Posteriors
+    from amtsep.batch import Result
+
+SHOWN = 20
+"""Failures that are listed again after so many recordings that they have scrolled away."""
 
 ROOMS = {
     "synthesize": ("amtsep.synthesis.cli", "train", "render a bank of stems with exact notes, to train on"),
@@ -46,6 +48,7 @@ examples:
   amtsep transcribe song.mp3                         song.mid beside it
   amtsep transcribe *.wav -o midi/ --csv             many files into one folder
   amtsep transcribe quartet.flac --timbres 4         one track for each of four timbres
+  amtsep transcribe music/ -o midi/ --jobs 4 --resume  a library, going on where it was left
   amtsep dashboard song.mp3                          tune it by eye and ear in the browser
 
 'amtsep COMMAND --help' explains each command.
@@ -58,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
+    # A file's name may be no text in the terminal's coding, and is no reason to stop.
+    with suppress(AttributeError, ValueError, OSError):
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         parser, room = build_parser(arguments)
         args = parser.parse_args(arguments)
@@ -197,6 +203,14 @@ def count(text: str) -> int:
     raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of 0 or more")
 
 
+def at_least_one(text: str) -> int:
+    """A whole number of one or more."""
+    with suppress(ValueError):
+        if int(text) >= 1:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of 1 or more")
+
+
 def timbres(text: str) -> int | None:
     """How many timbres: ``auto`` or a number of at least one."""
     if text == "auto":
@@ -225,8 +239,14 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
         "Transcribe recordings (WAV, FLAC, OGG, Opus, MP3, M4A, MP4, WebM ...) to MIDI.\n"
         "A posterior file (.npz, written by --posteriors) is decoded again without running the network."
     )
+    parser.epilog = (
+        "exit status: 0 all is done, 1 a recording failed or the work could not begin, 2 wrong command line, "
+        "130 after Ctrl-C"
+    )
     parser.set_defaults(run=run_transcribe)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings, or posterior files (.npz)")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="recordings, folders of them, or posterior files (.npz)"
+    )
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", metavar="OUT", help="MIDI file, or folder (for several files; made if new)")
     out.add_argument("--csv", action="store_true", help="also write the notes as CSV, beside the MIDI file")
@@ -234,8 +254,15 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--musicxml", action="store_true", help="also write quantised notation (needs music21)")
     out.add_argument("--posteriors", type=Path, metavar="NPZ", help="also save the posteriors (.npz, or a folder)")
     out.add_argument("--tempo", type=float, metavar="BPM", help="beats a minute of the MIDI grid and MusicXML (120)")
-    out.add_argument("--overwrite", action="store_true", help="replace files that -o does not name")
+    out.add_argument("--overwrite", action="store_true", help="replace files of the same kind that are there")
     out.add_argument("-q", "--quiet", action="store_true", help="no progress bar, no summary")
+    many = parser.add_argument_group("many recordings")
+    many.add_argument("--jobs", type=at_least_one, default=1, metavar="N", help="processes (1)")
+    many.add_argument("--resume", action="store_true", help="leave out what is done with these settings")
+    many.add_argument(
+        "--log", type=Path, metavar="JSONL", help="add a line of JSON for each recording (OUT/transcribe.jsonl)"
+    )
+    many.add_argument("--dask", metavar="ADDRESS", help="on a Dask cluster: tcp://host:8786, or local:N processes")
     tune = parser.add_argument_group("thresholds")
     for item in fields(Decoding):
         kind, metavar, text = OPTIONS[item.name]
@@ -251,11 +278,13 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--model", metavar="NAME", help="light, base, or a weights file (light; base for --timbres)")
     how.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (auto)")
-    how.add_argument("--threads", type=count, metavar="N", help="processor threads (all, up to 8)")
+    how.add_argument("--threads", type=at_least_one, metavar="N", help="processor threads of a process (all, up to 8)")
 
 
 def run_transcribe(args: argparse.Namespace) -> int:
     """Transcribe each file; a file that fails does not stop the others."""
+    from amtsep import batch
+
     decoding = Decoding(**{item.name: getattr(args, item.name) for item in fields(Decoding)})
     if decoding.min_pitch > decoding.max_pitch:
         print("amtsep transcribe: --min-pitch is higher than --max-pitch.", file=sys.stderr)
@@ -263,125 +292,100 @@ def run_transcribe(args: argparse.Namespace) -> int:
     if args.tempo is not None and not 10 <= args.tempo <= 960:
         print("amtsep transcribe: --tempo must be from 10 to 960 beats a minute.", file=sys.stderr)
         return 2
-    targets = output_paths(args.files, args.output)
-    posterior_targets = posterior_paths(args.files, args.posteriors)
-    transcriber: Transcriber | None = None
-    failed = 0
-    for file, target, posterior_target in zip(args.files, targets, posterior_targets, strict=True):
-        try:
-            wanted = [target] + [target.with_suffix(s) for s in (".csv", ".json", ".musicxml") if getattr(args, s[1:])]
-            # What -o names may be replaced; a name that we made up may be somebody's corrected work.
-            named = args.output is not None and not args.output.endswith(("/", os.sep)) and len(args.files) == 1
-            for path in wanted[1:] if named else wanted:
-                if path.exists() and not args.overwrite:
-                    raise FormatError(f"{path} is there already; add --overwrite, or name another file with -o.")
-            if file.suffix == ".npz":
-                from amtsep.posteriors import Posteriors
+    threads = args.threads
+    if threads is None and (args.jobs > 1 or args.dask):
+        threads = max(1, (os.cpu_count() or 1) // args.jobs) if not args.dask else 1
+    also = tuple(f".{kind}" for kind in ("csv", "json", "musicxml") if getattr(args, kind))
+    work = batch.Work(
+        decoding,
+        args.timbres,
+        args.model,
+        args.device,
+        threads,
+        args.tempo,
+        also,
+        args.resume,
+        args.overwrite,
+    )
+    tasks, refused = batch.plan(args.files, work, args.output, args.posteriors)
+    with _Report(args, len(tasks) + len(refused)) as report:
+        for result in refused:
+            report(result)
+        if args.dask and tasks:
+            from amtsep.cluster import connect
 
-                posteriors = Posteriors.load(file)
-            else:
-                from amtsep.audio import load_audio
-
-                audio = load_audio(file)
-                if audio.remark and not args.quiet:
-                    print(audio.remark, file=sys.stderr)
-                if transcriber is None:
-                    from amtsep.inference import Transcriber
-
-                    model = args.model or ("light" if args.timbres is False else "base")
-                    transcriber = Transcriber(model, args.device, threads=args.threads)
-                with _Bar(audio.name, audio.duration_s, args.quiet) as progress:
-                    posteriors = transcriber(audio, progress)
-                del audio  # an hour of it is 300 MB
-            if posterior_target is not None:
-                _save_posteriors(posteriors, posterior_target)
-            notes = _decode(posteriors, decoding, args.timbres, file.name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _write(notes, wanted, args.tempo, file)
-            if not args.quiet:
-                tracks = f" in {len(notes.tracks)} tracks" if args.timbres is not False else ""
-                print(f"{file} -> {', '.join(map(str, wanted))}: {len(notes)} notes{tracks}")
-        except ModelError:
-            raise  # without a network no other file will do better
-        except (AmtsepError, OSError) as error:
-            if args.debug or isinstance(error, (Cancelled, BrokenPipeError)):
-                raise
-            failed += 1
-            message = str(error) if isinstance(error, AmtsepError) else f"{file}: {(error.strerror or error)}."
-            print(f"amtsep: {message}", file=sys.stderr)
-    if failed and len(args.files) > 1:
-        print(f"amtsep: {failed} of {len(args.files)} files could not be transcribed.", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def output_paths(files: Sequence[Path], output: str | None) -> list[Path]:
-    """Where the MIDI file of each input goes; inputs of one name get -2, -3 ... in a common folder."""
-    if output is not None:
-        path = Path(output)
-        as_folder = path.is_dir() or output.endswith(("/", os.sep)) or len(files) > 1 or not path.suffix
-        if not as_folder:
-            return [path]
-        if path.is_file():
-            raise FormatError(f"{output} is a file; for several recordings -o names a folder.")
-    taken: set[str] = set()
-    result = []
-    for file in files:
-        folder = Path(output) if output is not None else file.parent
-        stem, number = file.stem or file.name, 1
-        candidate = folder / f"{stem}.mid"
-        while str(candidate).casefold() in taken:
-            number += 1
-            candidate = folder / f"{stem}-{number}.mid"
-        taken.add(str(candidate).casefold())
-        result.append(candidate)
-    return result
-
-
-def posterior_paths(files: Sequence[Path], target: Path | None) -> list[Path | None]:
-    """Where the posteriors of each input go, if anywhere."""
-    if target is None:
-        return [None] * len(files)
-    if len(files) == 1 and target.suffix == ".npz" and not target.is_dir():
-        return [target]
-    return [path.with_suffix(".npz") for path in output_paths(files, f"{target}/")]
-
-
-def _save_posteriors(posteriors: Posteriors, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        posteriors.save(path)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FormatError(f"{path} cannot be written ({reason}); check the folder.") from error
-
-
-def _decode(posteriors: Posteriors, decoding: Decoding, wanted: int | None | bool, name: str) -> Notes:
-    from amtsep.decoding import decode, embed_notes
-
-    notes = decode(posteriors, decoding)
-    if wanted is False:
-        return notes
-    if posteriors.embedding is None:
-        raise FormatError(f"{name}: the model {posteriors.model} cannot tell timbres apart; use --model base.")
-    from amtsep.clustering import cluster
-    from amtsep.config import Clustering
-
-    return cluster(embed_notes(notes, posteriors), Clustering(timbres=wanted))
-
-
-def _write(notes: Notes, paths: Sequence[Path], tempo: float | None, source: Path) -> None:
-    from amtsep import formats
-
-    beats = formats.TEMPO if tempo is None else tempo
-    for path in paths:
-        if path.suffix == ".csv":
-            formats.write_csv(notes, path)
-        elif path.suffix == ".json":
-            formats.write_json(notes, path, {"source": source.name})
-        elif path.suffix == ".musicxml":
-            formats.write_musicxml(notes, path, beats, title=source.stem)
+            with connect(args.dask) as client:
+                for result in batch.run_on_cluster(tasks, work, client):
+                    report(result)
+        elif args.jobs > 1:
+            for result in batch.run(tasks, work, args.jobs):
+                report(result)
         else:
-            formats.write_midi(notes, path, beats, title=source.stem)
+            for task in tasks:
+                bar = functools.partial(_Bar, quiet=args.quiet)
+                report(batch.perform(task, work, bar, args.debug))
+    return report.status
+
+
+class _Report:
+    """Says what becomes of each recording, on the terminal and in the log, and how many failed."""
+
+    def __init__(self, args: argparse.Namespace, total: int) -> None:
+        self.args, self.total, self.failed = args, total, list[str]()
+        many = args.resume or args.jobs > 1 or args.dask or any(file.is_dir() for file in args.files)
+        path: Path | None = args.log
+        if path is None and many and total > 1 and args.output is not None:
+            path = Path(args.output) / "transcribe.jsonl"
+        self.path = path
+        self._log: TextIO | None = None
+
+    def __enter__(self) -> _Report:
+        if self.path is not None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._log = self.path.open("a", encoding="utf-8")
+            except OSError as error:
+                said = (error.strerror or str(error)).lower()
+                raise FormatError(f"{self.path} cannot be written ({said}); name another log with --log.") from error
+        return self
+
+    def __call__(self, result: Result) -> None:
+        """Take in a result."""
+        if self._log is not None:
+            print(result.line(), file=self._log, flush=True)
+        if result.status == "failed":
+            self.failed.append(result.source)
+            print(f"amtsep: {result.message}", file=sys.stderr)
+            return
+        if self.args.quiet:
+            return
+        if result.message:
+            print(result.message, file=sys.stderr)
+        if result.status == "skipped":
+            print(f"{result.source}: done before")
+            return
+        tracks = f" in {result.tracks} tracks" if self.args.timbres is not False else ""
+        # The MIDI file is written last and named first.
+        named = ", ".join([result.outputs[-1], *result.outputs[:-1]])
+        print(f"{result.source} -> {named}: {result.notes} notes{tracks}", flush=True)
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if self._log is not None:
+            self._log.close()
+        if self.failed and self.total > 1:
+            print(f"amtsep: {len(self.failed)} of {self.total} files could not be transcribed.", file=sys.stderr)
+            if self.total > SHOWN:
+                for source in self.failed[:SHOWN]:
+                    print(f"  {source}", file=sys.stderr)
+                if len(self.failed) > SHOWN:
+                    print(f"  and {len(self.failed) - SHOWN} more", file=sys.stderr)
+            if self.path is not None:
+                print(f"amtsep: {self.path} says why.", file=sys.stderr)
+
+    @property
+    def status(self) -> int:
+        """Exit status."""
+        return 1 if self.failed else 0
 
 
 class _Bar:

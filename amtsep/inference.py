@@ -87,7 +87,9 @@ class OnnxEngine:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or min(os.cpu_count() or 1, 8)
+        cores = os.cpu_count() or 1
+        # More threads than processors take turns, and some thousands of them take the machine.
+        options.intra_op_num_threads = min(threads, cores) if threads else min(cores, 8)
         options.inter_op_num_threads = 1
         # A growing arena would keep the peak of every chunk length; chunks are alike, so plain allocation is as fast.
         options.enable_cpu_mem_arena = False
@@ -167,7 +169,7 @@ class Transcriber:
     backend
         ``"auto"``, ``"onnx"`` (needs no torch) or ``"torch"``.
     threads
-        Of ONNX Runtime; all cores up to eight by default.
+        Of ONNX Runtime, at most one a core; all cores up to eight by default.
     chunk_frames
         Frames computed at once; the result does not depend on it.
 

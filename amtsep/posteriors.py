@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.errors import FormatError
+from amtsep.files import replacing
 
 FORMAT_VERSION = 1
 DB_STEP = 0.5
@@ -73,7 +74,13 @@ class Posteriors:
         return self.spectrogram.astype(np.float32) * np.float32(DB_STEP) + np.float32(DB_FLOOR)
 
     def save(self, path: str | PathLike[str] | BinaryIO) -> None:
-        """Write an ``.npz`` (posteriors as 16-bit fixed point: exact to 8e-6)."""
+        """Write an ``.npz`` (posteriors as 16-bit fixed point: exact to 8e-6); a file is replaced in one step.
+
+        Raises
+        ------
+        FormatError
+            If the file cannot be written.
+        """
         arrays = {
             "format_version": np.int64(FORMAT_VERSION),
             "onset": quantize(self.onset),
@@ -86,7 +93,11 @@ class Posteriors:
         }
         if self.embedding is not None:
             arrays["embedding"] = self.embedding
-        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+        if not isinstance(path, (str, PathLike)):
+            np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+            return
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | PathLike[str] | BinaryIO) -> Posteriors:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from amtsep import cli, formats
+from amtsep import batch, cli, formats
 from amtsep.audio import Audio
 from amtsep.config import Decoding
 from amtsep.errors import FormatError, ModelError
@@ -43,6 +43,9 @@ def synthetic_posteriors(pitches: tuple[int, ...] = (60, 64, 67), embedding: boo
     )
 
 
+DEMOS = Path(__file__).parents[1] / "notebooks" / "demos"
+
+
 class FakeTranscriber:
     """Stands for the network, which has its own tests: answers every recording with the same three notes."""
 
@@ -65,6 +68,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> type[FakeTranscriber]:
     import amtsep.inference
 
     FakeTranscriber.made = []
+    batch._transcriber.cache_clear()
     monkeypatch.setattr(amtsep.inference, "Transcriber", FakeTranscriber)
     return FakeTranscriber
 
@@ -168,7 +172,7 @@ def test_thresholds_reach_the_decoder(song: Path, network: type[FakeTranscriber]
     target = song.with_name("t.mid")
 
     def pitches(*words: str) -> list[int]:
-        assert cli.main(["transcribe", str(song), "-q", "-o", str(target), *words]) == 0
+        assert cli.main(["transcribe", str(song), "-q", "-o", str(target), "--overwrite", *words]) == 0
         return list(formats.read_midi(target).pitch)
 
     assert pitches() == [60, 64, 67]
@@ -215,18 +219,77 @@ def test_a_bad_file_does_not_stop_the_others(
     assert song.with_suffix(".mid").is_file()
 
 
-def test_existing_work_is_not_overwritten_unless_named(
+def test_existing_work_is_replaced_only_if_asked(
     song: Path, network: type[FakeTranscriber], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    target = song.with_suffix(".mid")
-    target.write_text("corrected by hand")
-    assert cli.main(["transcribe", str(song)]) == 1
-    assert "is there already; add --overwrite" in capsys.readouterr().err
-    assert target.read_text() == "corrected by hand"
+    target, kept = song.with_suffix(".mid"), song.with_name("p.npz")
+    formats.write_midi(formats.read_midi(next(DEMOS.glob("Duet*.mid"))), target)
+    synthetic_posteriors((60,)).save(kept)
+    before = {path: path.read_bytes() for path in (target, kept)}
+    for words in (["-q"], ["-o", str(target)], ["-o", str(song.with_name("n.mid")), "--posteriors", str(kept)]):
+        assert cli.main(["transcribe", str(song), *words]) == 1
+        assert "is there already; add --overwrite" in capsys.readouterr().err
+    assert cli.main(["transcribe", str(kept), "-o", str(target)]) == 1, "decoding posteriors again is no exception"
+    assert {path: path.read_bytes() for path in before} == before
     assert not network.made, "it says so before the work, not after"
-    assert cli.main(["transcribe", str(song), "-o", str(target)]) == 0
+    assert cli.main(["transcribe", str(song), "--overwrite", "--posteriors", str(kept)]) == 0
     assert len(formats.read_midi(target)) == 3
-    assert cli.main(["transcribe", str(song), "--overwrite"]) == 0
+
+
+def test_a_recording_is_never_overwritten(
+    song: Path, network: type[FakeTranscriber], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``-o s.flac`` beside its input wrote MIDI into the recording, with exit status 0."""
+    other = song.with_name("p1.flac")
+    soundfile.write(other, np.zeros(22050), 22050)
+    alias = song.with_name("alias.mid")
+    alias.symlink_to(song)
+    hard = song.with_name("hard.mid")
+    os.link(song, hard)
+    misnamed = song.with_name("song.mid")  # where the notes of song.wav would go
+    misnamed.write_bytes(song.read_bytes())
+    before = {path: path.read_bytes() for path in (song, other, misnamed)}
+    for words in (
+        [song, "-o", song],
+        [other, "-o", other],
+        [song, "-o", other],
+        [song, "-o", alias],
+        [song, "-o", hard],
+        [song],
+        [song, misnamed, "-o", song.parent],
+        [song, "-o", song.with_name("n.mid"), "--posteriors", other],
+        [song, "-o", song.with_name("new.flac")],
+    ):
+        for more in ([], ["--overwrite"]):
+            assert cli.main(["transcribe", *map(str, words), *more]) == 1, words
+            error = capsys.readouterr().err
+            assert error.startswith("amtsep: ") and len(error.splitlines()) <= 2 and "Traceback" not in error, error
+    assert {path: path.read_bytes() for path in before} == before
+    assert not network.made
+
+
+def test_a_name_that_is_no_text(song: Path, network: type[FakeTranscriber]) -> None:
+    odd = Path(os.fsdecode(os.fsencode(song.parent) + b"/caf\xe9.wav"))
+    odd.write_bytes(song.read_bytes())
+    result = run("transcribe", odd, song, "--json", code=FAKE_NETWORK)
+    assert result.returncode == 0, result.stderr
+    assert "caf" in result.stdout and song.with_suffix(".mid").is_file() and odd.with_suffix(".mid").is_file()
+
+
+def test_the_unforeseen_stops_no_other_file(song: Path, network: type[FakeTranscriber], tmp_path: Path) -> None:
+    other = tmp_path / "other.wav"
+    other.write_bytes(song.read_bytes())
+    result = run("transcribe", song, other, code=BROKEN_ONCE)
+    assert result.returncode == 1 and not song.with_suffix(".mid").exists() and other.with_suffix(".mid").is_file()
+    assert "song.wav: this should not have happened (RuntimeError: a bug)" in result.stderr
+    assert "1 of 2 files could not be transcribed" in result.stderr
+
+
+def test_threads_have_a_ceiling() -> None:
+    from amtsep.inference import Transcriber
+
+    options = Transcriber("light", threads=500).engine.session.get_session_options()  # type: ignore[attr-defined]
+    assert options.intra_op_num_threads <= (os.cpu_count() or 1)
 
 
 def test_output_that_cannot_be_written(
@@ -235,7 +298,8 @@ def test_output_that_cannot_be_written(
     (tmp_path / "file").touch()
     assert cli.main(["transcribe", str(song), "-o", str(tmp_path / "file" / "a.mid")]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("amtsep: ") and "Traceback" not in error
+    assert error.startswith(f"amtsep: {tmp_path / 'file'}") and "Traceback" not in error, "the output is to blame"
+    assert "song.wav" not in error
     assert cli.main(["transcribe", str(song), str(song), "-o", str(tmp_path / "file")]) == 1
     assert "for several recordings -o names a folder" in capsys.readouterr().err
 
@@ -297,23 +361,23 @@ def test_pitches(text: str, number: int) -> None:
 
 def test_output_paths(tmp_path: Path) -> None:
     files = [Path("a/x.wav"), Path("b/X.mp3")]
-    assert cli.output_paths(files[:1], None) == [Path("a/x.mid")]
-    assert cli.output_paths(files[:1], "y.mid") == [Path("y.mid")]
-    assert cli.output_paths(files[:1], f"{tmp_path}") == [tmp_path / "x.mid"]
-    assert cli.output_paths(files[:1], "new/") == [Path("new/x.mid")]
-    assert cli.output_paths(files, "new") == [Path("new/x.mid"), Path("new/X-2.mid")]
-    assert cli.output_paths(files, None) == [Path("a/x.mid"), Path("b/X.mid")]
+    assert batch.output_paths(files[:1], None) == [Path("a/x.mid")]
+    assert batch.output_paths(files[:1], "y.mid") == [Path("y.mid")]
+    assert batch.output_paths(files[:1], f"{tmp_path}") == [tmp_path / "x.mid"]
+    assert batch.output_paths(files[:1], "new/") == [Path("new/x.mid")]
+    assert batch.output_paths(files, "new") == [Path("new/x.mid"), Path("new/X-2.mid")]
+    assert batch.output_paths(files, None) == [Path("a/x.mid"), Path("b/X.mid")]
     with pytest.raises(FormatError):
         (tmp_path / "z.mid").touch()
-        cli.output_paths(files, str(tmp_path / "z.mid"))
+        batch.output_paths(files, str(tmp_path / "z.mid"))
 
 
 def test_posterior_paths() -> None:
     files = [Path("a/x.wav"), Path("b/y.wav")]
-    assert cli.posterior_paths(files, None) == [None, None]
-    assert cli.posterior_paths(files[:1], Path("p.npz")) == [Path("p.npz")]
-    assert cli.posterior_paths(files[:1], Path("post")) == [Path("post/x.npz")]
-    assert cli.posterior_paths(files, Path("post")) == [Path("post/x.npz"), Path("post/y.npz")]
+    assert batch.posterior_paths(files, None) == [None, None]
+    assert batch.posterior_paths(files[:1], Path("p.npz")) == [Path("p.npz")]
+    assert batch.posterior_paths(files[:1], Path("post")) == [Path("post/x.npz")]
+    assert batch.posterior_paths(files, Path("post")) == [Path("post/x.npz"), Path("post/y.npz")]
 
 
 def test_the_shipped_model_hears_a_demo_clip(tmp_path: Path) -> None:
@@ -347,6 +411,15 @@ sys.exit(main(sys.argv[1:]))
 """
 
 BROKEN_NETWORK = SLOW_NETWORK.replace("time.sleep(60)", "raise RuntimeError('a bug')")
+FAKE_NETWORK = SLOW_NETWORK.replace(
+    "time.sleep(60)",
+    "import numpy as np; from amtsep.posteriors import Posteriors\n"
+    "        return Posteriors(*np.zeros((2, 88, 99), 'f4'), np.zeros((306, 99), 'u1'), 0.01, 1.0)",
+)
+BROKEN_ONCE = FAKE_NETWORK.replace(
+    "        import numpy as np",
+    "        if 'song' in audio.name: raise RuntimeError('a bug')\n        import numpy as np",
+)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ on Windows")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import BinaryIO, Union
 import numpy as np
 
 from amtsep.errors import FormatError
+from amtsep.files import reason, replacing
 from amtsep.notes import Track
 
 Target = Union[str, "PathLike[str]"]
@@ -23,35 +22,10 @@ COLUMNS = ("onset_s", "offset_s", "pitch", "velocity", "confidence", "track")
 
 
 def write_file(path: Target, data: bytes) -> Path:
-    target = Path(path)
-    try:
-        if target.exists() and not target.is_file():  # a pipe or a device cannot be replaced; a folder is refused here
-            target.write_bytes(data)
-            return target
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FormatError(f"{target.name or target} cannot be written ({reason}); check the folder.") from error
-    return target
-
-
-def _umask() -> int:
-    """What new files may be, without changing it for a moment as os.umask would."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("Umask:"):
-                return int(line.split()[1], 8)
-    except OSError:
-        pass
-    return 0o022
+    """Write `data` in one step; raises `FormatError`."""
+    with replacing(path) as file:
+        file.write_bytes(data)
+    return Path(path)
 
 
 def read_file(source: Readable, name: str | None, kind: str) -> tuple[bytes, str]:
@@ -65,8 +39,7 @@ def read_file(source: Readable, name: str | None, kind: str) -> tuple[bytes, str
         except FileNotFoundError:
             raise FormatError(f"{name} does not exist; check the path of the {kind}.") from None
         except (OSError, ValueError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
-            raise FormatError(f"{name} cannot be read ({reason}); check the path of the {kind}.") from error
+            raise FormatError(f"{name} cannot be read ({reason(error)}); check the path of the {kind}.") from error
     return source.read(), name or f"The {kind}"
 
 

@@ -44,7 +44,7 @@ def separate_repeats(notes: Notes, shortest_s: float = 0.001) -> Notes:
     return replace(notes, offset=new_offset, velocity=new_velocity).select(kept)
 
 
-def midi_bytes(notes: Notes, tempo: float = TEMPO, title: str = "") -> bytes:
+def midi_bytes(notes: Notes, tempo: float = TEMPO, title: str = "", mark: str = "") -> bytes:
     """A standard MIDI file (type 1): a tempo track, then one track a timbre with its name and General MIDI program.
 
     Parameters
@@ -55,6 +55,8 @@ def midi_bytes(notes: Notes, tempo: float = TEMPO, title: str = "") -> bytes:
         Beats a minute, 10 to 960; sets the grid only.
     title
         Name of the tempo track.
+    mark
+        A text at the head of the tempo track, for programs.
 
     Raises
     ------
@@ -73,6 +75,8 @@ def midi_bytes(notes: Notes, tempo: float = TEMPO, title: str = "") -> bytes:
     conductor = mido.MidiTrack()
     if title:
         conductor.append(mido.MetaMessage("track_name", name=title, time=0))
+    if mark:
+        conductor.append(mido.MetaMessage("text", text=mark, time=0))
     conductor.append(mido.MetaMessage("set_tempo", tempo=beat_us, time=0))
     conductor.append(mido.MetaMessage("time_signature", numerator=4, denominator=4, time=0))
     file.tracks.append(conductor)
@@ -101,9 +105,9 @@ def midi_bytes(notes: Notes, tempo: float = TEMPO, title: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def write_midi(notes: Notes, path: Target, tempo: float = TEMPO, title: str = "") -> Path:
+def write_midi(notes: Notes, path: Target, tempo: float = TEMPO, title: str = "", mark: str = "") -> Path:
     """Write a standard MIDI file; see `midi_bytes`."""
-    return write_file(path, midi_bytes(notes, tempo, title))
+    return write_file(path, midi_bytes(notes, tempo, title, mark))
 
 
 def read_midi(source: Readable, *, name: str | None = None) -> Notes:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from amtsep.config import FrontEnd, Network
 from amtsep.errors import ModelError
+from amtsep.files import replacing
 from amtsep.nets.model import AnyNet, EndToEnd, build_network
 
 FORMAT = "amtsep-1"
@@ -55,9 +56,10 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, net: AnyNet, checkpoint: Checkpoint) -> None:
-    """Write weights and metadata."""
+    """Write weights and metadata, in one step."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
-    save_file(tensors, str(path), metadata=checkpoint.to_metadata())
+    with replacing(path) as temporary:
+        save_file(tensors, str(temporary), metadata=checkpoint.to_metadata())
 
 
 def load_checkpoint(path: Path) -> tuple[AnyNet, Checkpoint]:

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from amtsep.config import Training, front_end_of, network_of
 from amtsep.errors import DataError, ModelError
+from amtsep.files import replacing
 from amtsep.nets.checkpoint import Checkpoint, save_checkpoint
 from amtsep.nets.cqt import CQT
 from amtsep.nets.model import AnyNet, build_network, count_parameters
@@ -330,7 +332,7 @@ def keep(
     state: State,
     clip_hours: float,
 ) -> None:
-    """Write weights, and what resuming needs (tensors only: no pickle)."""
+    """Write weights, and what resuming needs: one file, so that all of it is of one step (tensors: no pickle)."""
     save_weights(run.out / "last.safetensors", settings, net, average, state, clip_hours)
     folder = run.out / "state"
     folder.mkdir(exist_ok=True)
@@ -338,16 +340,28 @@ def keep(
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
-    save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, str(folder / "state.safetensors"))
-    (folder / "state.json").write_text(json.dumps(asdict(state)))
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors |= {f"random.cuda.{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
+    kept = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+    with replacing(folder / "state.safetensors") as temporary:
+        save_file(kept, str(temporary), metadata={"state": json.dumps(asdict(state))})
 
 
 def restore(folder: Path, net: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> State:
     """Read what `keep` wrote."""
-    if not (folder / "state.json").is_file():
-        raise DataError(f"{folder} holds no state of a training to go on from; leave --resume out to start anew.")
-    state = State(**json.loads((folder / "state.json").read_text()))
-    tensors = load_file(str(folder / "state.safetensors"))
+    path = folder / "state.safetensors"
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            about = (file.metadata() or {}).get("state") or (folder / "state.json").read_text()  # as it was before 0.2
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        state = State(**json.loads(about))
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder} holds no state of a training to go on from; leave --resume out to start anew."
+        ) from None
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is damaged; leave --resume out to start anew.") from error
 
     def under(prefix: str) -> dict[str, Tensor]:
         return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
@@ -359,6 +373,12 @@ def restore(folder: Path, net: nn.Module, average: nn.Module, optimizer: torch.o
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    random = under("random.")
+    if "cpu" in random:
+        torch.set_rng_state(random["cpu"])
+    cuda = [random[f"cuda.{i}"] for i in range(torch.cuda.device_count()) if f"cuda.{i}" in random]
+    if cuda and len(cuda) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(cuda)
     return state
 
 

@@ -169,3 +169,35 @@ def test_learning_rate_rises_and_falls() -> None:
     assert schedule(0, 0.0, 100) < 0.02
     assert schedule(100, 0.01, 100) > 0.99
     assert schedule(1000, 1.0, 100) == pytest.approx(0.01)
+
+
+def test_state_is_of_one_step_and_brings_the_random_numbers_back(bank: Path, tmp_path: Path) -> None:
+    """Newer tensors were paired with an older step where the program was stopped between two files."""
+    from amtsep.config import front_end_of, network_of
+    from amtsep.errors import DataError
+    from amtsep.nets.model import build_network
+    from amtsep.training import loop
+    from amtsep.training.optim import build_optimizer
+
+    net = build_network(network_of(TINY), front_end_of(TINY))
+    average = torch.optim.swa_utils.AveragedModel(net)
+    optimizer = build_optimizer(net, TINY)
+    run = Run(bank, tmp_path)
+    torch.manual_seed(7)
+    loop.keep(run, TINY, net, average, optimizer, loop.State(step=3), 0.1)
+    expected, bias = torch.rand(4), net.frame_out.bias.detach().clone()
+    with torch.no_grad():
+        net.frame_out.bias += 1.0
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr(loop.json, "dumps", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        loop.keep(run, TINY, net, average, optimizer, loop.State(step=4), 0.1)
+    monkey.undo()
+    state = loop.restore(tmp_path / "state", net, average, optimizer)
+    assert state.step == 3
+    assert torch.equal(net.frame_out.bias, bias)
+    assert torch.equal(torch.rand(4), expected)
+    assert [p.name for p in (tmp_path / "state").iterdir()] == ["state.safetensors"]
+    (tmp_path / "state" / "state.safetensors").write_bytes(b"broken")
+    with pytest.raises(DataError, match="damaged"):
+        loop.restore(tmp_path / "state", net, average, optimizer)

@@ -1,0 +1,505 @@
+"""Many recordings to notes: on this machine or on a Dask cluster, each one once, whatever happens to the others.
+
+`plan` says which file becomes which, and refuses outputs that would cost somebody a file, before any work is done.
+`perform` does one of them and always comes back with a `Result`. A MIDI file is written last and carries a mark made of
+the settings, the network and the recording: so a file that is there with the right mark is done, whoever stopped when,
+and `resume` needs nothing but the files themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from amtsep.config import Decoding
+from amtsep.errors import AmtsepError, Cancelled, FormatError, ModelError
+from amtsep.files import reason
+
+if TYPE_CHECKING:
+    from amtsep.inference import Transcriber
+    from amtsep.notes import Notes
+    from amtsep.posteriors import Posteriors
+
+SOUND = frozenset(
+    """
+    .wav .flac .ogg .oga .opus .mp3 .m4a .aac .mp4 .webm .mkv .mov .aif .aiff .aifc .caf .au .w64 .wma .avi .ape .wv
+    .tta .ac3 .amr .3gp .mpg .mpeg .ts
+    """.split()  # noqa: SIM905 - a list of thirty strings says no more
+)
+"""Endings by which the recordings in a folder are known; a file that is named is read whatever it is called."""
+MIDI = (".mid", ".midi", ".smf", ".kar")
+ATTEMPTS = 3
+"""How often a recording is begun whose worker dies under it, before it is given up."""
+AHEAD = 8
+"""Recordings that are handed to a cluster ahead of time, for each of its threads."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with every recording."""
+
+    decoding: Decoding = Decoding()  # noqa: RUF009 - frozen
+    timbres: int | None | bool = False
+    """How many, ``None`` to have the number estimated, ``False`` for one track."""
+    model: str | None = None
+    """``None``: "light" for one track, "base" for several."""
+    device: str = "auto"
+    threads: int | None = None
+    tempo: float | None = None
+    also: tuple[str, ...] = ()
+    """Endings of what is written beside the MIDI file: ".csv", ".json", ".musicxml"."""
+    resume: bool = False
+    """Leave alone what is done already with the same settings and recording."""
+    overwrite: bool = False
+    """Replace files of the same kind that are there."""
+
+    @property
+    def network(self) -> str:
+        """The model's name."""
+        return self.model or ("light" if self.timbres is False else "base")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One recording, or file of posteriors, and where its notes go."""
+
+    source: Path
+    midi: Path
+    posteriors: Path | None = None
+
+    def outputs(self, work: Work) -> list[Path]:
+        """All notes that are written, the MIDI file last."""
+        return [*(self.midi.with_suffix(ending) for ending in work.also), self.midi]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a task."""
+
+    source: str
+    status: str
+    """"done", "skipped" (it was done before) or "failed"."""
+    outputs: tuple[str, ...] = ()
+    notes: int = 0
+    tracks: int = 0
+    audio_s: float = 0.0
+    seconds: float = 0.0
+    message: str = ""
+    """The error of what failed, the remark on what was done."""
+
+    def line(self) -> str:
+        """As a line of JSON."""
+        return json.dumps(asdict(self))
+
+
+# --- planning --------------------------------------------------------------------------------------------------------
+
+
+def plan(
+    sources: Sequence[Path], work: Work, output: str | None = None, posteriors: Path | None = None
+) -> tuple[list[Task], list[Result]]:
+    """Tasks, and results of those that are not to be done because something is in the way.
+
+    Parameters
+    ----------
+    sources
+        Files, and folders whose recordings are taken, those in folders of theirs included.
+    output
+        A MIDI file for one recording, or a folder; ``None`` writes beside the recordings. What was in folders below
+        one of `sources` comes into the same folders below `output`.
+    posteriors
+        An ``.npz`` file for one recording, or a folder, to save posteriors in.
+
+    Raises
+    ------
+    FormatError
+        If an output would replace one of the inputs, has an ending of another kind, or a folder holds no recording.
+    """
+    files, below = gather(sources)
+    midi = output_paths(files, output, below, single=not any(source.is_dir() for source in sources))
+    saved = posterior_paths(files, posteriors, below)
+    tasks = [Task(*each) for each in zip(files, midi, saved, strict=True)]
+    inputs = {key for file in files for key in _identities(file)}
+    for task in tasks:
+        for path in [*task.outputs(work), *([task.posteriors] if task.posteriors else [])]:
+            if inputs & _identities(path):
+                raise FormatError(f"{path} is one of the recordings and would be overwritten; name another file.")
+    good, bad = [], []
+    for task in tasks:
+        wrong = _in_the_way(task, work)
+        if wrong is None:
+            good.append(task)
+        else:
+            bad.append(Result(str(task.source), "failed", message=wrong))
+    return good, bad
+
+
+def gather(sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Files of all sources, folders gone through, and the folder of each below the source it was found in."""
+    files: list[Path] = []
+    below: list[Path] = []
+    for source in sources:
+        if not source.is_dir():
+            files.append(source)
+            below.append(Path())
+            continue
+        found = sorted(
+            path
+            for path in source.rglob("*")
+            if path.suffix.lower() in SOUND and not path.name.startswith(".") and path.is_file()
+        )
+        if not found:
+            raise FormatError(f"{source} holds no recordings; name a folder that does, or the files themselves.")
+        files += found
+        below += [path.parent.relative_to(source) for path in found]
+    return files, below
+
+
+def output_paths(
+    files: Sequence[Path], output: str | None, below: Sequence[Path] | None = None, single: bool = True
+) -> list[Path]:
+    """Where the MIDI file of each input goes; inputs of one name get -2, -3 ... in a common folder."""
+    if output is not None:
+        path = Path(output)
+        alone = len(files) == 1 and single
+        as_folder = path.is_dir() or output.endswith(("/", os.sep)) or not alone or not path.suffix
+        if not as_folder:
+            if path.suffix.lower() not in MIDI:
+                raise FormatError(f"{output} has an ending of another kind: notes are written as MIDI (.mid).")
+            return [path]
+        if path.is_file():
+            raise FormatError(f"{output} is a file; for several recordings -o names a folder.")
+    taken: set[str] = set()
+    result = []
+    for number, file in enumerate(files):
+        folder = file.parent if output is None else Path(output) / (below[number] if below else "")
+        stem, copy = file.stem or file.name, 1
+        candidate = folder / f"{stem}.mid"
+        while str(candidate).casefold() in taken:
+            copy += 1
+            candidate = folder / f"{stem}-{copy}.mid"
+        taken.add(str(candidate).casefold())
+        result.append(candidate)
+    return result
+
+
+def posterior_paths(
+    files: Sequence[Path], target: Path | None, below: Sequence[Path] | None = None
+) -> list[Path | None]:
+    """Where the posteriors of each input go, if anywhere."""
+    if target is None:
+        return [None] * len(files)
+    if len(files) == 1 and target.suffix == ".npz" and not target.is_dir():
+        return [target]
+    return [path.with_suffix(".npz") for path in output_paths(files, f"{target}/", below)]
+
+
+def _identities(path: Path) -> set[object]:
+    """What tells that two paths name one file: its resolved name, and its inode where it is there."""
+    found: set[object] = {os.path.normcase(os.path.realpath(path))}
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return found
+    return found | ({(status.st_dev, status.st_ino)} if status.st_ino else set())
+
+
+def _in_the_way(task: Task, work: Work) -> str | None:
+    """The sentence on an output that must not be written, if there is one."""
+    for path in [*task.outputs(work), *([task.posteriors] if task.posteriors else [])]:
+        try:
+            if not path.exists():
+                continue
+            if path.is_file() and not is_of_kind(path):
+                return f"{path} is there already and is something else; name another file with -o."
+        except OSError as error:
+            return f"{path} cannot be written ({reason(error)}); name another folder with -o."
+        if not work.overwrite and not (work.resume and is_done(task, work)):
+            return f"{path} is there already; add --overwrite, or name another file with -o."
+    return None
+
+
+def is_of_kind(path: Path) -> bool:
+    """Whether a file that is there may be what we write under its ending: by what it begins with."""
+    with path.open("rb") as file:
+        head = file.read(256)
+    if not head:
+        return True
+    ending = path.suffix.lower()
+    if ending == ".npz":
+        return head.startswith(b"PK")
+    if ending == ".csv":
+        return b"\0" not in head and b"," in head
+    start = {".json": b"{", ".musicxml": b"<"}.get(ending, b"MThd")
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(start)
+
+
+# --- one recording ---------------------------------------------------------------------------------------------------
+
+
+def mark_of(task: Task, work: Work) -> str:
+    """What tells this recording with these settings and this network from any other, as text for the MIDI file."""
+    status = task.source.stat()
+    about = {
+        "decoding": asdict(work.decoding),
+        "timbres": work.timbres,
+        "network": "" if task.source.suffix == ".npz" else _network_mark(work.network),
+        "tempo": work.tempo,
+        "also": work.also,
+        "file": [task.source.name.encode("utf-8", "replace").decode(), status.st_size, status.st_mtime_ns],
+    }
+    return "amtsep " + hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@lru_cache(4)
+def _network_mark(model: str) -> str:
+    from amtsep.inference import find_model
+
+    path = find_model(model, Path(model).suffix or ".onnx")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def is_done(task: Task, work: Work) -> bool:
+    """Whether all that `work` would write is there, made from this recording with these settings."""
+    others = task.outputs(work)[:-1] + ([task.posteriors] if task.posteriors else [])
+    try:
+        with task.midi.open("rb") as file:
+            head = file.read(4096)
+        return all(path.is_file() for path in others) and mark_of(task, work).encode() in head
+    except OSError:
+        return False
+
+
+def perform(
+    task: Task, work: Work, progress: Callable[[str, float], Any] | None = None, strict: bool = False
+) -> Result:
+    """Do a task; whatever is wrong with the recording or its outputs is in the result.
+
+    Parameters
+    ----------
+    progress
+        Called with the recording's name and its length in seconds; gives a context whose value is a `Progress`.
+    strict
+        Raise every error, to see where it comes from.
+
+    Raises
+    ------
+    ModelError
+        Without a network no other recording will do better.
+    Cancelled
+        If progress asked for an end.
+    """
+    began = time.monotonic()
+    try:
+        if work.resume and is_done(task, work):
+            return Result(str(task.source), "skipped", tuple(map(str, task.outputs(work))))
+        _prepare(task, work)
+        posteriors, remark = _posteriors(task, work, progress)
+        if task.posteriors is not None:
+            posteriors.save(task.posteriors)
+        notes = _decode(posteriors, work, task.source.name)
+        write(notes, task, work)
+    except (ModelError, Cancelled, BrokenPipeError):
+        raise
+    except AmtsepError as error:
+        if strict:
+            raise
+        return Result(str(task.source), "failed", seconds=time.monotonic() - began, message=str(error))
+    except Exception as error:  # noqa: BLE001 - one recording does not stop the others
+        if strict:
+            raise
+        what = f"{type(error).__name__}: {error}"
+        said = f"{task.source}: this should not have happened ({what}); add --debug to see where."
+        return Result(str(task.source), "failed", seconds=time.monotonic() - began, message=said)
+    return Result(
+        str(task.source),
+        "done",
+        tuple(map(str, task.outputs(work))),
+        len(notes),
+        len(notes.tracks),
+        round(posteriors.duration_s, 3),
+        round(time.monotonic() - began, 3),
+        remark,
+    )
+
+
+def _prepare(task: Task, work: Work) -> None:
+    """Make the folders, and find out before the work whether they can be written; raises `FormatError`."""
+    for folder in {path.parent for path in (task.midi, task.posteriors) if path is not None}:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FormatError(
+                f"{folder} cannot be made ({reason(error)}); name another folder for the output with -o."
+            ) from error
+        if not os.access(folder, os.W_OK):
+            raise FormatError(f"{folder} cannot be written (permission denied); name another folder with -o.")
+
+
+@lru_cache(1)
+def _transcriber(model: str, device: str, threads: int | None) -> Transcriber:
+    from amtsep.inference import Transcriber
+
+    return Transcriber(model, device, threads=threads)
+
+
+def _posteriors(task: Task, work: Work, progress: Callable[[str, float], Any] | None) -> tuple[Posteriors, str]:
+    if task.source.suffix == ".npz":
+        from amtsep.posteriors import Posteriors
+
+        return Posteriors.load(task.source), ""
+    from amtsep.audio import load_audio
+
+    audio = load_audio(task.source)
+    transcriber = _transcriber(work.network, work.device, work.threads)
+    if progress is None:
+        return transcriber(audio), audio.remark
+    with progress(audio.name, audio.duration_s) as tell:
+        return transcriber(audio, tell), audio.remark
+
+
+def _decode(posteriors: Posteriors, work: Work, name: str) -> Notes:
+    from amtsep.decoding import decode, embed_notes
+
+    notes = decode(posteriors, work.decoding)
+    if work.timbres is False:
+        return notes
+    if posteriors.embedding is None:
+        raise FormatError(f"{name}: the model {posteriors.model} cannot tell timbres apart; use --model base.")
+    from amtsep.clustering import cluster
+    from amtsep.config import Clustering
+
+    return cluster(embed_notes(notes, posteriors), Clustering(timbres=work.timbres))
+
+
+def write(notes: Notes, task: Task, work: Work) -> None:
+    """Write a task's files, the MIDI file last."""
+    from amtsep import formats
+
+    beats = formats.TEMPO if work.tempo is None else work.tempo
+    # A name that is no text in any coding is still a file's; what is written inside has to be text.
+    stem, name = (os.fsencode(text).decode("utf-8", "replace") for text in (task.source.stem, task.source.name))
+    for path in task.outputs(work):
+        if path.suffix == ".csv":
+            formats.write_csv(notes, path)
+        elif path.suffix == ".json":
+            formats.write_json(notes, path, {"source": name})
+        elif path.suffix == ".musicxml":
+            formats.write_musicxml(notes, path, beats, title=stem)
+        else:
+            formats.write_midi(notes, path, beats, title=stem, mark=mark_of(task, work))
+
+
+# --- many recordings -------------------------------------------------------------------------------------------------
+
+
+def run(tasks: Iterable[Task], work: Work, jobs: int = 1) -> Iterator[Result]:
+    """Do tasks in `jobs` processes, in whatever order they end; a process that dies takes nothing but its task with it.
+
+    Raises
+    ------
+    ModelError
+        If the network cannot be loaded.
+    """
+    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    for task in tasks:
+        waiting.put(task)
+    left, done = waiting.qsize(), queue.SimpleQueue[Any]()
+    stop = threading.Event()
+
+    def serve() -> None:
+        pool: ProcessPoolExecutor | None = None
+        try:
+            while not stop.is_set():
+                try:
+                    task = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                for attempt in range(1, ATTEMPTS + 1):
+                    # One process a pool: whose task it was that killed it is then no question.
+                    context = multiprocessing.get_context("spawn")
+                    pool = pool or ProcessPoolExecutor(1, mp_context=context)
+                    try:
+                        done.put(pool.submit(perform, task, work).result())
+                        break
+                    except BrokenProcessPool:
+                        pool.shutdown(wait=False)
+                        pool = None
+                        if attempt == ATTEMPTS:
+                            done.put(given_up(task))
+        except BaseException as error:  # noqa: BLE001 - said by whoever waits for results
+            done.put(error)
+        finally:
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    threads = [threading.Thread(target=serve, daemon=True) for _ in range(max(1, min(jobs, left)))]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(left):
+            found = done.get()
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+    finally:
+        stop.set()
+
+
+def given_up(task: Task) -> Result:
+    """The result of a task under which its process died each time."""
+    said = f"{task.source}: the process that read it died {ATTEMPTS} times (out of memory, or killed); it was given up."
+    return Result(str(task.source), "failed", message=said)
+
+
+def run_on_cluster(tasks: Iterable[Task], work: Work, client: Any) -> Iterator[Result]:
+    """Do tasks on a Dask cluster (`amtsep.cluster.connect`), whose workers see the same files under the same names.
+
+    What a worker had not finished when it was lost is done by another one; `resume` is always on there, so that what it
+    had finished, but not told, is not done again.
+    """
+    from dataclasses import replace
+
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    tasks, work = iter(tasks), replace(work, resume=True)
+    attempts: dict[str, tuple[Task, int]] = {}
+
+    def submit(task: Task, attempt: int) -> Any:
+        future = client.submit(perform, task, work, pure=False, retries=ATTEMPTS)
+        attempts[future.key] = (task, attempt)
+        return future
+
+    ready = as_completed()
+    for task in tasks:
+        ready.add(submit(task, 1))
+        if len(attempts) >= AHEAD * max(1, sum(client.nthreads().values())):
+            break
+    for future in ready:
+        task, attempt = attempts.pop(future.key)
+        try:
+            result = future.result()
+        except KilledWorker:
+            # Several workers were lost while they had it: by chance, on a cluster that loses many, or by its fault.
+            if attempt < ATTEMPTS:
+                ready.add(submit(task, attempt + 1))
+                continue
+            result = given_up(task)
+        future.release()
+        yield result
+        following = next(tasks, None)
+        if following is not None:
+            ready.add(submit(following, 1))

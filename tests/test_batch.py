@@ -1,0 +1,181 @@
+"""Many recordings: each done once, whatever is in the way, whoever dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from amtsep import batch, cli, formats
+from amtsep.batch import Task, Work
+from amtsep.errors import FormatError
+
+DEMOS = Path(__file__).resolve().parents[1] / "notebooks" / "demos"
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    """A folder of short recordings, some in folders below, and things that are none."""
+    folder = tmp_path / "music"
+    for name, pitch in (("a.wav", 60), ("b/a.wav", 62), ("b/c.flac", 64), ("b/d/e.ogg", 65)):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        time_s = np.arange(22050) / 22050
+        wave = sum(np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * h * time_s) / h for h in range(1, 6))
+        soundfile.write(path, 0.2 * wave * np.exp(-2 * time_s), 22050)
+    (folder / "notes.txt").write_text("no recording")
+    (folder / ".hidden.wav").write_bytes(b"")
+    return folder
+
+
+def log_of(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_folder_goes_into_a_folder_of_the_same_shape_and_is_resumed(
+    music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "midi"
+    words = ["transcribe", str(music), "-o", str(out), "--resume", "--threads", "1"]
+    (music / "b" / "broken.mp3").write_text("Dear all, " * 300)
+    assert cli.main(words) == 1
+    made = sorted(str(p.relative_to(out)) for p in out.rglob("*.mid"))
+    assert made == ["a.mid", "b/a.mid", "b/c.mid", "b/d/e.mid"]
+    assert "1 of 5 files could not be transcribed" in capsys.readouterr().err
+    log = log_of(out / "transcribe.jsonl")
+    assert sorted(str(line["status"]) for line in log) == ["done"] * 4 + ["failed"]
+    failed = next(line for line in log if line["status"] == "failed")
+    assert str(failed["source"]).endswith("broken.mp3") and "not a recording" in str(failed["message"])
+
+    stamps = {p: p.stat().st_mtime_ns for p in out.rglob("*.mid")}
+    (music / "b" / "broken.mp3").unlink()
+    soundfile.write(music / "b" / "c.flac", np.zeros(30000), 22050)  # another recording by now
+    (out / "a.mid").unlink()
+    assert cli.main([*words, "--overwrite"]) == 0
+    again = {p for p in out.rglob("*.mid") if stamps.get(p) != p.stat().st_mtime_ns}
+    assert {str(p.relative_to(out)) for p in again} == {"a.mid", "b/c.mid"}
+    assert capsys.readouterr().out.count("done before") == 2
+    # Other settings are other work, and what is there is not replaced unasked.
+    assert cli.main([*words, "--onset-threshold", "0.7"]) == 1
+    assert "add --overwrite" in capsys.readouterr().err
+
+
+def test_processes_give_what_one_gives(music: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert cli.main(["transcribe", str(music), "-o", str(one), "-q", "--threads", "1"]) == 0
+    assert cli.main(["transcribe", str(music), "-o", str(two), "-q", "--jobs", "2"]) == 0
+    for path in one.rglob("*.mid"):
+        a, b = formats.read_midi(path), formats.read_midi(two / path.relative_to(one))
+        assert len(a) and a.pitch.tolist() == b.pitch.tolist() and np.allclose(a.onset, b.onset, atol=2e-3)
+
+
+def test_a_process_that_dies_takes_nothing_with_it(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    tasks, refused = batch.plan([music], Work(threads=1), str(music.parent / "out"))
+    assert not refused and len(tasks) == 4
+    monkeypatch.setattr(batch, "perform", dying_perform)
+    found = {Path(r.source).name: r for r in batch.run(tasks, Work(threads=1), jobs=2)}
+    assert found["c.flac"].status == "failed" and "died 3 times" in found["c.flac"].message
+    assert [found[name].status for name in ("a.wav", "e.ogg")] == ["done", "done"]
+
+
+def dying_perform(task: Task, work: Work) -> batch.Result:
+    """In a worker process: dies under one recording."""
+    if task.source.name == "c.flac":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return batch.Result(str(task.source), "done")
+
+
+def test_a_folder_without_recordings_and_wrong_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["transcribe", str(tmp_path), "-o", str(tmp_path / "o")]) == 1
+    assert "holds no recordings" in capsys.readouterr().err
+    assert cli.main(["transcribe", "x.wav", "--jobs", "0"]) == 2
+    assert cli.main(["transcribe", "x.wav", "--threads", "0"]) == 2
+
+
+def test_a_mark_knows_settings_and_recording(music: Path, tmp_path: Path) -> None:
+    task, work = Task(music / "a.wav", tmp_path / "a.mid"), Work()
+    mark = batch.mark_of(task, work)
+    assert mark == batch.mark_of(task, replace(work, threads=7, resume=True, overwrite=True))
+    assert mark != batch.mark_of(task, replace(work, timbres=2))
+    assert mark != batch.mark_of(task, replace(work, tempo=90.0))
+    os.utime(music / "a.wav", (1, 1))
+    assert mark != batch.mark_of(task, work)
+
+
+def test_kind_of_a_file_by_its_beginning(tmp_path: Path) -> None:
+    for name, content, same in (
+        ("a.mid", b"MThd...", True),
+        ("a.mid", b"", True),
+        ("a.mid", b"RIFF", False),
+        ("a.csv", b"onset_s,offset_s\n", True),
+        ("a.csv", b"fLaC\0\0,", False),
+        ("a.json", b"\xef\xbb\xbf {", True),
+        ("a.json", b"ID3", False),
+        ("a.npz", b"PK\3\4", True),
+        ("a.npz", b"OggS", False),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert batch.is_of_kind(tmp_path / name) == same, (name, content)
+
+
+def test_cluster_addresses(capsys: pytest.CaptureFixture[str], music: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    words = ["transcribe", str(music), "-o", str(tmp_path / "o"), "--dask"]
+    assert cli.main([*words, "local:many"]) == 1
+    assert "names no cluster" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(300)
+def test_workers_of_a_cluster_are_killed_at_random(tmp_path: Path) -> None:
+    """Every recording is done once and none is lost, though one worker or the other dies again and again."""
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    folder, out = tmp_path / "many", tmp_path / "out"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for number in range(16):
+        soundfile.write(folder / f"{number:02d}.wav", rng.standard_normal(11025) * 0.1, 22050)
+    tasks, _ = batch.plan([folder], Work(threads=1), str(out))
+    results, killed = [], 0
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        for result in batch.run_on_cluster(tasks, Work(threads=1), client):
+            results.append(result)
+            if len(results) % 4 == 0 and len(results) < len(tasks):
+                victim = rng.choice(list(cluster.workers.values())).pid
+                if victim:
+                    os.kill(victim, signal.SIGKILL)
+                    killed += 1
+    assert killed, "the test killed nobody"
+    assert sorted(Path(r.source).name for r in results) == sorted(p.name for p in folder.iterdir())
+    assert {r.status for r in results} <= {"done", "skipped"}, [r.message for r in results]
+    assert sorted(p.name for p in out.iterdir()) == [f"{number:02d}.mid" for number in range(16)], "halves of files"
+
+
+def test_a_batch_that_is_killed_goes_on_where_it_was(music: Path, tmp_path: Path) -> None:
+    out = tmp_path / "midi"
+    command = [sys.executable, "-m", "amtsep", "transcribe", str(music), "-o", str(out), "--resume", "--threads", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()  # the first is done
+    process.kill()
+    process.communicate()
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "done before" in result.stdout
+    assert len(list(out.rglob("*.mid"))) == 4 and not list(out.rglob(".*.mid*")), "no half files"
+
+
+def test_plan_refuses_before_it_works(music: Path) -> None:
+    with pytest.raises(FormatError, match="would be overwritten"):
+        batch.plan([music / "a.wav", music / "b" / "c.flac"], replace(Work(), also=(".flac",)))
