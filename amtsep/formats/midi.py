@@ -7,6 +7,7 @@ earlier one ends where the later one starts (see `separate_repeats`).
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,11 @@ from amtsep.formats.files import TEMPO, Readable, Target, read_file, write_file
 from amtsep.notes import Notes, Track
 
 TICKS_PER_BEAT = 960
+DRUM_CHANNEL = 9
+SUSTAIN = 64
+"""Number of the sustain pedal's controller."""
+PEDAL_DOWN = 64
+"""Values from here on hold the sustain pedal down."""
 
 
 def separate_repeats(notes: Notes, shortest_s: float = 0.001) -> Notes:
@@ -82,7 +88,7 @@ def midi_bytes(notes: Notes, tempo: float = TEMPO, title: str = "", mark: str = 
     file.tracks.append(conductor)
 
     separated = separate_repeats(notes, shortest_s=1.0 / ticks_per_s)
-    channels = [c for c in range(16) if c != 9]  # 9 is for drums
+    channels = [c for c in range(16) if c != DRUM_CHANNEL]
     for index, (track, own) in enumerate(separated.by_track()):
         channel = channels[index % len(channels)]
         start = np.round(own.onset * ticks_per_s).astype(np.int64)
@@ -110,11 +116,21 @@ def write_midi(notes: Notes, path: Target, tempo: float = TEMPO, title: str = ""
     return write_file(path, midi_bytes(notes, tempo, title, mark))
 
 
-def read_midi(source: Readable, *, name: str | None = None) -> Notes:
-    """Read a standard MIDI file of any type, tempo changes included; drums are left out, the pedal is not applied.
+def read_midi(source: Readable, *, name: str | None = None, sustain: bool = False, drums: bool = False) -> Notes:
+    """Read a standard MIDI file of any type, tempo changes included.
 
     Each (track, channel, program) that plays becomes a track; so does a named one that plays nothing. A note that is
     never ended ends with the last event of the file.
+
+    Parameters
+    ----------
+    source
+        Path, bytes or file object; `name` is what errors call it.
+    sustain
+        Whether a note lasts while the sustain pedal of its channel is down, until the same key is struck again: the
+        convention of piano data sets since Hawthorne et al. (ISMIR 2018).
+    drums
+        Whether to keep the drum channel.
 
     Raises
     ------
@@ -126,15 +142,16 @@ def read_midi(source: Readable, *, name: str | None = None) -> Notes:
     data, name = read_file(source, name, "MIDI file")
     try:
         file = mido.MidiFile(file=io.BytesIO(data), charset="latin1", clip=True)
-        return _notes_of_midi(file)
+        return _notes_of_midi(file, sustain, drums)
     except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
         raise FormatError(f"{name} is not a MIDI file that can be read; export it as standard MIDI (.mid).") from error
 
 
-def _notes_of_midi(file: Any) -> Notes:
+def _notes_of_midi(file: Any, sustain: bool, drums: bool) -> Notes:
     tempo_changes: list[tuple[int, int]] = []
     raw: list[tuple[int, int, int, int, int]] = []  # start tick, end tick, pitch, velocity, part
     parts: dict[tuple[int, int, int], int] = {}
+    pedals: dict[int, list[tuple[int, int]]] = {}  # of a channel: tick, value
     tracks: list[Track] = []
     for track_index, messages in enumerate(file.tracks):
         now, name = 0, ""
@@ -149,7 +166,9 @@ def _notes_of_midi(file: Any) -> Notes:
                 name = _text(message.name)
             elif message.type == "program_change":
                 program[message.channel], has_program = message.program, True
-            elif message.type in ("note_on", "note_off") and message.channel != 9:
+            elif message.type == "control_change" and message.control == SUSTAIN:
+                pedals.setdefault(message.channel, []).append((now, message.value))
+            elif message.type in ("note_on", "note_off") and (drums or message.channel != DRUM_CHANNEL):
                 key = (message.channel, message.note)
                 if message.type == "note_on" and message.velocity > 0:
                     part_key = (track_index, message.channel, program[message.channel])
@@ -171,7 +190,43 @@ def _notes_of_midi(file: Any) -> Notes:
         return Notes.empty(tracks or (Track(),))
     table = np.array([row for row in raw if row[1] > row[0]], np.int64).reshape(-1, 5)
     onset, offset = (_tick_times(table[:, i], tempo_changes, file.ticks_per_beat) for i in (0, 1))
-    return Notes.build(onset, offset, table[:, 2], table[:, 3], track=table[:, 4], tracks=tracks)
+    notes = Notes.build(onset, offset, table[:, 2], table[:, 3], track=table[:, 4], tracks=tracks)
+    for channel, changes in pedals.items() if sustain else ():
+        own = np.isin(notes.track, [part for (_, c, _), part in parts.items() if c == channel])
+        ticks = np.array([tick for tick, _ in changes], np.int64)
+        pedal = zip(_tick_times(ticks, tempo_changes, file.ticks_per_beat).tolist(), (v for _, v in changes))
+        notes.offset[own] = hold(notes.select(own), list(pedal)).offset
+    return notes
+
+
+def hold(notes: Notes, pedal: Sequence[tuple[float, int]]) -> Notes:
+    """Lengthen notes released under the pedal to the pedal's release, or to the next note on that key.
+
+    Parameters
+    ----------
+    notes
+        Keys as they were pressed.
+    pedal
+        (time s, value) of controller 64.
+    """
+    if not pedal or not len(notes):
+        return notes
+    times = np.array([t for t, _ in sorted(pedal)])
+    down = np.array([value >= PEDAL_DOWN for _, value in sorted(pedal)])
+    offset = notes.offset.copy()
+    for i in range(len(notes)):
+        at = int(np.searchsorted(times, offset[i], side="right")) - 1
+        if at >= 0 and down[at]:
+            later = np.flatnonzero(~down[at:])
+            offset[i] = times[at + later[0]] if len(later) else max(notes.end, float(times[-1]))
+    for pitch in np.unique(notes.pitch):
+        same = np.flatnonzero(notes.pitch == pitch)
+        following = notes.onset[same[1:]]
+        clear = following > notes.onset[same[:-1]]
+        offset[same[:-1][clear]] = np.minimum(
+            offset[same[:-1][clear]], np.maximum(following[clear], notes.offset[same[:-1][clear]])
+        )
+    return replace(notes, offset=offset)
 
 
 def _tick_times(ticks: NDArray[np.int64], changes: list[tuple[int, int]], ticks_per_beat: int) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.errors import DataError
+from amtsep.formats import read_midi
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.scores import SCORE_DTYPE, monophonic, tidy
 
@@ -204,40 +205,11 @@ def read_musicxml(path: Path) -> Piece:
     return Piece(Path(path).stem, title, tuple(parts))
 
 
-def read_midi(path: Path) -> Piece:
-    """Read a standard MIDI file: one part a track and channel, drums left out."""
-    import mido
-
-    midi = mido.MidiFile(str(path), clip=True)
-    tempos: list[tuple[int, int]] = []
-    raw: dict[tuple[int, int], list[tuple[int, int, int, int]]] = {}
-    for number, track in enumerate(midi.tracks):
-        tick = 0
-        held: dict[tuple[int, int], tuple[int, int]] = {}
-        for message in track:
-            tick += message.time
-            if message.type == "set_tempo":
-                tempos.append((tick, message.tempo))
-            elif message.type in ("note_on", "note_off") and message.channel != 9:
-                key = (message.channel, message.note)
-                if key in held:
-                    began, velocity = held.pop(key)
-                    raw.setdefault((number, message.channel), []).append((began, tick, message.note, velocity))
-                if message.type == "note_on" and message.velocity > 0:
-                    held[key] = (tick, message.velocity)
-    tempos = sorted(tempos) or [(0, 500000)]
-    at = np.array([t for t, _ in tempos], float)
-    per = np.array([m for _, m in tempos], float) / 1e6 / midi.ticks_per_beat
-    if at[0] > 0:
-        at, per = np.insert(at, 0, 0.0), np.insert(per, 0, 0.5 / midi.ticks_per_beat)
-    seconds = np.concatenate([[0.0], np.cumsum(np.diff(at) * per[:-1])])
-
-    def second(tick: float) -> float:
-        k = int(np.searchsorted(at, tick, side="right")) - 1
-        return float(seconds[k] + (tick - at[k]) * per[k])
-
-    parts = [_table([(second(a), second(b), p, v) for a, b, p, v in rows if b > a]) for _, rows in sorted(raw.items())]
-    return Piece(Path(path).stem, Path(path).stem, tuple(p for p in parts if len(p)))
+def read_midi_piece(path: Path) -> Piece:
+    """Read a standard MIDI file: one part an instrument, drums left out."""
+    tables = (own for _, own in read_midi(path).by_track() if len(own))
+    parts = tuple(_table(list(zip(own.onset, own.offset, own.pitch, own.velocity, strict=True))) for own in tables)
+    return Piece(Path(path).stem, Path(path).stem, parts)
 
 
 _MUSIC21 = (
@@ -256,12 +228,12 @@ def music21_folders() -> list[Path]:
 
 def _read_any(path: Path) -> Piece | None:
     try:
-        return read_midi(path) if path.suffix.lower() in {".mid", ".midi"} else read_musicxml(path)
+        return read_midi_piece(path) if path.suffix.lower() in {".mid", ".midi"} else read_musicxml(path)
     except Exception:  # noqa: BLE001 - one unreadable score among hundreds is passed over
         return None
 
 
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 
 
 def load_scores(folders: Sequence[Path], cache: Path, pool: Any = None) -> list[Piece]:

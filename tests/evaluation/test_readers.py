@@ -16,7 +16,7 @@ from amtsep.errors import DataError
 from amtsep.evaluation.readers import DATASETS, mixes_of, recordings
 from amtsep.evaluation.readers.base import mix_samples
 from amtsep.evaluation.readers.ensembles import pitch_number
-from amtsep.evaluation.readers.midi import hold
+from amtsep.formats.midi import hold
 from amtsep.notes import Notes, Track
 
 ONE_PART = (Track("Part", 0),)

@@ -17,7 +17,7 @@ from amtsep.synthesis.music import (
     intervals,
     is_bach10,
     load_scores,
-    read_midi,
+    read_midi_piece,
     read_musicxml,
 )
 from amtsep.synthesis.scores import SCORE_DTYPE
@@ -76,7 +76,7 @@ def _midi(path: Path) -> None:
 
 def test_midi_follows_the_tempo_map_and_leaves_drums_out(tmp_path: Path) -> None:
     _midi(tmp_path / "a.mid")
-    piece = read_midi(tmp_path / "a.mid")
+    piece = read_midi_piece(tmp_path / "a.mid")
     assert len(piece.parts) == 1
     assert piece.parts[0].tolist() == [(0.5, 2.0, 60, 70)]
 
