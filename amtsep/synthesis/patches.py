@@ -18,7 +18,6 @@ import csv
 import json
 import multiprocessing
 import os
-import re
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -26,7 +25,7 @@ from concurrent.futures import TimeoutError as Late
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,18 +34,13 @@ from amtsep.config import Progress
 from amtsep.errors import Cancelled, DataError
 from amtsep.synthesis.instruments import Instrument
 from amtsep.synthesis.onsets import DEFAULT_RULE, LabelRule, NoteShape, audible_end, decibel, energy_of, measure, smooth
+from amtsep.synthesis.patch_engine import HOLD_S, LEAD_S, Description, Engine, RawNote
 from amtsep.synthesis.pitch import cents_off, sounding_offset
 from amtsep.synthesis.sampler import RATE, Sample, SampleSet, cut_note, oversample
 
 ENGINES = ("zyn", "vita")
 LIST = "patches.jsonl"
 INDEX = "index.tsv"
-LEAD_S = 0.02
-"""Rendered before the key goes down."""
-HOLD_S = 2.4
-"""How long a key is held."""
-TAIL_S = 0.8
-"""Rendered after the key is let go."""
 _PATIENCE_S = 120
 """A patch that takes longer is given up."""
 STRUCK_S = 5.0
@@ -71,50 +65,6 @@ class Limits:
     """Of the pitches tried, how many must be usable."""
     pitches: int = 6
     """Of the pitches tried, how many must be usable at least."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """What is known of a patch before it sounds."""
-
-    name: str
-    """Name of its folder, unique in the collection."""
-    origin: str
-    """Where it comes from, for people: bank and name, or the seed."""
-    family: str
-    category: str
-    low: int
-    high: int
-    mono: bool
-    held_out: bool = False
-
-
-@dataclass(frozen=True)
-class RawNote:
-    """One note as rendered: 22.05 kHz mono, the key going down `LEAD_S` after its start and up `HOLD_S` later."""
-
-    pitch: int
-    velocity: int
-    samples: NDArray[np.float32]
-
-
-class Engine(Protocol):
-    """A synthesizer that renders patches."""
-
-    grid: tuple[int, int]
-    """Semitones from one pitch to the next, and how many of them come to one that is played softly, too."""
-
-    def names(self, count: int, seed: int) -> list[str]:
-        """Up to `count` patches in an order drawn by `seed`."""
-        ...
-
-    def describe(self, name: str) -> Description:
-        """What a patch is, by its name."""
-        ...
-
-    def render(self, name: str, notes: list[tuple[int, int]]) -> list[RawNote]:
-        """Play single notes (pitch, velocity) of a patch."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -368,16 +318,6 @@ def load_patch(root: Path, patch: Patch, collection: str) -> SampleSet:
 
 
 # --- rendering a collection ------------------------------------------------------------------------------------------
-
-
-def one_channel(stereo: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The louder channel of (2, n): in the sum of both, choruses and spread voices cancel."""
-    return stereo[int(np.argmax(np.sum(np.square(stereo), axis=1)))]
-
-
-def slug(text: str) -> str:
-    """A name for a folder: letters, digits and dashes."""
-    return re.sub(r"-+", "-", re.sub(r"[^a-z0-9]+", "-", text.lower())).strip("-")
 
 
 def wanted_notes(known: Description, serial: int, step: int = 4, soft: int = 1) -> list[tuple[int, int]]:

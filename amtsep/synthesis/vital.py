@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.errors import DataError
-from amtsep.synthesis.patches import HOLD_S, LEAD_S, Description, RawNote, one_channel
+from amtsep.synthesis.patch_engine import HOLD_S, LEAD_S, Description, RawNote, one_channel
 from amtsep.synthesis.sampler import RATE
 
 _TAIL_S = 0.5
@@ -147,7 +147,7 @@ def settings(seed: int) -> tuple[dict[str, float], dict[int, list[NDArray[np.flo
 
 
 class Vital:
-    """The engine, ready to render; see `amtsep.synthesis.patches.Engine`."""
+    """The engine, ready to render; see `amtsep.synthesis.patch_engine.Engine`."""
 
     grid = (5, 2)
     """Coarser than the others': a note costs ten times as much."""
@@ -159,11 +159,11 @@ class Vital:
             raise DataError("Vital patches need vita: install it with pip install 'amtsep[synths]'.") from error
 
     def names(self, count: int, seed: int) -> list[str]:
-        """See `amtsep.synthesis.patches.Engine`."""
+        """See `amtsep.synthesis.patch_engine.Engine`."""
         return [f"{seed * 1000000 + i:09d}" for i in range(count)]
 
     def describe(self, name: str) -> Description:
-        """See `amtsep.synthesis.patches.Engine`."""
+        """See `amtsep.synthesis.patch_engine.Engine`."""
         role = role_of(int(name))
         family, category, low, high, mono, _ = _ROLES[role]
         return Description(f"{role}-{name}", f"vita {name}", family, category, low, high, mono)
@@ -192,7 +192,7 @@ class Vital:
         return synth
 
     def render(self, name: str, notes: list[tuple[int, int]]) -> list[RawNote]:
-        """See `amtsep.synthesis.patches.Engine`."""
+        """See `amtsep.synthesis.patch_engine.Engine`."""
         synth = self._load(int(name))
         out = []
         for pitch, velocity in notes:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from amtsep.errors import DataError
-from amtsep.synthesis.patches import HOLD_S, LEAD_S, TAIL_S, Description, RawNote, one_channel, slug
+from amtsep.synthesis.patch_engine import HOLD_S, LEAD_S, TAIL_S, Description, RawNote, one_channel, slug
 from amtsep.synthesis.sampler import RATE
 
 PLUGIN = Path("/usr/lib/vst/ZynAddSubFX.so")
@@ -133,7 +133,7 @@ def banks() -> dict[str, Path]:
 
 
 class Zyn:
-    """The plugin, ready to render; see `amtsep.synthesis.patches.Engine`."""
+    """The plugin, ready to render; see `amtsep.synthesis.patch_engine.Engine`."""
 
     grid = (4, 1)
 
@@ -153,12 +153,12 @@ class Zyn:
         self._state = state.read_bytes()
 
     def names(self, count: int, seed: int) -> list[str]:
-        """See `amtsep.synthesis.patches.Engine`."""
+        """See `amtsep.synthesis.patch_engine.Engine`."""
         known = sorted(banks())
         return [known[i] for i in np.random.default_rng([seed, 4801]).permutation(len(known))[:count]]
 
     def describe(self, name: str) -> Description:
-        """See `amtsep.synthesis.patches.Engine`."""
+        """See `amtsep.synthesis.patch_engine.Engine`."""
         path = banks()[name]
         return describe(path.parent.name, path.stem)
 
@@ -177,7 +177,7 @@ class Zyn:
         self._plugin.load_preset(str(file))
 
     def render(self, name: str, notes: list[tuple[int, int]]) -> list[RawNote]:
-        """See `amtsep.synthesis.patches.Engine`; all notes in one go, each silenced before the next begins."""
+        """See `amtsep.synthesis.patch_engine.Engine`; all notes in one go, each silenced before the next begins."""
         import mido
         import soxr
 

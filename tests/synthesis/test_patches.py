@@ -14,12 +14,8 @@ from amtsep.errors import DataError
 from amtsep.synthesis import patches, vital, zyn
 from amtsep.synthesis.expression import Expression
 from amtsep.synthesis.onsets import measure
+from amtsep.synthesis.patch_engine import HOLD_S, LEAD_S, TAIL_S, Description, RawNote
 from amtsep.synthesis.patches import (
-    HOLD_S,
-    LEAD_S,
-    TAIL_S,
-    Description,
-    RawNote,
     load_patch,
     read_patches,
     report,
