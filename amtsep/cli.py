@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from amtsep.config import Decoding
 from amtsep.errors import AmtsepError, Cancelled, FormatError
+from amtsep.pitch import pitch_number
 
 if TYPE_CHECKING:
     from amtsep.batch import Result
@@ -53,8 +54,6 @@ examples:
 
 'amtsep COMMAND --help' explains each command.
 """
-
-PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -166,14 +165,8 @@ def pitch(text: str) -> int:
         if 0 <= number <= 127:
             return number
         raise argparse.ArgumentTypeError(f"{text} is not a MIDI number from 0 to 127")
-    body = text.strip().replace("♯", "#").replace("♭", "b")
-    letter, rest = body[:1].upper(), body[1:]
-    step = 0
-    while rest[:1] in ("#", "b") and rest:
-        step += 1 if rest[0] == "#" else -1
-        rest = rest[1:]
-    with suppress(ValueError, KeyError):
-        number = PITCH_CLASSES[letter] + step + 12 * (int(rest) + 1)
+    with suppress(ValueError):
+        number = pitch_number(text)
         if 0 <= number <= 127:
             return number
     raise argparse.ArgumentTypeError(f"'{text}' is no pitch: give a MIDI number (60) or a note name (C4, F#3, Bb2)")

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from amtsep.errors import DataError
 from amtsep.formats import read_midi
+from amtsep.pitch import PITCH_CLASSES
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.scores import SCORE_DTYPE, monophonic, tidy
 
@@ -88,8 +89,6 @@ BACH10_MELODIES: tuple[tuple[int, ...], ...] = (
 from Bach10's own scores, the others (and another setting of the third) from BWV 297, 326, 358, 365, 385, 273."""
 BACH10_FILES = frozenset(f"bwv{n}" for n in (255, 256, 258, 273, 274, 275, 296, 297, 326, 327, 328, 358, 365, 385))
 """The same chorales by the names of their files in music21's corpus, which gives no titles."""
-
-_STEP = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ def read_musicxml(path: Path) -> Piece:
                         continue
                     pitch = (
                         12 * (int(written.findtext("octave") or 4) + 1)
-                        + _STEP[written.findtext("step") or "C"]
+                        + PITCH_CLASSES[written.findtext("step") or "C"]
                         + int(float(written.findtext("alter") or 0))
                         + chromatic
                     )

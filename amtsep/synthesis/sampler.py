@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.errors import DataError
+from amtsep.pitch import pitch_number
 from amtsep.synthesis.expression import Expression
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
@@ -38,7 +39,6 @@ _BREATHING = frozenset({"strings", "reed", "brass", "pipe", "voice", "organ", "s
 """Classes whose players can let a note come in softly."""
 
 _NOTE_NAME = re.compile(r"(?:^|[_\-. ])([A-Ga-g])(s|#|b|♯|♭)?(-?\d)(?:v(\d+))?(?=$|[_\-. ])")
-_STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _DYNAMICS = {
     "pianississimo": 20, "pianissimo": 32, "piano": 48, "mezzo-piano": 62, "mezzo-forte": 78, "forte": 95,
     "fortissimo": 112, "molto-pianissimo": 26, "cresc-decresc": 70,
@@ -52,8 +52,7 @@ def pitch_in(name: str) -> int | None:
     found = _NOTE_NAME.search(name)
     if found is None:
         return None
-    sign = {"s": 1, "#": 1, "♯": 1, "b": -1, "♭": -1}.get(found[2] or "", 0)
-    return 12 * (int(found[3]) + 1) + _STEPS[found[1].lower()] + sign
+    return pitch_number(f"{found[1]}{found[2] or ''}{found[3]}")
 
 
 def _velocity(name: str) -> int:

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amtsep.errors import DataError
+from amtsep.pitch import pitch_number
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _DIRECTIVE = re.compile(r'^[ \t]*#(?:define[ \t]+(\$\w+)[ \t]+(\S+)|include[ \t]+"([^"\n]+)")', re.MULTILINE)
 # A value, of a path above all, may hold spaces: it ends where the next opcode, header or line begins.
 _TOKEN = re.compile(r"<(\w+)>|(\w+)=(.*?)(?=[ \t]+\w+=|[ \t]*<|[ \t]*$)", re.MULTILINE)
-_NOTE = re.compile(r"([a-gA-G])([#b]?)(-?\d+)")
-_STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _LEVELS = ("global", "master", "group", "region")
 _DEEPEST = 8
 """Files that may include each other."""
@@ -182,11 +181,7 @@ def _number(path: Path, opcodes: dict[str, str], name: str, default: float) -> f
 
 def _key(path: Path, value: str) -> int:
     """A key by its number, or by its name with c4 = 60."""
-    found = _NOTE.fullmatch(value.strip())
-    if found is not None:
-        sign = {"": 0, "#": 1, "b": -1}[found[2]]
-        return 12 * (int(found[3]) + 1) + _STEPS[found[1].lower()] + sign
     try:
-        return int(value)
+        return int(value) if value.strip().lstrip("+-").isdigit() else pitch_number(value)
     except ValueError:
         raise DataError(f"{path.name}: '{value}' is no key; write a MIDI number or a name such as c#4.") from None

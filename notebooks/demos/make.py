@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from amtsep.formats import midi_bytes, separate_repeats, write_midi
 from amtsep.notes import Notes, Track
+from amtsep.pitch import pitch_number
 
 HERE = Path(__file__).resolve().parent
 SOUNDFONTS = ("/usr/share/sounds/sf2/FluidR3_GM.sf2", "/usr/share/soundfonts/FluidR3_GM.sf2")
@@ -77,12 +78,10 @@ B3:2 A3:1 | G3:1 B3:1 G3:1 | C4:3 | B3:1 C4:.5 B3:.5 A3:.5 G3:.5 | A3:2 F#3:1 | 
 
 def spell(text: str) -> list[ScoreNote]:
     """Notes written as ``name:quarters``, one after the other; bar lines are for the eye."""
-    steps = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
     now, notes = 0.0, []
     for word in text.replace("|", " ").split():
         name, length = word.split(":")
-        pitch = steps[name[0]] + name.count("#") + 12 * (int(name[-1]) + 1)
-        notes.append((now, float(length), pitch))
+        notes.append((now, float(length), pitch_number(name)))
         now += float(length)
     return notes
 

@@ -15,9 +15,9 @@ from amtsep import formats
 from amtsep.errors import DataError
 from amtsep.evaluation.readers import DATASETS, mixes_of, recordings
 from amtsep.evaluation.readers.base import mix_samples
-from amtsep.evaluation.readers.ensembles import pitch_number
 from amtsep.formats.midi import hold
 from amtsep.notes import Notes, Track
+from amtsep.pitch import pitch_number
 
 ONE_PART = (Track("Part", 0),)
 DATA = Path(os.environ.get("AMTSEP_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))

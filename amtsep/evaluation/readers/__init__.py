@@ -13,9 +13,9 @@ from pathlib import Path
 
 from amtsep.errors import DataError
 from amtsep.evaluation.readers import ensembles, whole
-from amtsep.evaluation.readers.base import Part, Piece, Recording, mix, mixes_of
+from amtsep.evaluation.readers.base import Ensemble, Part, Recording, mix, mixes_of
 
-__all__ = ["DATASETS", "Dataset", "Part", "Piece", "Recording", "mix", "mixes_of", "recordings"]
+__all__ = ["DATASETS", "Dataset", "Part", "Ensemble", "Recording", "mix", "mixes_of", "recordings"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Dataset:
     title: str
     published: str
     """Where it is published and how large it is."""
-    pieces: Callable[[str | Path, str], list[Piece]] | None = None
+    pieces: Callable[[str | Path, str], list[Ensemble]] | None = None
     """Reader of stems, from which mixes are made; or"""
     whole: Callable[[str | Path, str], list[Recording]] | None = None
     """reader of finished recordings."""

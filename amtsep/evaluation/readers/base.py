@@ -1,4 +1,4 @@
-"""What every reader yields: a `Recording`, made of the parts of a `Piece`."""
+"""What every reader yields: a `Recording`, made of the parts of a `Ensemble`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class Ensemble:
     """A piece with a sound file a part, from which mixes of any of the parts are made."""
 
     name: str
@@ -110,7 +110,7 @@ def mix_samples(stems: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 
 def mixes_of(
-    pieces: Sequence[Piece], dataset: str, sizes: Sequence[int] | None, per_size: int | None = None, seed: int = 0
+    pieces: Sequence[Ensemble], dataset: str, sizes: Sequence[int] | None, per_size: int | None = None, seed: int = 0
 ) -> list[Recording]:
     """Recordings of chosen numbers of parts.
 
@@ -139,7 +139,7 @@ def mixes_of(
     return found
 
 
-def mix(piece: Piece, chosen: Sequence[int], dataset: str) -> Recording:
+def mix(piece: Ensemble, chosen: Sequence[int], dataset: str) -> Recording:
     """One recording from some parts of a piece."""
     parts = [piece.parts[i] for i in chosen]
     tables = [

@@ -10,8 +10,8 @@ import numpy as np
 from amtsep.errors import DataError
 from amtsep.evaluation.readers.base import (
     AUDIO_SUFFIXES,
+    Ensemble,
     Part,
-    Piece,
     existing_root,
     find_audio,
     notes_of,
@@ -20,6 +20,7 @@ from amtsep.evaluation.readers.base import (
 )
 from amtsep.evaluation.readers.midi import midi_notes
 from amtsep.notes import Notes
+from amtsep.pitch import pitch_number
 
 BACH10_PARTS = (("violin", 40), ("clarinet", 71), ("saxophone", 65), ("bassoon", 70))
 """Soprano, alto, tenor, bass: the order of the cells of GTNotes, with General MIDI programs."""
@@ -38,7 +39,7 @@ PHENICX_PROGRAMS = {
 }  # fmt: skip
 
 
-def bach10(root: str | Path, hint: str = "") -> list[Piece]:
+def bach10(root: str | Path, hint: str = "") -> list[Ensemble]:
     """Bach10 (Duan et al. 2010): ten chorales, violin, clarinet, saxophone and bassoon.
 
     A note of ``GTNotes`` is a matrix (frame numbers from 1; MIDI pitch with cents). Frames are 10 ms apart, 46 ms long,
@@ -69,11 +70,11 @@ def bach10(root: str | Path, hint: str = "") -> list[Piece]:
                 [float(note[1].mean()) for note in notes],
             )
             parts.append(Part(instrument, (sound,), table, program))
-        pieces.append(Piece(name, tuple(parts), split_of(truth, folder)))
+        pieces.append(Ensemble(name, tuple(parts), split_of(truth, folder)))
     return pieces
 
 
-def urmp(root: str | Path, hint: str = "") -> list[Piece]:
+def urmp(root: str | Path, hint: str = "") -> list[Ensemble]:
     """URMP (Li et al. 2018): 44 pieces; ``AuSep_n_inst_NN_Piece.wav`` and ``Notes_n_inst_NN_Piece.txt`` (s, Hz, s)."""
     folder = existing_root(root, "URMP", hint)
     pieces: dict[Path, list[Part]] = {}
@@ -87,14 +88,14 @@ def urmp(root: str | Path, hint: str = "") -> list[Piece]:
         table = notes_of(rows[:, 0], rows[:, 0] + rows[:, 2], 69.0 + 12.0 * np.log2(rows[:, 1] / 440.0))
         pieces.setdefault(path.parent, []).append(Part(f"{number} {code}", (sound,), table, URMP_PROGRAMS.get(code, 0)))
     return [
-        Piece(
+        Ensemble(
             place.name, tuple(sorted(parts, key=lambda part: int(part.name.split()[0]))), split_of(place / "x", folder)
         )
         for place, parts in sorted(pieces.items())
     ]
 
 
-def phenicx(root: str | Path, hint: str = "") -> list[Piece]:
+def phenicx(root: str | Path, hint: str = "") -> list[Ensemble]:
     """PHENICX-Anechoic (Miron et al. 2016): four orchestral passages, a part an instrument (its desks are summed).
 
     ``annotations/<piece>/<instrument>.txt`` (onset, offset, note name; the ``_o`` files are the unaligned score) and
@@ -124,11 +125,11 @@ def phenicx(root: str | Path, hint: str = "") -> list[Piece]:
             )
             parts.append(Part(instrument, desks, table, PHENICX_PROGRAMS[instrument]))
         if parts:
-            pieces.append(Piece(place.name, tuple(parts), split_of(place / "x", folder)))
+            pieces.append(Ensemble(place.name, tuple(parts), split_of(place / "x", folder)))
     return pieces
 
 
-def slakh(root: str | Path, hint: str = "") -> list[Piece]:
+def slakh(root: str | Path, hint: str = "") -> list[Ensemble]:
     """Slakh2100 and BabySlakh (Manilow et al. 2019): the pitched stems that have both sound and MIDI, no drums.
 
     ``TrackNNNNN/metadata.yaml``, ``stems/Sxx.*`` and ``MIDI/Sxx.mid`` (or both beside the metadata). Notes end where
@@ -152,11 +153,11 @@ def slakh(root: str | Path, hint: str = "") -> list[Piece]:
                 name = f"{stem} {facts.get('midi_program_name', facts.get('inst_class', ''))}".strip()
                 parts.append(Part(name, (sound,), notes, int(facts.get("program_num", 0)) % 128))
         if parts:
-            pieces.append(Piece(track.name, tuple(parts), split_of(file, folder)))
+            pieces.append(Ensemble(track.name, tuple(parts), split_of(file, folder)))
     return pieces
 
 
-def stems(root: str | Path, hint: str = "") -> list[Piece]:
+def stems(root: str | Path, hint: str = "") -> list[Ensemble]:
     """One's own stems: a folder a piece, in it a sound and a MIDI file of one name for each part."""
     folder = existing_root(root, "stems", hint)
     pieces = []
@@ -170,16 +171,6 @@ def stems(root: str | Path, hint: str = "") -> list[Piece]:
         if parts:
             name = place.relative_to(folder).as_posix()
             pieces.append(
-                Piece(folder.resolve().name if name == "." else name, tuple(parts), split_of(place / "x", folder))
+                Ensemble(folder.resolve().name if name == "." else name, tuple(parts), split_of(place / "x", folder))
             )
     return pieces
-
-
-def pitch_number(name: str) -> int:
-    """MIDI number of a note name such as C4 (60), F#3, Bb5; ``ValueError`` for anything else."""
-    found = re.fullmatch(r"\s*([A-Ga-g])([#♯b♭]*)(-?\d+)\s*", name)
-    if not found:
-        raise ValueError(f"{name!r} is not the name of a note.")
-    letter, signs, octave = found.groups()
-    step = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}[letter.lower()]
-    return 12 * (int(octave) + 1) + step + sum(1 if sign in "#♯" else -1 for sign in signs)
