@@ -8,6 +8,7 @@ placed so that it falls on the onset of the score.
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -108,7 +109,8 @@ def load_folder(folder: Path, rule: LabelRule = DEFAULT_RULE, collection: str = 
     """Read the single notes of one instrument: a folder, or an SFZ file.
 
     A folder that holds SFZ files is read by the one with the most regions. Without any, files are named with
-    underscores or dashes between parts, one of them the pitch; the part before or after may name the dynamics. Phrases,
+    underscores or dashes between parts, one of them the pitch; the part before or after may name the dynamics; an
+    ``index.tsv`` beside them goes before the names. Phrases,
     effects, tremolos, harmonics and glissandi are passed over. In either case, so are notes that do not sound at their
     pitch.
     """
@@ -124,22 +126,45 @@ def load_folder(folder: Path, rule: LabelRule = DEFAULT_RULE, collection: str = 
     if mapped is not None:
         samples = _mapped_samples(mapped, rule)
         return SampleSet.build(f"{collection}:{name}", instrument, samples, name in HELD_OUT_RECORDED)
+    listed = _index_of(folder)
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in _AUDIO):
-        parts = path.stem.split("_")
-        if len(parts) == 5 and (parts[2] == "phrase" or parts[4] not in _PLAIN):
-            continue
-        pitch = pitch_in(path.stem)
-        if pitch is None:
-            continue
+        if listed is not None:
+            if path.name not in listed:
+                continue
+            pitch, cents = listed[path.name]
+        else:
+            parts = path.stem.split("_")
+            if len(parts) == 5 and (parts[2] == "phrase" or parts[4] not in _PLAIN):
+                continue
+            found, cents = pitch_in(path.stem), 0.0
+            if found is None:
+                continue
+            pitch = found
         with soundfile.SoundFile(path) as file:
             data, rate = file.read(_LONGEST_S * file.samplerate, dtype="float32", always_2d=True), file.samplerate
         mono = data.mean(axis=1)
-        if rate != RATE:
-            mono = soxr.resample(mono, rate, RATE)
+        speed = 2.0 ** (-cents / 1200)
+        if rate * speed != RATE:
+            mono = soxr.resample(mono, rate * speed, RATE)
         sample = make_sample(mono, pitch, _velocity(path.stem), rule)
         if sample is not None:
             samples.append(sample)
     return SampleSet.build(f"{collection}:{name}", instrument, samples, name in HELD_OUT_RECORDED)
+
+
+def _index_of(folder: Path) -> dict[str, tuple[int, float]] | None:
+    """MIDI pitch and cents over it by file name, where a collection says them in an ``index.tsv``; None without one.
+
+    The table lies in the instrument's folder or beside it, with the columns ``file`` (its last part is the name),
+    ``midi`` and ``cents``.
+    """
+    for place, prefix in ((folder, ""), (folder.parent, f"{folder.name}/")):
+        path = place / "index.tsv"
+        if path.is_file():
+            with open(path, encoding="utf-8", newline="") as file:
+                rows = [row for row in csv.DictReader(file, delimiter="\t") if row["file"].startswith(prefix)]
+            return {Path(row["file"]).name: (int(row["midi"]), float(row["cents"] or 0.0)) for row in rows}
+    return None
 
 
 def instruments_in(root: Path) -> dict[str, Path]:
