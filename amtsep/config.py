@@ -115,8 +115,9 @@ class Network:
     """Multiples of the fundamental that are stacked as channels."""
     channels: int = 16
     """Of the trunk: the 5 x 5 convolution over the harmonic stack and all that follows it, at one row a pitch."""
-    blocks: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (1, 4))
-    """Dilations (pitch, time) of the residual 3 x 3 blocks."""
+    blocks: tuple[tuple[int, int] | str, ...] = ((1, 1), (1, 2), (1, 4))
+    """Residual blocks of the trunk: dilations (pitch, time) of a 3 x 3 one, or "harmonic" for one whose taps lie at
+    harmonics and subharmonics."""
     head_channels: int = 12
     embedding_channels: int = 0
     """Width of the timbre branch; 0 leaves it out."""
@@ -158,6 +159,12 @@ class Mixing:
     """Weights of 1, 2, ... parts in a clip."""
     same_piece: float = 0.5
     """Share of the mixes whose parts come from one piece of music, where the bank has it."""
+    song: float = 0.4
+    """Share of the other mixes that have a song's parts: a bass, chords, a lead, ..."""
+    drums: float = 0.4
+    """Share of the mixes with drums, where the bank has them; half as often beside a part alone."""
+    drum_level_db: tuple[float, float] = (-12.0, 6.0)
+    """Level of the drums against the sum of the parts."""
     sources: tuple[tuple[str, float], ...] = (
         ("recorded", 0.46),
         ("soundfont", 0.38),

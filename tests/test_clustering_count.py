@@ -40,7 +40,7 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
                 time = np.arange(int(0.4 * RATE)) / RATE
                 at = round(start * RATE)
                 audio[at : at + len(time)] += 0.2 * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time)
-                notes.append((0, start, start + 0.4, pitch, 80))
+                notes.append((0, start, start + 0.4, pitch, 80, start + 0.4))
             stem = Stem(
                 timbre=f"test:{index // 2}", family=f"family {index // 2}", category="synth", source="test", program=80,
                 kind="random", piece=None, part=0, split="train", held_out=index >= 10,
@@ -144,7 +144,7 @@ def test_held_out_timbres_can_be_chosen_or_left_out(tmp_path: Path) -> None:
     with BankWriter(tmp_path, sample_rate=RATE, clip_samples=RATE, seed=0) as writer:
         for index in range(6):
             stem = Stem(f"t:{index}", f"f{index}", "synth", "test", 80, "random", None, 0, "dev", index >= 3)
-            notes = np.array([(0, 0.1 * k, 0.1 * k + 0.09, 50 + index, 80) for k in range(6)], NOTE_DTYPE)
+            notes = np.array([(0, 0.1 * k, 0.1 * k + 0.09, 50 + index, 80, 0.1 * k + 0.09) for k in range(6)], NOTE_DTYPE)
             writer.append(np.full(RATE, 1000, np.int16), notes, stem)
     small = Bank.open(tmp_path)
     for held_out, allowed in (("only", {53, 54, 55}), ("without", {50, 51, 52})):
@@ -200,7 +200,7 @@ def test_chords_may_be_split_in_a_bass_and_the_rest() -> None:
 def test_a_song_is_the_sum_of_its_stems_or_the_beginning_of_it(tmp_path: Path) -> None:
     with BankWriter(tmp_path, sample_rate=RATE, clip_samples=30 * RATE, seed=0) as writer:
         for part in range(2):
-            notes = np.array([(0, 0.5 * k, 0.5 * k + 0.4, 60 + part, 80) for k in range(60)], NOTE_DTYPE)
+            notes = np.array([(0, 0.5 * k, 0.5 * k + 0.4, 60 + part, 80, 0.5 * k + 0.4) for k in range(60)], NOTE_DTYPE)
             sound = np.round(3000 * np.sin(np.arange(30 * RATE) * (0.1 + 0.05 * part))).astype(np.int16)
             writer.append(
                 sound, notes, Stem(f"t:{part}", "f", "synth", "v", 0, "music", "song 0000", part, "train", False)

@@ -51,7 +51,7 @@ class Checkpoint:
         values = {f.name: json.loads(metadata[f.name]) for f in fields(Checkpoint)}
         network = values.pop("network")
         network["harmonics"] = tuple(network["harmonics"])
-        network["blocks"] = tuple(tuple(b) for b in network["blocks"])
+        network["blocks"] = tuple(b if isinstance(b, str) else tuple(b) for b in network["blocks"])
         return Checkpoint(network=Network(**network), front_end=FrontEnd(**values.pop("front_end")), **values)
 
 

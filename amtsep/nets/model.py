@@ -19,6 +19,7 @@ from torch.nn import functional
 from amtsep.config import N_PITCHES, FrontEnd, Network
 from amtsep.nets.baselines import BasicPitchTranscriber
 from amtsep.nets.cqt import CQT, LearnedCQT, LogPower
+from amtsep.nets.harmonic import HarmonicBlock
 from amtsep.nets.layers import BINS_PER_PITCH, ConvNorm, ResidualBlock
 from amtsep.nets.timbre import TimbreBranch
 
@@ -52,6 +53,15 @@ class HarmonicStack(nn.Module):
         return torch.stack(channels, dim=1)
 
 
+def build_block(channels: int, block: tuple[int, int] | str) -> nn.Module:
+    """A residual block of the trunk, as `Network.blocks` names it."""
+    if isinstance(block, str):
+        if block != "harmonic":
+            raise ValueError(f"A block is a pair of dilations or 'harmonic', not {block!r}.")
+        return HarmonicBlock(channels)
+    return ResidualBlock(channels, dilation=block)
+
+
 class TranscriberNet(nn.Module):
     """Log constant-Q power to logits and embedding; see the module's docstring.
 
@@ -76,7 +86,7 @@ class TranscriberNet(nn.Module):
         self.stem = ConvNorm(len(network.harmonics), width, (5, 5), stride=BINS_PER_PITCH)
         # 25 semitones centred on the pitch, an octave either way; a channel each, the blocks after it mix them.
         self.octaves = ResidualBlock(width, (25, 3), groups=width)
-        self.blocks = nn.Sequential(*(ResidualBlock(width, dilation=d) for d in network.blocks))
+        self.blocks = nn.Sequential(*(build_block(width, block) for block in network.blocks))
         self.neck = ConvNorm(width, head, (3, 3))
         self.frame_hidden = ConvNorm(head, head // 2, (3, 3))
         self.frame_out = nn.Conv2d(head // 2, 1, (1, 3), padding=(0, 1))
@@ -143,7 +153,7 @@ class TranscriberNet(nn.Module):
     def halo(self) -> int:
         """Frames of context that the convolutions need at either end of a chunk (a memory's context is the chunk)."""
         heads = 1 + 1 + 2 + 1
-        reach = 2 + 1 + sum(d[1] for d in self.network.blocks) + heads
+        reach = 2 + 1 + sum(block[1] for block in self.network.blocks if not isinstance(block, str)) + heads
         return max(reach, reach - heads + 3) if self.timbre is not None else reach
 
 

@@ -23,11 +23,19 @@ from numpy.typing import NDArray
 from amtsep.config import Progress
 from amtsep.errors import Cancelled, DataError
 
-VERSION = 1
+VERSION = 2
 PATCH_PROGRAM = -2
 """`Stem.program` of stems played with patches of synthesizers."""
-NOTE_DTYPE = np.dtype([("stem", "<i4"), ("onset", "<f4"), ("offset", "<f4"), ("pitch", "<i2"), ("velocity", "<i2")])
-"""One note of a stem: onset and offset in seconds from the start of the clip, pitch and velocity as in MIDI."""
+NOTE_DTYPE = np.dtype(
+    [
+        ("stem", "<i4"), ("onset", "<f4"), ("offset", "<f4"), ("pitch", "<i2"), ("velocity", "<i2"),
+        ("key_offset", "<f4"),
+    ]
+)  # fmt: skip
+"""One note of a stem, seconds from the start of the clip, pitch and velocity as in MIDI: `offset` is where its sound
+ends by the label rule, `key_offset` where it was let go. In a stem of drums a row is a stroke, its pitch the key."""
+DRUMS = "drums"
+"""`Stem.category` of drum stems, which have strokes for notes."""
 
 
 @dataclass(frozen=True)

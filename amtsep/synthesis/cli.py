@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = Recipe()
     parser.add_argument("--out", type=Path, required=True, help="folder to write the bank to")
     parser.add_argument("--hours", type=float, default=default.hours, help="hours of stems (default %(default)s)")
+    parser.add_argument("--clip", type=float, default=default.clip_s, help="seconds of a stem (default %(default)s)")
     parser.add_argument("--seed", type=int, default=default.seed, help="makes the bank again (default %(default)s)")
     parser.add_argument(
         "--samples",
@@ -37,6 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--music21", action="store_true", help="render the corpus of the installed music21 too")
     parser.add_argument("--guitarset", type=Path, help="GuitarSet folder; its training players enter as real stems")
+    parser.add_argument("--groove", type=Path, help="folder of the Groove MIDI Dataset: what drums play")
+    parser.add_argument(
+        "--drum-kits",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of drum kits, beside the soundfonts' own: folders of strokes or Hydrogen's kits (repeatable)",
+    )
     parser.add_argument(
         "--soundfont",
         type=Path,
@@ -62,10 +71,14 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.hours <= 10000:
         print("--hours must be more than 0.", file=sys.stderr)
         return 2
+    if not 2 <= args.clip <= 120:
+        print("--clip must be from 2 to 120 seconds.", file=sys.stderr)
+        return 2
     began = time.monotonic()
     try:
         given = [("samples", p) for p in args.samples] + [("scores", p) for p in args.scores]
-        given += [("guitarset", args.guitarset)] if args.guitarset is not None else []
+        given += [(name, path) for name in ("guitarset", "groove") if (path := getattr(args, name)) is not None]
+        given += [("drum-kits", path) for path in args.drum_kits]
         given += [("patches", p) for p in args.patches]
         for option, folder in given:
             if not folder.is_dir() and not (option == "samples" and folder.suffix == ".sfz" and folder.is_file()):
@@ -76,9 +89,9 @@ def run(args: argparse.Namespace) -> int:
         samples = {
             folder.resolve().stem if folder.is_file() else folder.resolve().name: folder for folder in args.samples
         }
-        sources = Sources(samples, tuple(scores), args.guitarset, fonts)
+        sources = Sources(samples, tuple(scores), args.guitarset, fonts, tuple(args.drum_kits), args.groove)
         sources = replace(sources, patches={folder.resolve().name: folder for folder in args.patches})
-        recipe = Recipe(hours=args.hours, seed=args.seed, music=args.music)
+        recipe = Recipe(hours=args.hours, seed=args.seed, music=args.music, clip_s=args.clip)
 
         def progress(done: float, total: float, what: str) -> None:
             end = "\r" if sys.stderr.isatty() else "\n"

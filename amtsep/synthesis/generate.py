@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from amtsep.config import FrontEnd, Progress
 from amtsep.errors import Cancelled, DataError
-from amtsep.synthesis import expression, guitarset, sampler, soundfonts
-from amtsep.synthesis.bank import NOTE_DTYPE, PATCH_PROGRAM, Bank, BankWriter, Stem
+from amtsep.synthesis import drums, expression, guitarset, sampler, soundfonts
+from amtsep.synthesis.bank import DRUMS, NOTE_DTYPE, PATCH_PROGRAM, Bank, BankWriter, Stem
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
 from amtsep.synthesis.music import Piece, excerpt, load_scores
@@ -50,6 +50,10 @@ class Recipe:
     """Share of stems that are real guitar."""
     guitarset_shift_s: float = 0.0
     """Added to GuitarSet's onsets; 0 leaves the annotation as it is."""
+    drums: float = 0.06
+    """Stems of drums over all others, where there are kits and performances."""
+    doubled: float = 0.12
+    """Share of parts of real music that a second timbre plays too, at their pitch or an octave off."""
     dev: float = 0.04
     """Share of development stems with the timbres of training."""
     held_out: float = 0.05
@@ -68,6 +72,10 @@ class Sources:
     scores: tuple[Path, ...] = ()
     guitarset: Path | None = None
     fonts: dict[str, Path] = field(default_factory=dict)
+    kits: tuple[Path, ...] = ()
+    """Folders of drum kits."""
+    groove: Path | None = None
+    """Performances by drummers, shaped as the Groove MIDI Dataset."""
     patches: dict[str, Path] = field(default_factory=dict)
     """Collections of synthesizers' patches by name, made by `amtsep patches`."""
 
@@ -176,6 +184,8 @@ def _bank_notes(notes: NDArray[np.void]) -> NDArray[np.void]:
     rows = np.zeros(len(notes), NOTE_DTYPE)
     for name in ("onset", "offset", "pitch", "velocity"):
         rows[name] = notes[name]
+    # Annotations of real takes have one end, and strokes have none.
+    rows["key_offset"] = notes["key_offset" if "key_offset" in (notes.dtype.names or ()) else "offset"]
     return rows
 
 
@@ -210,6 +220,67 @@ def _guitar_job(take: Path) -> _Result:
         )  # fmt: skip
         out.append((whole, _bank_notes(notes), stem))
     return out
+
+
+@dataclass(frozen=True)
+class KitPlace:
+    """Where a drum kit is found: a folder, or a program of a soundfont."""
+
+    path: Path
+    font: str | None = None
+    program: int = 0
+
+
+def _load_kit(place: KitPlace) -> drums.Kit | None:
+    if place.font is None:
+        return drums.load_kit(place.path)
+    return next(iter(drums.font_kits(place.font, place.path, (place.program,))), None)
+
+
+def _drum_job(job: tuple[KitPlace, list[tuple[int, drums.Performance]]]) -> _Result:
+    place, parts = job
+    recipe: Recipe = _state["recipe"]
+    kit = _load_kit(place)
+    out: _Result = []
+    for serial, performance in parts if kit is not None else []:
+        assert kit is not None
+        rng = np.random.default_rng([recipe.seed, 41, serial])
+        wanted = drums.excerpt_of(rng, performance, recipe.clip_s)
+        audio, strokes = drums.render_drums(rng, kit, wanted, recipe.clip_s)
+        whole = level(audio, recipe.sample_rate, recipe.level_db)
+        if whole is None or len(strokes) < 4:
+            continue
+        split = "dev" if kit.held_out else "train"
+        stem = Stem(
+            f"drums:{kit.name}", DRUMS, DRUMS, DRUMS, RECORDED_PROGRAM, "music", None, 0, split, kit.held_out
+        )  # fmt: skip
+        out.append((whole, _bank_notes(strokes), stem))
+    return out
+
+
+def drum_work(recipe: Recipe, sources: Sources) -> list[tuple[KitPlace, list[tuple[int, drums.Performance]]]]:
+    """Which kit plays which performances; kits of the development split play those of the data set's validation."""
+    if sources.groove is None or recipe.drums <= 0:
+        return []
+    performances = drums.read_performances(sources.groove)
+    places = [KitPlace(folder) for root in sources.kits for folder in drums.kits_in(root)]
+    places += [KitPlace(path, name, program) for name, path in sources.fonts.items() for program in drums.FONT_PROGRAMS]
+    if not places:
+        raise DataError("Drum parts need kits: give --drum-kits with a folder of them, or a soundfont.")
+    total = int(round(recipe.drums * recipe.hours * 3600 / recipe.clip_s))
+    by_split = {split: [p for p in performances if p.split == split] for split in ("train", "dev")}
+    rng = np.random.default_rng([recipe.seed, 43])
+    work: list[tuple[KitPlace, list[tuple[int, drums.Performance]]]] = []
+    serial = 0
+    # A soundfont's programs sound much alike: a folder is drawn as often as three of them.
+    weights = np.array([3.0 if place.font is None else 1.0 for place in places])
+    for place, count in zip(places, _share(weights, total), strict=True):
+        choices = by_split["dev" if place.path.name in drums.DEV_KITS else "train"] or performances
+        parts = [(serial + k, choices[int(rng.integers(len(choices)))]) for k in range(int(count))]
+        serial += len(parts)
+        if parts:
+            work.append((place, parts))
+    return work
 
 
 def _stem(voice: Voice, order: Order) -> Stem:
@@ -382,21 +453,36 @@ def _assign(
                     break
             if best is None:
                 continue
-            i = int(rng.choice(len(known), p=best[0] / best[0].sum()))
-            score = (line if known[i].instrument.mono and chordal else part).copy()
-            score["pitch"] += best[1]
-            score = score[(score["pitch"] >= low[i]) & (score["pitch"] <= high[i])]
-            if known[i].instrument.mono:
-                score = monophonic(score)
-            score = score[score["offset"] - score["onset"] >= min(known[i].shortest_s, 0.12)]
-            if len(score) < 3:
-                continue
             name = f"{piece.name}@{split[0]}{block}-{number}"
-            orders.append(Order(i, (20 + block, len(orders)), score, name, part_number, split))
-            room[i] -= 1
-            left[i] -= 1
-            taken.add(i)
+
+            def give(chance: NDArray[np.float64], shift: int, notes: NDArray[np.void], as_part: int) -> bool:
+                i = int(rng.choice(len(known), p=chance / chance.sum()))
+                score = notes.copy()
+                score["pitch"] += shift
+                score = score[(score["pitch"] >= low[i]) & (score["pitch"] <= high[i])]
+                if known[i].instrument.mono:
+                    score = monophonic(score)
+                score = score[score["offset"] - score["onset"] >= min(known[i].shortest_s, 0.12)]
+                if len(score) < 3:
+                    return False
+                orders.append(Order(i, (20 + block, len(orders)), score, name, as_part, split))  # noqa: B023
+                room[i] -= 1
+                left[i] -= 1
+                taken.add(i)  # noqa: B023
+                return True
+
+            if not give(best[0], best[1], part, part_number):
+                continue
             placed += 1
+            if rng.random() < recipe.doubled:
+                # As orchestrators do: a second timbre on the same line, or an octave off.
+                octave = best[1] + int(rng.choice([0, -12, 12]))
+                pitches = part["pitch"].astype(int) + octave
+                fits = (low <= np.quantile(pitches, 0.03)) & (high >= np.quantile(pitches, 0.97)) & (room > 0)
+                fits[list(taken)] = False
+                chance = np.where(fits, room, 0).astype(float)
+                if chance.sum() > 0:
+                    give(chance, octave, part, len(parts) + part_number)
         failures = 0 if placed else failures + 1
     return orders
 
@@ -464,12 +550,14 @@ def synthesize(
         if not known and not takes:
             raise DataError("There is nothing to render with: give --soundfont, --samples or --guitarset.")
         orders = planner(recipe, known, pieces, guitar) if known else []
-        total = len(orders) + guitar
+        beats = drum_work(recipe, sources)
+        total = len(orders) + guitar + sum(len(parts) for _, parts in beats)
         began = time.monotonic()
         with BankWriter(out, recipe.sample_rate, n, recipe.seed) as writer:
             work: list[tuple[Any, Any]] = [(_job, job) for job in _jobs(known, orders)] + [
                 (_guitar_job, take) for take in takes
             ]
+            work += [(_drum_job, job) for job in beats]
             waiting: list[Any] = []
             guitars = 0
             for function, item in work:

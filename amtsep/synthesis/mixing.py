@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
+from amtsep.drums import CLASSES, class_of_key
 from amtsep.errors import DataError
 from amtsep.loudness import condition
 from amtsep.synthesis import augment
-from amtsep.synthesis.bank import PATCH_PROGRAM, Bank, Stem
+from amtsep.synthesis.bank import DRUMS, PATCH_PROGRAM, Bank, Stem
 from amtsep.synthesis.guard import refuse_stems
 
 N_ROOMS = 48
@@ -28,14 +29,21 @@ class Clip:
     audio
         (n,) float32 at the front end's rate, normalised as this says, mean energy near one.
     notes
-        (m, 4) float32: onset and offset in seconds (an onset before the clip is negative), pitch, part.
+        (m, 5) float32: onset and offset in seconds (an onset before the clip is negative), pitch, part, and where the
+        note is let go or has died away before (its end by the key).
     timbres
         Index into the bank's timbres, a value a part; no timbre twice.
+    families
+        (parts,) what each is of: two timbres of one family in different clips may be one instrument in two collections.
+    strokes
+        (k, 2) float32: time in seconds and class (`amtsep.drums`) of the drum strokes, -1 for hand percussion.
     """
 
     audio: NDArray[np.float32]
     notes: NDArray[np.float32]
     timbres: NDArray[np.int64]
+    families: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    strokes: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 2), np.float32))
 
 
 def kind_of(stem: Stem) -> str:
@@ -51,6 +59,14 @@ def kind_of(stem: Stem) -> str:
 
 KINDS = ("recorded", "soundfont", "synthetic", "real", "patch")
 """What `kind_of` says."""
+SONG_ROLES: tuple[tuple[str, ...], ...] = (
+    ("bass",),
+    ("piano", "keys", "guitar", "organ"),
+    ("guitar", "piano", "keys", "organ", "plucked", "mallet"),
+    ("voice", "reed", "brass", "pipe", "strings", "synth"),
+    ("strings", "synth", "organ", "voice", "synthetic"),
+)
+"""Categories of what plays in a song: bass, chords, and in any order more chords, a lead, a pad."""
 SCORES = ("random", "music")
 """What `Stem.kind` says."""
 
@@ -123,6 +139,8 @@ class Mixer:
             for i, stem in enumerate(bank.stems)
             if stem.split == split and (split != "train" or not stem.held_out) and leave_out.keeps(stem)
         ]
+        self._drums = [i for i in usable if bank.stems[i].category == DRUMS]
+        usable = [i for i in usable if bank.stems[i].category != DRUMS]
         if not usable:
             raise DataError(
                 f"The bank holds no stems of the split '{split}', or all were left out; make one with "
@@ -141,6 +159,8 @@ class Mixer:
             if piece is not None:
                 by_piece[piece].append(i)
         self._names = sorted(by_timbre)
+        families = sorted({bank.stems[i].family for i in usable})
+        self._family = np.array([families.index(bank.stems[by_timbre[name][0]].family) for name in self._names])
         self._by_timbre = [by_timbre[name] for name in self._names]
         self._index = {name: k for k, name in enumerate(self._names)}
         self._pieces = [stems for _, stems in sorted(by_piece.items()) if len(stems) > 1]
@@ -150,6 +170,7 @@ class Mixer:
         for kind, share in mixing.sources:
             weights[kinds == kind] *= share / max(weights[kinds == kind].sum(), 1e-9)
         self._weights = weights / weights.sum()
+        self._categories = np.array([bank.stems[stems[0]].category for stems in self._by_timbre])
         rng = np.random.default_rng([seed, 1])
         self._rooms = [augment.impulse_response(rng, front_end.sample_rate) for _ in range(N_ROOMS)]
 
@@ -166,7 +187,13 @@ class Mixer:
         weights = np.asarray(mixing.parts)
         count = int(rng.choice(len(weights), p=weights / weights.sum())) + 1
         together = count > 1 and bool(self._pieces) and rng.random() < mixing.same_piece
-        stems = self._draw_piece(rng, count) if together else self._draw_any(rng, count)
+        if together:
+            stems = self._draw_piece(rng, count)
+        elif count > 1 and rng.random() < mixing.song:
+            stems = self._draw_song(rng, count)
+        else:
+            stems = self._draw_any(rng, count)
+        with_drums = bool(self._drums) and rng.random() < (mixing.drums if count > 1 else 0.5 * mixing.drums)
         latest = max(self.bank.clip_samples - n, 0)
         common = int(rng.integers(latest + 1))
         mix = np.zeros(n, np.float32)
@@ -191,7 +218,10 @@ class Mixer:
             # Two stems of one timbre (a guitar's chords and its solo) are one part: nothing tells them apart.
             notes[:, 3] = kept.index(timbre)
             rows.append(notes)
-        table = np.concatenate(rows) if rows else np.zeros((0, 4), np.float32)
+        table = np.concatenate(rows) if rows else np.zeros((0, 5), np.float32)
+        strokes = np.zeros((0, 2), np.float32)
+        if with_drums:
+            strokes = self._add_drums(rng, mix, latest, grid)
         audio = self._spoil(rng, mix, grid) if grid is not None else mix
         if self.front_end.normalisation == "running":
             if grid is not None and rng.random() < mixing.dynamics:
@@ -201,7 +231,48 @@ class Mixer:
         level = 10.0 ** (rng.uniform(low, high) / 20.0)
         if self.front_end.normalisation == "mean":
             level /= np.sqrt(np.mean(audio**2)) + 1e-6
-        return Clip(audio * np.float32(level), table, np.asarray(kept, np.int64))
+        audio = audio * np.float32(level)
+        return Clip(audio, table, np.asarray(kept, np.int64), self._family[kept].astype(np.int64), strokes)
+
+    def _add_drums(
+        self, rng: np.random.Generator, mix: NDArray[np.float32], latest: int, grid: NDArray[np.float64] | None
+    ) -> NDArray[np.float32]:
+        """Add a stem of drums to `mix`, in place; its strokes as in `Clip`."""
+        mixing, rate, n = self.mixing, self.front_end.sample_rate, len(mix)
+        stem = self._drums[int(rng.integers(len(self._drums)))]
+        start = int(rng.integers(latest + 1))
+        audio = self.bank.audio(stem)[start : start + n].astype(np.float32) / 32768.0
+        audio = np.pad(audio, (0, n - len(audio)))
+        low, high = mixing.drum_level_db
+        level_db = rng.uniform(low, high)
+        if grid is not None:
+            curves = [augment.random_curve(rng, grid, 4.0)] if rng.random() < mixing.part_equalizer else []
+            room = self._rooms[int(rng.integers(N_ROOMS))] if rng.random() < 0.5 else None
+            if curves or room is not None:
+                audio = augment.filter_zero_phase(audio, rate, curves, room)
+            if rng.random() < 0.4:
+                audio = augment.clip_softly(rng, audio)
+        power, own = float(np.mean(mix**2)), float(np.mean(audio**2))
+        if own > 1e-9:
+            mix += audio * np.float32(np.sqrt(max(power, 1e-6) / own) * 10.0 ** (level_db / 20.0))
+        notes: Any = self.bank.notes(stem)
+        times = notes["onset"] - start / rate
+        inside = (times >= 0.0) & (times < n / rate)
+        classes = [class_of_key(int(key)) for key in notes["pitch"][inside]]
+        return np.stack([times[inside], np.asarray(classes)], axis=1).astype(np.float32)
+
+    def _draw_song(self, rng: np.random.Generator, count: int) -> list[int]:
+        """A bass, chords, and what else a song has: timbres drawn by what they can be in it."""
+        roles = [*SONG_ROLES[:2], *rng.permutation(np.array(SONG_ROLES[2:], dtype=object)).tolist()][:count]
+        chosen: list[int] = []
+        for role in roles:
+            weight = np.where(np.isin(self._categories, role), self._weights, 0.0)
+            weight[chosen] = 0.0
+            if weight.sum() > 0.0:
+                chosen.append(int(rng.choice(len(weight), p=weight / weight.sum())))
+        return [self._by_timbre[t][int(rng.integers(len(self._by_timbre[t])))] for t in chosen] or self._draw_any(
+            rng, count
+        )
 
     def _draw_piece(self, rng: np.random.Generator, count: int) -> list[int]:
         stems = self._pieces[int(rng.integers(len(self._pieces)))]
@@ -216,10 +287,12 @@ class Mixer:
     def _notes(self, stem: int, start: int, n: int) -> NDArray[np.float32]:
         notes: Any = self.bank.notes(stem)
         rate = self.front_end.sample_rate
-        table = np.zeros((len(notes), 4), np.float32)
+        table = np.zeros((len(notes), 5), np.float32)
         table[:, 0] = notes["onset"] - start / rate
         table[:, 1] = notes["offset"] - start / rate
         table[:, 2] = notes["pitch"]
+        # What has died away before its key was let go has no other end that could be heard.
+        table[:, 4] = np.minimum(notes["key_offset"], notes["offset"]) - start / rate
         return table[(table[:, 1] > 0.0) & (table[:, 0] < n / rate)]
 
     def _spoil(
@@ -245,13 +318,39 @@ class Mixer:
         return mix
 
 
+def pulse(row: NDArray[np.float32], time: float) -> None:
+    """Mark a time (in frames) in a row of targets: 1 within half a frame, falling to 0 one frame further."""
+    first, last = max(int(np.floor(time - 1.5)), 0), min(int(np.ceil(time + 1.5)) + 1, len(row))
+    if first < last:
+        np.maximum(row[first:last], np.clip(1.5 - np.abs(np.arange(first, last) - time), 0.0, 1.0), out=row[first:last])
+
+
+def offset_targets(notes: NDArray[np.float32], n_frames: int, hop_s: float) -> NDArray[np.float32]:
+    """(88, T) float32: where notes end by the key, with the same soft edges as onsets; what sounds on has none."""
+    offset = np.zeros((N_PITCHES, n_frames), np.float32)
+    for pitch, key_s in notes[:, [2, 4]]:
+        row, end = int(pitch) - MIDI_MIN, key_s / hop_s
+        if 0 <= row < N_PITCHES and end < n_frames - 0.5:
+            pulse(offset[row], end)
+    return offset
+
+
+def stroke_targets(strokes: NDArray[np.float32], n_frames: int, hop_s: float) -> NDArray[np.float32]:
+    """(5, T) float32: where drums are struck, by class."""
+    found = np.zeros((len(CLASSES), n_frames), np.float32)
+    for time, kind in strokes:
+        if kind >= 0:
+            pulse(found[int(kind)], time / hop_s)
+    return found
+
+
 def targets(notes: NDArray[np.float32], n_frames: int, hop_s: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What the network should say for these notes.
 
     Parameters
     ----------
     notes
-        (m, 4): onset, offset in seconds, pitch, part.
+        (m, 3) or more columns: onset, offset in seconds, pitch, …
     n_frames, hop_s
         Frame t is centred on ``t * hop_s``.
 
@@ -264,15 +363,13 @@ def targets(notes: NDArray[np.float32], n_frames: int, hop_s: float) -> tuple[ND
     """
     onset = np.zeros((N_PITCHES, n_frames), np.float32)
     frame = np.zeros((N_PITCHES, n_frames), np.float32)
-    for start_s, end_s, pitch, _ in notes:
+    for start_s, end_s, pitch in notes[:, :3]:
         row = int(pitch) - MIDI_MIN
         if not 0 <= row < N_PITCHES:
             continue
         start, end = start_s / hop_s, end_s / hop_s
-        first, last = max(int(np.floor(start - 1.5)), 0), min(int(np.ceil(start + 1.5)) + 1, n_frames)
-        if start > -0.5 and first < last:
-            distance = np.abs(np.arange(first, last) - start)
-            np.maximum(onset[row, first:last], np.clip(1.5 - distance, 0.0, 1.0), out=onset[row, first:last])
+        if start > -0.5:
+            pulse(onset[row], start)
         first, last = max(int(np.floor(start - 0.5)), 0), min(int(np.ceil(end + 0.5)) + 1, n_frames)
         if first < last:
             cells = np.arange(first, last)

@@ -23,7 +23,7 @@ from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
 from amtsep.synthesis.onsets import DEFAULT_RULE, HOP_S, LabelRule, NoteShape, decibel, energy_of, measure, smooth
 from amtsep.synthesis.pitch import sounding_offset
-from amtsep.synthesis.scores import tidy
+from amtsep.synthesis.scores import tidy, with_keys
 from amtsep.synthesis.sfz import read_sfz
 
 RATE = 22050
@@ -302,7 +302,7 @@ def render_samples(
     """
     total = int(round(clip_s * RATE))
     out = np.zeros(total, np.float32)
-    labels = score[np.isin(score["pitch"], list(instrument.by_pitch))].copy()
+    labels = with_keys(score[np.isin(score["pitch"], list(instrument.by_pitch))])
     labels = np.sort(labels, order="onset")
     step = 64
     grid = np.arange(0, total + RATE, step) / RATE

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from amtsep.synthesis.instruments import Instrument
 
 SCORE_DTYPE = np.dtype([("onset", "<f8"), ("offset", "<f8"), ("pitch", "<i2"), ("velocity", "<i2")])
+LABEL_DTYPE = np.dtype([*((name, SCORE_DTYPE[name]) for name in SCORE_DTYPE.names or ()), ("key_offset", "<f8")])
+"""A note of a rendered part: `offset` is where its sound ends by the label rule, `key_offset` where it was let go."""
 """A note of a score: seconds, MIDI pitch, MIDI velocity."""
 
 OCTAVE_WEIGHTS = (1.0, 3.0, 5.0, 6.0, 5.0, 3.0, 1.0)
@@ -41,6 +43,15 @@ class Style:
     octaves: float = 0.7
 
 
+def with_keys(score: NDArray[np.void]) -> NDArray[np.void]:
+    """A score as `LABEL_DTYPE`: a note is let go where it ends."""
+    labels = np.zeros(len(score), LABEL_DTYPE)
+    for name in SCORE_DTYPE.names or ():
+        labels[name] = score[name]
+    labels["key_offset"] = score["offset"]
+    return labels
+
+
 def tidy(score: NDArray[np.void], clip_s: float, shortest_s: float = 0.02) -> NDArray[np.void]:
     """Sort, cut to the clip, and let a note end where its pitch is struck again.
 
@@ -52,6 +63,9 @@ def tidy(score: NDArray[np.void], clip_s: float, shortest_s: float = 0.02) -> ND
     out["offset"] = np.minimum(out["offset"], clip_s)
     same = np.flatnonzero(out["pitch"][1:] == out["pitch"][:-1])
     out["offset"][same] = np.minimum(out["offset"][same], out["onset"][same + 1])
+    if "key_offset" in (out.dtype.names or ()):
+        out["key_offset"] = np.clip(out["key_offset"], out["onset"], clip_s)
+        out["key_offset"][same] = np.minimum(out["key_offset"][same], out["onset"][same + 1])
     out = out[out["offset"] - out["onset"] >= shortest_s]
     return np.sort(out, order=["onset", "pitch"])
 

@@ -440,13 +440,13 @@ def render_font(
     audio, notes
         44.1 kHz mono float32 of `clip_s`, and the score with the onsets and ends that are true of the audio.
     """
-    from amtsep.synthesis.scores import tidy
+    from amtsep.synthesis.scores import tidy, with_keys
 
     if not synthesizer.select(timbre.font, timbre.profile.bank, timbre.profile.program):
         raise DataError(f"{timbre.font} lacks the program of {timbre.name}.")
     total = int(np.ceil(clip_s * RATE / BLOCK))
     block_s = BLOCK / RATE
-    labels = score.copy()
+    labels = with_keys(score)
     events: list[tuple[int, int, int, int]] = []
     for i, note in enumerate(score):
         pitch, velocity = int(note["pitch"]), int(note["velocity"])
@@ -459,6 +459,7 @@ def render_font(
         onset = on * block_s + delay
         labels["onset"][i] = onset
         labels["offset"][i] = audible_end(onset, off * block_s, decay, release, rule)
+        labels["key_offset"][i] = off * block_s
     # At one block, note-offs come before note-ons: a repeated note is let go, then struck.
     events.sort()
     # Where a key is struck again before its note-off, the first note-off would end the second note: move it up.

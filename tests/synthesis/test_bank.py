@@ -24,7 +24,7 @@ def _write(folder: Path, count: int = 3) -> None:
         for i in range(count):
             t = np.arange(N) / 22050
             audio = (6000 * np.sin(2 * np.pi * 220 * (i + 1) * t) + rng.normal(0, 3, N)).astype(np.int16)
-            notes = np.array([(0, 2.0, 3.0, 60, 90), (0, 0.5, 1.5, 57 + i, 80)][: 2 if i else 1], NOTE_DTYPE)
+            notes = np.array([(0, 2.0, 3.0, 60, 90, 2.9), (0, 0.5, 1.5, 57 + i, 80, 1.4)][: 2 if i else 1], NOTE_DTYPE)
             assert writer.append(audio, notes, _stem(i, "piece" if i else None)) == i
 
 

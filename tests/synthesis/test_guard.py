@@ -102,7 +102,7 @@ def test_the_number_of_timbres_is_not_learned_from_them(dataset: str, data_root:
 
 def test_a_bank_with_evaluation_stems_is_not_mixed(tmp_path: Path) -> None:
     with BankWriter(tmp_path, sample_rate=22050, clip_samples=22050, seed=0) as writer:
-        notes = np.array([(0, 0.1, 0.5, 60, 80)] * 3, NOTE_DTYPE)
+        notes = np.array([(0, 0.1, 0.5, 60, 80, 0.4)] * 3, NOTE_DTYPE)
         writer.append((1000 * np.sin(np.arange(22050) / 10)).astype(np.int16), notes, STEM)
     bank = Bank.open(tmp_path)
     assert len(Mixer(bank, Mixing(clip_s=0.9)).clip(0).notes) > 0

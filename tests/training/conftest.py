@@ -26,7 +26,7 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 wave = np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time)
                 at = round(start * RATE)
                 audio[at : at + len(time)] += 0.2 * (np.sign(wave) if index % 2 else wave)
-                notes.append((0, start, start + 0.5, pitch, 80))
+                notes.append((0, start, start + 0.5, pitch, 80, start + 0.4))
             stem = Stem(
                 timbre=f"test:{index % 4}",
                 family="square" if index % 2 else "sine",

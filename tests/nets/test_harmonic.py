@@ -1,0 +1,51 @@
+"""The harmonic convolution: its taps, its two forms, its gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from amtsep.nets.harmonic import HarmonicBlock, HarmonicConv, harmonic_shifts  # noqa: E402
+
+
+def test_taps_lie_where_harmonics_of_a_semitone_grid_are() -> None:
+    assert harmonic_shifts() == (0, 12, -12, 19, -19, 24, -24, 28, -28, 31, -31, 34, -34, 36, -36)
+
+
+def test_a_tone_is_seen_from_its_fundamental_and_from_its_harmonics() -> None:
+    conv = HarmonicConv(1, 1)
+    with torch.no_grad():
+        conv.weight.fill_(1.0)
+        x = torch.zeros(1, 1, 88, 2)
+        x[0, 0, 40] = 1.0
+        seen = conv(x)[0, 0, :, 0].numpy()
+    assert set(np.flatnonzero(seen)) == {40 + s for s in harmonic_shifts()}
+
+
+@pytest.mark.parametrize("frames", [1, 7])
+def test_both_forms_and_their_gradients_are_the_same(frames: int) -> None:
+    torch.manual_seed(1)
+    conv = HarmonicConv(3, 5)
+    weights = torch.randn(2, 5, 88, frames)
+    found = []
+    for form in (conv, conv.as_convolution):
+        x = torch.randn(2, 3, 88, frames, generator=torch.Generator().manual_seed(2)).requires_grad_()
+        conv.weight.grad = None
+        y = form(x)
+        (y * weights).sum().backward()
+        found.append([y.detach(), x.grad, conv.weight.grad])
+    for one, other in zip(*found):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_half_precision_stays_near() -> None:
+    torch.manual_seed(3)
+    block = HarmonicBlock(8).eval()
+    x = torch.rand(1, 8, 88, 20)
+    with torch.no_grad():
+        exact = block(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            near = block(x)
+    assert (near.float() - exact).abs().max() < 0.05
