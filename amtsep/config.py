@@ -123,6 +123,12 @@ class Network:
     """Width of the timbre branch; 0 leaves it out."""
     embedding_dim: int = 0
     """Length D of the timbre embedding."""
+    embedding_harmonic: int = 0
+    """Channels of a harmonic block in the timbre branch; 0 has one dilated by an octave in its place."""
+    embedding_by_pitch: bool = False
+    """Whether its readout has a scale and an offset for every pitch."""
+    offset_head: bool = False
+    """Whether the network says where notes are let go, beside where they sound."""
     memory: str = "none"
     """What the timbre branch knows of the rest of the clip: "none", "hebbian", "linear", "flow", "statistics" or
     "notes" (see `amtsep.nets.timbre`)."""
@@ -143,6 +149,17 @@ NETWORKS: dict[str, Network] = {
         head_channels=24,
         embedding_channels=32,
         embedding_dim=16,
+    ),
+    "base-2": Network(
+        name="base-2",
+        channels=32,
+        blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), (1, 1)),
+        head_channels=24,
+        embedding_channels=40,
+        embedding_dim=16,
+        embedding_harmonic=16,
+        embedding_by_pitch=True,
+        offset_head=True,
     ),
 }
 
@@ -218,6 +235,8 @@ class Training:
     onset_gamma: float = 1.0
     onset_weight: float = 3.0
     """Of the onset loss beside the frame loss."""
+    offset_weight: float = 1.0
+    """Of the offset loss beside the frame loss, where the network has such a head."""
     timbre_loss: str = "infonce"
     """A key of `amtsep.training.losses.TIMBRE_LOSSES`."""
     timbre_weight: float = 0.2
@@ -262,6 +281,9 @@ class Training:
 TRAININGS: dict[str, Training] = {
     "light": Training(),
     "base": Training(network="base", mixing=Mixing(parts=(0.15, 0.27, 0.25, 0.21, 0.12))),
+    "base-2": Training(
+        network="base-2", timbre_loss="infonce-batch", mixing=Mixing(parts=(0.15, 0.25, 0.25, 0.22, 0.13))
+    ),
     "basic-pitch": Training(network="basic-pitch"),
 }
 

@@ -144,7 +144,8 @@ def test_held_out_timbres_can_be_chosen_or_left_out(tmp_path: Path) -> None:
     with BankWriter(tmp_path, sample_rate=RATE, clip_samples=RATE, seed=0) as writer:
         for index in range(6):
             stem = Stem(f"t:{index}", f"f{index}", "synth", "test", 80, "random", None, 0, "dev", index >= 3)
-            notes = np.array([(0, 0.1 * k, 0.1 * k + 0.09, 50 + index, 80, 0.1 * k + 0.09) for k in range(6)], NOTE_DTYPE)
+            times = [(0.1 * k, 0.1 * k + 0.09) for k in range(6)]
+            notes = np.array([(0, on, off, 50 + index, 80, off) for on, off in times], NOTE_DTYPE)
             writer.append(np.full(RATE, 1000, np.int16), notes, stem)
     small = Bank.open(tmp_path)
     for held_out, allowed in (("only", {53, 54, 55}), ("without", {50, 51, 52})):

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from amtsep.config import N_PITCHES, FrontEnd, Network
 from amtsep.nets.cqt import CQT, LogPower
+from amtsep.nets.layers import Heard
 
 HARMONICS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 BINS_A_SEMITONE = 3
@@ -112,10 +113,10 @@ class BasicPitchTranscriber(nn.Module):
         for out, prior in ((self.layers.note_out, 0.05), (self.layers.onset_out, 0.01)):
             nn.init.constant_(out.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
 
-    def forward(self, power: Tensor, phase: Tensor | None = None) -> tuple[Tensor, Tensor, None]:
+    def forward(self, power: Tensor, phase: Tensor | None = None) -> Heard:
         """(B, n_bins, T) power to onset and frame logits, each (B, 88, T); `phase` is not looked at."""
         frame, onset = self.layers(self.log_power(power)[:, None])
-        return onset, frame, None
+        return Heard(onset, frame)
 
     @property
     def halo(self) -> int:

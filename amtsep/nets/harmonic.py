@@ -111,15 +111,18 @@ class HarmonicBlock(nn.Module):
     ----------
     channels
         Of input and output.
+    squeezed
+        Channels that a 1 x 1 convolution leaves before the harmonic one; None for all.
     harmonics
         Whole multiples of the fundamental, with 1 first.
     """
 
-    def __init__(self, channels: int, harmonics: tuple[int, ...] = HARMONICS) -> None:
+    def __init__(self, channels: int, squeezed: int | None = None, harmonics: tuple[int, ...] = HARMONICS) -> None:
         super().__init__()
-        self.conv = HarmonicConv(channels, channels, harmonics)
+        self.squeeze = nn.Conv2d(channels, squeezed, 1, bias=False) if squeezed else nn.Identity()
+        self.conv = HarmonicConv(squeezed or channels, channels, harmonics)
         self.norm = nn.BatchNorm2d(channels, momentum=0.03)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, 88, T) to the same."""
-        return functional.relu(x + self.norm(self.conv(x)))
+        return functional.relu(x + self.norm(self.conv(self.squeeze(x))))

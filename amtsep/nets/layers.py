@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 BINS_PER_PITCH = 3
 """Rows of the constant-Q transform a semitone."""
+
+
+class Heard(NamedTuple):
+    """What a network says of a batch of clips; ``None`` for what it has no head for."""
+
+    onset: Tensor
+    """(B, 88, T) logits."""
+    frame: Tensor
+    """(B, 88, T) logits."""
+    embedding: Tensor | None = None
+    """(B, D, 88, T), unit length along D."""
+    offset: Tensor | None = None
+    """(B, 88, T) logits of a note's end by the key."""
 
 
 class ConvNorm(nn.Sequential):

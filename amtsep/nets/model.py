@@ -10,7 +10,7 @@ one row.
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from amtsep.config import N_PITCHES, FrontEnd, Network
 from amtsep.nets.baselines import BasicPitchTranscriber
 from amtsep.nets.cqt import CQT, LearnedCQT, LogPower
 from amtsep.nets.harmonic import HarmonicBlock
-from amtsep.nets.layers import BINS_PER_PITCH, ConvNorm, ResidualBlock
+from amtsep.nets.layers import BINS_PER_PITCH, ConvNorm, Heard, ResidualBlock
 from amtsep.nets.timbre import TimbreBranch
 
 
@@ -92,6 +92,10 @@ class TranscriberNet(nn.Module):
         self.frame_out = nn.Conv2d(head // 2, 1, (1, 3), padding=(0, 1))
         self.onset_hidden = ConvNorm(head + 1, head, (3, 5))
         self.onset_out = nn.Conv2d(head, 1, (1, 3), padding=(0, 1))
+        self.offset_hidden: nn.Module | None = None
+        if network.offset_head:
+            self.offset_hidden = ConvNorm(head + 1, head // 2, (3, 5))
+            self.offset_out = nn.Conv2d(head // 2, 1, (1, 3), padding=(0, 1))
         self.timbre: TimbreBranch | None = None
         if network.embedding_dim:
             self.timbre = TimbreBranch(
@@ -101,11 +105,15 @@ class TranscriberNet(nn.Module):
                 network.embedding_dim,
                 network.memory,
                 network.phase,
+                network.embedding_harmonic,
+                network.embedding_by_pitch,
             )
-        for out, prior in ((self.frame_out, 0.05), (self.onset_out, 0.01)):
+        priors = [(self.frame_out, 0.05), (self.onset_out, 0.01)]
+        priors += [(self.offset_out, 0.01)] if network.offset_head else []
+        for out, prior in priors:
             nn.init.constant_(out.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
 
-    def forward(self, power: Tensor, phase: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(self, power: Tensor, phase: Tensor | None = None) -> Heard:
         """Run the network.
 
         Parameters
@@ -114,21 +122,18 @@ class TranscriberNet(nn.Module):
             (B, n_bins, T), normalised so that the recording's mean energy is one.
         phase
             (B, 2, n_bins, T) of `CQT.with_phase`, where the settings ask for it.
-
-        Returns
-        -------
-        onset, frame : Tensor
-            (B, 88, T) logits.
-        embedding : Tensor or None
-            (B, D, 88, T), unit length along D.
         """
         stack = self.stack(self.log_power(power))
         trunk = self.blocks(self.octaves(self.stem(stack)))
         neck = self.neck(trunk)
         frame = self.frame_out(self.frame_hidden(neck))
-        onset = self.onset_out(self.onset_hidden(torch.cat([neck, torch.sigmoid(frame)], dim=1)))
+        with_frame = torch.cat([neck, torch.sigmoid(frame)], dim=1)
+        onset = self.onset_out(self.onset_hidden(with_frame))
+        offset = None
+        if self.offset_hidden is not None:
+            offset = self.offset_out(self.offset_hidden(with_frame)).squeeze(1)
         embedding = self._embedding(stack, trunk, frame, phase)
-        return onset.squeeze(1), frame.squeeze(1), embedding
+        return Heard(onset.squeeze(1), frame.squeeze(1), embedding, offset)
 
     def embed(self, power: Tensor, phase: Tensor | None = None) -> Tensor:
         """The embedding alone, (B, D, 88, T); gradients reach the timbre branch and nothing else."""
@@ -174,6 +179,21 @@ def count_parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
 
 
+class Outputs(NamedTuple):
+    """What `EndToEnd` returns; ``None`` for what the network has no head for."""
+
+    onset: Tensor
+    """(B, 88, T) in [0, 1]."""
+    frame: Tensor
+    """(B, 88, T) in [0, 1]."""
+    level: Tensor
+    """(B, n_bins, T) in dB."""
+    embedding: Tensor | None = None
+    """(B, D, 88, T)."""
+    offset: Tensor | None = None
+    """(B, 88, T) in [0, 1]."""
+
+
 class EndToEnd(nn.Module):
     """Waveform to posteriors: front end, network and calibration in one module, the one that is exported.
 
@@ -196,10 +216,16 @@ class EndToEnd(nn.Module):
         """Frames at either end of a chunk that are not valid."""
         return self.cqt.halo + self.net.halo
 
-    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """(B, N) with mean energy one to onset, frame (B, 88, T) in [0, 1], level in dB (B, n_bins, T), embedding."""
+    def forward(self, audio: Tensor) -> Outputs:
+        """(B, N) with mean energy one to posteriors."""
         power, phase = self.cqt.with_phase(audio) if self.net.network.phase else (self.cqt(audio), None)
-        onset, frame, embedding = self.net(power, phase)
+        onset, frame, embedding, offset = self.net(power, phase)
         shifts: Tensor = self.shifts  # type: ignore[assignment]
         level = torch.log(power + 1e-12) * (10.0 / math.log(10.0))
-        return torch.sigmoid(onset + shifts[0]), torch.sigmoid(frame + shifts[1]), level, embedding
+        return Outputs(
+            torch.sigmoid(onset + shifts[0]),
+            torch.sigmoid(frame + shifts[1]),
+            level,
+            embedding,
+            None if offset is None else torch.sigmoid(offset),
+        )

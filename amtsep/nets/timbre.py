@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from amtsep.config import N_PITCHES
+from amtsep.nets.harmonic import HarmonicBlock
 from amtsep.nets.layers import BINS_PER_PITCH, ConvNorm, ResidualBlock
 
 HEADS = 4
@@ -205,15 +207,35 @@ class TimbreBranch(nn.Module):
         A key of `MEMORIES`.
     phase
         Whether the phase's advance, stacked by harmonics too, is seen beside the level.
+    harmonic
+        Channels of the second block when it looks along harmonics; 0 has it look along octaves.
+    by_pitch
+        Whether every pitch has a scale and an offset of its own for each channel (Perez et al. 2018) before the
+        readout: what stays the same over an instrument's range is its envelope over frequency, and at each pitch the
+        harmonics fall on other places of it.
     """
 
     def __init__(
-        self, stem: int, trunk: int, channels: int, dim: int, memory: str = "none", phase: bool = False
+        self,
+        stem: int,
+        trunk: int,
+        channels: int,
+        dim: int,
+        memory: str = "none",
+        phase: bool = False,
+        harmonic: int = 0,
+        by_pitch: bool = False,
     ) -> None:
         super().__init__()
         self.spectral = ConvNorm(stem, channels, (5, 3), stride=BINS_PER_PITCH)
         self.merge = ConvNorm(channels + trunk, channels, (1, 1))
-        self.blocks = nn.Sequential(ResidualBlock(channels, dilation=(1, 1)), ResidualBlock(channels, dilation=(12, 2)))
+        second = HarmonicBlock(channels, harmonic) if harmonic else ResidualBlock(channels, dilation=(12, 2))
+        self.blocks = nn.Sequential(ResidualBlock(channels, dilation=(1, 1)), second)
+        self.scale: nn.Parameter | None = None
+        if by_pitch:
+            self.scale = nn.Parameter(torch.ones(channels, N_PITCHES, 1))
+            self.shift = nn.Parameter(torch.zeros(channels, N_PITCHES, 1))
+            self.mix = ConvNorm(channels, channels, (1, 1))
         self.out = nn.Conv2d(channels, dim, 1)
         # Options come last, so that with one seed everything else begins alike.
         if memory not in MEMORIES:
@@ -247,6 +269,8 @@ class TimbreBranch(nn.Module):
                 raise ValueError("This timbre branch needs the phase; compute it with CQT.with_phase.")
             spectral = spectral + self.phase(phase)
         x = self.blocks(self.merge(torch.cat([spectral, trunk], dim=1)))
+        if self.scale is not None:
+            x = x + self.mix(x * self.scale + self.shift)
         if self.memory is not None:
             x = self.memory(x, torch.sigmoid(frame.detach()))
         embedding: Tensor = self.out(x)

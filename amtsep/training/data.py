@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
 from amtsep.synthesis.bank import Bank
-from amtsep.synthesis.mixing import Clip, LeaveOut, Mixer, targets
+from amtsep.synthesis.mixing import Clip, LeaveOut, Mixer, offset_targets, targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,19 +24,23 @@ class Batch:
     ----------
     audio
         (B, N).
-    onset, frame
+    onset, frame, offset
         (B, 88, T) targets.
     notes
         (B, M, 3) int64 row, first frame, last frame + 1.
     label
         (B, M) int64 part, -1 for padding.
+    family
+        (B, M) int64 family of the part's instrument, -1 for padding.
     """
 
     audio: Tensor
     onset: Tensor
     frame: Tensor
+    offset: Tensor
     notes: Tensor
     label: Tensor
+    family: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Copy to a device."""
@@ -46,11 +50,12 @@ class Batch:
 def collate(clips: list[Clip], front_end: FrontEnd, max_notes: int, rng: np.random.Generator) -> Batch:
     """Make a batch of clips."""
     n_frames = len(clips[0].audio) // front_end.hop_length
-    onsets, frames, tables, labels = [], [], [], []
+    onsets, frames, offsets, tables, labels, families = [], [], [], [], [], []
     for clip in clips:
         onset, frame = targets(clip.notes, n_frames, front_end.hop_s)
         onsets.append(onset)
         frames.append(frame)
+        offsets.append(offset_targets(clip.notes, n_frames, front_end.hop_s))
         table, label = np.zeros((max_notes, 3), np.int64), np.full(max_notes, -1, np.int64)
         rows = clip.notes[:, 2].astype(np.int64) - MIDI_MIN
         first = np.clip(np.round(clip.notes[:, 0] / front_end.hop_s), 0, n_frames).astype(np.int64)
@@ -61,7 +66,11 @@ def collate(clips: list[Clip], front_end: FrontEnd, max_notes: int, rng: np.rand
         label[: len(usable)] = clip.notes[usable, 3].astype(np.int64)
         tables.append(table)
         labels.append(label)
-    arrays = ([clip.audio for clip in clips], onsets, frames, tables, labels)
+        family = np.full(max_notes, -1, np.int64)
+        if len(clip.families):
+            family[: len(usable)] = clip.families[label[: len(usable)]]
+        families.append(family)
+    arrays = ([clip.audio for clip in clips], onsets, frames, offsets, tables, labels, families)
     return Batch(*(torch.from_numpy(np.stack(a)) for a in arrays))
 
 

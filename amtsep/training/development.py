@@ -96,8 +96,9 @@ class Development:
         module = EndToEnd(net).to(self.device).eval()
         found = []
         for audio in self.audio:
-            onset, frame, _, _ = module(audio.to(self.device))
-            for one, other in zip(onset.float().cpu().numpy(), frame.float().cpu().numpy(), strict=True):
+            outputs = module(audio.to(self.device))
+            both = outputs.onset.float().cpu().numpy(), outputs.frame.float().cpu().numpy()
+            for one, other in zip(*both, strict=True):
                 n_frames, hop_s = one.shape[1], self.front_end.hop_s
                 # Levels would only say velocities.
                 level = np.zeros((self.front_end.n_bins, n_frames), np.uint8)

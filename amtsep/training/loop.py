@@ -25,6 +25,7 @@ from amtsep.files import replacing
 from amtsep.nets.checkpoint import Checkpoint, save_checkpoint
 from amtsep.nets.cqt import CQT
 from amtsep.nets.model import AnyNet, build_network, count_parameters
+from amtsep.nets.transfer import transfer
 from amtsep.synthesis.bank import Bank
 from amtsep.synthesis.mixing import LeaveOut
 from amtsep.training.balance import Balance
@@ -108,7 +109,7 @@ def train(settings: Training, run: Run) -> Path:
     front_end = front_end_of(settings)
     net = build_network(network_of(settings), front_end)
     if run.init is not None:
-        load_matching(net, run.init)
+        print(f"{run.init.name}: {transfer(net, run.init)}")
     features = net.cqt if net.cqt is not None else CQT(front_end).to(fabric.device)
     teacher = None
     if run.teacher is not None:
@@ -286,15 +287,6 @@ def schedule(step: int, progress: float, warm_up: int) -> float:
     """Factor of the learning rate: linear warm-up, then a cosine to a hundredth."""
     rise = min((step + 1) / max(warm_up, 1), 1.0)
     return rise * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0))))
-
-
-def load_matching(net: nn.Module, path: Path) -> list[str]:
-    """Copy the tensors of a weights file whose name and shape fit; returns the names that were not found."""
-    found = load_file(str(path))
-    own = net.state_dict()
-    fitting = {name: value for name, value in found.items() if name in own and own[name].shape == value.shape}
-    net.load_state_dict(fitting, strict=False)
-    return sorted(set(own) - set(fitting))
 
 
 def averaged(net: AnyNet, average: torch.optim.swa_utils.AveragedModel) -> AnyNet:

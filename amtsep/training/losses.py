@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -177,6 +178,51 @@ def wide_info_nce(points: Points, temperature: float) -> Tensor:
     return info_nce(points, temperature, 1.0 + distance / 12.0)
 
 
+NEAR_SEMITONES, NEAR_WEIGHT = 3, 3.0
+"""Strangers in a clip at most so far from an anchor count so many times: there, pitch says nothing of timbre."""
+
+
+def batch_info_nce(points: Points, temperature: float, family: Tensor) -> Tensor:
+    """`wide_info_nce` with the strangers of all clips of a batch, those near in pitch in the anchor's own counted more.
+
+    A clip has a handful of timbres and a batch several times as many. Two parts of one family in different clips are
+    left out: collections have the same instruments, and some the same recordings.
+
+    Parameters
+    ----------
+    points
+        Notes of a batch.
+    temperature
+        Of the softmax over similarities.
+    family
+        (B, M) int64 family of each note's part.
+
+    Returns
+    -------
+    Tensor
+        As `info_nce`; a solo contributes, if another clip has a part of another family.
+    """
+    clips, count = points.label.shape
+    clip = torch.arange(clips, device=points.label.device)[:, None].expand(-1, count).reshape(-1)
+    flat_family, row, valid = family.reshape(-1), points.row.reshape(-1), (points.label >= 0).reshape(-1)
+    here = clip[:, None] == clip[None]
+    abroad = ~here & valid[:, None] & valid[None] & (flat_family[:, None] != flat_family[None])
+    vectors = points.vector.reshape(clips * count, -1)
+    similarity = vectors @ vectors.T / temperature
+    distance = (row[:, None] - row[None]).abs().float()
+
+    def over_batch(within: Tensor) -> Tensor:
+        return torch.block_diag(*within.float()) > 0.5
+
+    same, strangers = over_batch(points.same), over_batch(points.strangers)
+    bias = (strangers & (distance <= NEAR_SEMITONES)) * math.log(NEAR_WEIGHT)
+    against = (similarity + bias).masked_fill(~(strangers | abroad), -1e4).logsumexp(dim=-1, keepdim=True)
+    share = same * (1.0 + distance / 12.0)
+    per_point = (functional.softplus(against - similarity) * share).sum(dim=-1) / share.sum(dim=-1).clamp_min(1e-6)
+    anchors = same.any(dim=-1) & (strangers | abroad).any(dim=-1)
+    return (per_point * anchors).sum() / anchors.sum().clamp_min(1)
+
+
 def supervised_contrastive(points: Points, temperature: float) -> Tensor:
     """Supervised contrastive loss (Khosla et al. 2020, equation 2): companions, too, compete for the anchor.
 
@@ -259,7 +305,13 @@ TIMBRE_LOSSES: dict[str, tuple[PointLoss, bool]] = {
 """By the name in `amtsep.config.Training.timbre_loss`: the loss, and whether its points are units and not notes."""
 
 
-def timbre_loss(embedding: Tensor, notes: Tensor, label: Tensor, settings: Training) -> Tensor:
+BATCH_LOSS = "infonce-batch"
+"""The loss that knows the families of all clips' parts, by its name in `amtsep.config.Training.timbre_loss`."""
+
+
+def timbre_loss(
+    embedding: Tensor, notes: Tensor, label: Tensor, settings: Training, family: Tensor | None = None
+) -> Tensor:
     """The timbre loss that the settings name.
 
     Parameters
@@ -272,14 +324,19 @@ def timbre_loss(embedding: Tensor, notes: Tensor, label: Tensor, settings: Train
         (B, M) int64 part, -1 for padding.
     settings
         `timbre_loss`, `timbre_temperature`, `max_units`.
+    family
+        (B, M) int64 family of each part, for the loss over a whole batch.
 
     Raises
     ------
     ValueError
         If there is no such loss.
     """
+    if settings.timbre_loss == BATCH_LOSS and family is not None:
+        return batch_info_nce(note_points(embedding, notes, label), settings.timbre_temperature, family)
     if settings.timbre_loss not in TIMBRE_LOSSES:
-        raise ValueError(f"There is no timbre loss '{settings.timbre_loss}'; choose one of {', '.join(TIMBRE_LOSSES)}.")
+        names = ", ".join([*TIMBRE_LOSSES, BATCH_LOSS])
+        raise ValueError(f"There is no timbre loss '{settings.timbre_loss}'; choose one of {names}.")
     loss, units = TIMBRE_LOSSES[settings.timbre_loss]
     if units:
         return loss(unit_points(embedding, notes, label, settings.max_units), settings.timbre_temperature)

@@ -85,8 +85,9 @@ def compute_losses(
     Returns
     -------
     dict
-        ``loss`` (the weighted sum), ``onset`` and ``frame`` (but with the notes frozen), ``timbre`` (with a timbre
-        branch), ``teacher`` (with one), and what `balance` made of their weights as ``weight_onset`` and so on.
+        ``loss`` (the weighted sum), ``onset`` and ``frame`` (but with the notes frozen), ``offset`` (with such a head),
+        ``timbre`` (with a timbre branch), ``teacher`` (with one), and what `balance` made of their weights as
+        ``weight_onset`` and so on.
     """
     learned = isinstance(features, LearnedCQT)
     with torch.set_grad_enabled(learned), torch.autocast(batch.audio.device.type, enabled=False):
@@ -97,11 +98,14 @@ def compute_losses(
     if settings.freeze_notes:
         embedding = net(power, phase)
     else:
-        onset, frame, embedding = net(power, phase)
+        onset, frame, embedding, offset = net(power, phase)
         losses["onset"] = focal_loss(onset, batch.onset, settings.onset_alpha, settings.onset_gamma)
         losses["frame"] = focal_loss(frame, batch.frame, settings.frame_alpha, settings.frame_gamma)
         # Targets are rare, so a mean over all units is small; the factor brings it near one.
         terms = {"onset": 100.0 * settings.onset_weight * losses["onset"], "frame": 100.0 * losses["frame"]}
+        if offset is not None:
+            losses["offset"] = focal_loss(offset, batch.offset, settings.onset_alpha, settings.onset_gamma)
+            terms["offset"] = 100.0 * settings.offset_weight * losses["offset"]
         if teacher is not None:
             taught_onset, taught_frame = teacher(power)
             losses["teacher"] = settings.onset_weight * distillation_loss(onset, taught_onset)
@@ -109,7 +113,7 @@ def compute_losses(
             terms["teacher"] = 100.0 * settings.teacher_weight * losses["teacher"]
     if embedding is not None:
         with torch.autocast(batch.audio.device.type, enabled=False):
-            losses["timbre"] = timbre_loss(embedding, batch.notes, batch.label, settings)
+            losses["timbre"] = timbre_loss(embedding, batch.notes, batch.label, settings, batch.family)
         terms["timbre"] = settings.timbre_weight * losses["timbre"]
     total, weights = (balance or Balance()).combine(terms)
     return {"loss": total, **losses, **{f"weight_{name}": value for name, value in weights.items()}}

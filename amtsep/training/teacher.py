@@ -55,8 +55,8 @@ class Teacher(nn.Module):
     def forward(self, power: Tensor) -> tuple[Tensor, Tensor]:
         """(B, n_bins, T) power to onset and frame logits, each (B, 88, T) float32."""
         with torch.autocast(power.device.type, torch.bfloat16, enabled=self.half_precision):
-            onset, frame, _ = self.net(power)
-        return onset.float(), frame.float()
+            heard = self.net(power)
+        return heard.onset.float(), heard.frame.float()
 
 
 def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:
