@@ -276,11 +276,9 @@ def excerpt(recording: Any, seconds: float) -> tuple[Any, Any]:
 def judge_notes(weights: Path, job: Job, folder: Path) -> Figures:
     """Mean F1 of notes by set, after calibration."""
     from amtsep.config import Decoding
-    from amtsep.decoding import Decoder
-    from amtsep.evaluation.metrics import evaluate_agnostic
     from amtsep.evaluation.readers import recordings
     from amtsep.inference import Transcriber
-    from amtsep.training.calibration import calibrate
+    from amtsep.training.calibration import Example, calibrate, mean_figures
 
     path = folder / "calibrated.safetensors"
     checkpoint = calibrate(weights, path, job.bank, job.calibration)
@@ -296,14 +294,11 @@ def judge_notes(weights: Path, job: Job, folder: Path) -> Figures:
         if not (job.data / place).is_dir():
             continue
         found = recordings(dataset, job.data / place, **options)
-        rows = []
-        for recording in found[:: max(1, -(-len(found) // most))]:
-            audio, truth = excerpt(recording, 1.5 * job.seconds)
-            posteriors = transcriber(audio)
-            scores = evaluate_agnostic(truth, Decoder(posteriors)(Decoding()), posteriors.hop_s)
-            rows.append((scores.onset.f1, scores.onset_offset.f1, scores.frame.f1))
+        chosen = found[:: max(1, -(-len(found) // most))]
+        excerpts = (excerpt(recording, 1.5 * job.seconds) for recording in chosen)
+        means = mean_figures((Example(transcriber(audio), truth) for audio, truth in excerpts), Decoding())
         names = ("onset", "onset_offset", "frame")
-        figures[title] = {**dict(zip(names, np.mean(rows, axis=0).round(4).tolist())), "n": len(rows)}
+        figures[title] = {**dict(zip(names, np.round(means, 4).tolist())), "n": len(chosen)}
     return figures
 
 

@@ -7,7 +7,7 @@ the development split of a bank (and, if given, takes of a training set), never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,17 +59,24 @@ def development_examples(bank: Path, transcriber: Transcriber, count: int, seed:
     return examples
 
 
+def mean_figures(examples: Iterable[Example], decoding: Decoding) -> tuple[float, ...]:
+    """Mean onset F1, onset+offset F1 and frame F1 of the posteriors as they are."""
+    rows = []
+    for example in examples:
+        scores = evaluate_agnostic(example.truth, Decoder(example.posteriors)(decoding), example.posteriors.hop_s)
+        rows.append((scores.onset.f1, scores.onset_offset.f1, scores.frame.f1))
+    return tuple(float(x) for x in np.mean(rows, axis=0))
+
+
 def figures(
     examples: Sequence[Example], decoding: Decoding, onset_shift: float, frame_shift: float
 ) -> tuple[float, ...]:
     """Mean onset F1, onset+offset F1 and frame F1 with these shifts."""
-    rows = []
-    for example in examples:
-        raw = example.posteriors
-        moved = replace(raw, onset=shifted(raw.onset, onset_shift), frame=shifted(raw.frame, frame_shift))
-        scores = evaluate_agnostic(example.truth, Decoder(moved)(decoding), raw.hop_s)
-        rows.append((scores.onset.f1, scores.onset_offset.f1, scores.frame.f1))
-    return tuple(float(x) for x in np.mean(rows, axis=0))
+
+    def moved(raw: Posteriors) -> Posteriors:
+        return replace(raw, onset=shifted(raw.onset, onset_shift), frame=shifted(raw.frame, frame_shift))
+
+    return mean_figures((Example(moved(example.posteriors), example.truth) for example in examples), decoding)
 
 
 def maximise(value: Callable[[float], float], low: float, high: float, rounds: int = 3, points: int = 7) -> float:

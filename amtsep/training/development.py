@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
 
 from amtsep.config import Decoding, FrontEnd
-from amtsep.decoding import Decoder
-from amtsep.evaluation.metrics import evaluate_agnostic
 from amtsep.nets.model import AnyNet, EndToEnd
-from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.synthesis.mixing import Clip
-from amtsep.training.calibration import clip_notes, shifted
+from amtsep.training.calibration import Example, clip_notes, figures
 
 BATCH = 4
 START = (2.0, 1.0)
@@ -71,12 +68,12 @@ class Development:
 
     def __call__(self, net: AnyNet) -> Figures:
         """Run `net`, which goes to the device."""
-        found = self._posteriors(net)
+        examples = [Example(*pair) for pair in zip(self._posteriors(net), self.truth, strict=True)]
         known: dict[tuple[float, float], Figures] = {}
 
         def at(onset: float, frame: float) -> Figures:
             if (onset, frame) not in known:
-                known[onset, frame] = _figures(found, self.truth, onset, frame)
+                known[onset, frame] = Figures(*figures(examples, Decoding(), onset, frame))
             return known[onset, frame]
 
         first = self.shifts is None
@@ -104,15 +101,6 @@ class Development:
                 level = np.zeros((self.front_end.n_bins, n_frames), np.uint8)
                 found.append(Posteriors(one, other, level, hop_s, n_frames * hop_s, self.front_end.bins_per_octave))
         return found
-
-
-def _figures(found: Sequence[Posteriors], truth: Sequence[Notes], onset: float, frame: float) -> Figures:
-    rows = []
-    for posteriors, notes in zip(found, truth, strict=True):
-        moved = replace(posteriors, onset=shifted(posteriors.onset, onset), frame=shifted(posteriors.frame, frame))
-        scores = evaluate_agnostic(notes, Decoder(moved)(Decoding()), posteriors.hop_s)
-        rows.append((scores.onset.f1, scores.onset_offset.f1, scores.frame.f1))
-    return Figures(*(float(x) for x in np.mean(rows, axis=0)))
 
 
 def _spans(count: int, size: int) -> list[tuple[int, int]]:

@@ -33,9 +33,8 @@ def settings() -> dict[str, Any]:
         "levels": {"floor": DB_FLOOR, "step": DB_STEP},
         "midi_min": MIDI_MIN,
         "smoothing": decoding.SMOOTHING,
-        # The height of a sure onset after smoothing, and the frames whose mean is its time: 0 takes a parabola instead.
-        "sure_height": getattr(decoding, "SURE_HEIGHT", 1.0),
-        "timing_reach": getattr(decoding, "TIMING_REACH", 0),
+        "sure_height": decoding.SURE_HEIGHT,
+        "timing_reach": decoding.TIMING_REACH,
         "peak_floor": decoding.PEAK_FLOOR,
         "level_frames": decoding.LEVEL_FRAMES,
         "loud_velocity": decoding.LOUD_VELOCITY,

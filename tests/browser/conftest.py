@@ -13,7 +13,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[1] / "widgets")]
 
 import synthetic  # noqa: E402
-from driving import SECONDS, App, Server, find_chromium, keep  # noqa: E402
+from driving import SECONDS, App, Server, find_chromium, fresh_page, keep  # noqa: E402
 
 from amtsep.notes import Notes  # noqa: E402
 
@@ -66,16 +66,8 @@ def chromium():
 @pytest.fixture
 def app(chromium, server, files):
     """A fresh page."""
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 800}, color_scheme="dark", locale="en-GB", accept_downloads=True
-    )
-    context.set_default_timeout(20_000)
-    made = App(context.new_page(), files)
-    made.goto(server.url)
-    yield made
-    context.close()
-    assert not made.problems, made.problems
-    assert not made.outside, f"The page asked for {made.outside}"
+    with fresh_page(chromium, App, files, server.url) as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import signal
@@ -45,16 +47,70 @@ def keep(notes, seconds, posteriors, folder: Path) -> bytes:
     return data
 
 
+def free_port() -> int:
+    """A port of this computer that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def jupyterlab(notebook: Path, files: Path, *cells: str):
+    """Write a notebook of code cells and serve its folder in JupyterLab; gives the notebook's address there."""
+    listed = [
+        {"cell_type": "code", "execution_count": None, "id": f"c{i}", "metadata": {}, "outputs": [], "source": source}
+        for i, source in enumerate(cells)
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    content = {"cells": listed, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    notebook.write_text(json.dumps(content))
+    port = free_port()
+    env = dict(os.environ, AMTSEP_CACHE=str(files / "cache"), PYTHONPATH=str(ROOT))
+    options = (
+        f"--port={port}",
+        "--ServerApp.token=",
+        "--ServerApp.password=",
+        f"--ServerApp.root_dir={notebook.parent}",
+    )
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *options]
+    running = subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=2).close()
+                break
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.25)
+        yield f"http://127.0.0.1:{port}/lab/tree/{notebook.name}"
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(20)
+
+
+@contextlib.contextmanager
+def fresh_page(browser, kind, folder: Path, url: str):
+    """A page in a context of its own, as a `kind` (an `App`, or its like); at the end it had no error and no visitor."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, color_scheme="dark", locale="en-GB", accept_downloads=True
+    )
+    context.set_default_timeout(20_000)
+    made = kind(context.new_page(), folder)
+    made.goto(url)
+    yield made
+    context.close()
+    assert not made.problems, made.problems
+    assert not made.outside, f"The page asked for {made.outside}"
+
+
 class Server:
     """A dashboard that runs in a process of its own."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         env = dict(os.environ, AMTSEP_CACHE=str(folder / "cache"), PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")
         self.log = folder / f"server-{time.monotonic_ns()}.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        command = [sys.executable, "-m", "widgets", "--no-browser", "--port", port, *arguments]
+        command = [sys.executable, "-m", "widgets", "--no-browser", "--port", str(free_port()), *arguments]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

@@ -7,22 +7,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import os
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 
-from driving import ROOT, App, Server, find_chromium  # noqa: E402
+from driving import ROOT, App, Server, find_chromium, jupyterlab  # noqa: E402
 
 DUET = "Duet_Petzold_Minuet_in_G"
 
@@ -94,33 +86,14 @@ def lab(browser, files: Path, out: Path) -> None:
     """The same as a cell of JupyterLab."""
     clip = ROOT / "notebooks" / "demos" / f"{DUET}.ogg"
     source = f"from widgets import Dashboard\nDashboard('{clip.name}')"
-    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": source}
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     folder = files / "notebook"
     folder.mkdir()
-    (folder / "minuet.ipynb").write_text(json.dumps(notebook))
     (folder / clip.name).write_bytes(clip.read_bytes())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = dict(os.environ, AMTSEP_CACHE=str(files / "cache"), PYTHONPATH=str(ROOT))
-    options = (f"--port={port}", "--ServerApp.token=", "--ServerApp.password=", f"--ServerApp.root_dir={folder}")
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *options]
-    running = subprocess.Popen(
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=2).close()
-                break
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.25)
+    with jupyterlab(folder / "minuet.ipynb", files, source) as address:
         context = browser.new_context(viewport={"width": 1500, "height": 950}, color_scheme="light", locale="en-GB")
         app = App(context.new_page(), files)
         page = app.page
-        page.goto(f"http://127.0.0.1:{port}/lab/tree/minuet.ipynb")
+        page.goto(address)
         page.wait_for_selector("text=/Python 3.*Idle/", timeout=120_000)
         page.click(".jp-CodeCell .cm-content")
         page.keyboard.press("Shift+Enter")
@@ -133,9 +106,6 @@ def lab(browser, files: Path, out: Path) -> None:
         page.wait_for_timeout(1500)
         keep(page, out / "dashboard-jupyterlab.png")
         context.close()
-    finally:
-        os.killpg(running.pid, signal.SIGTERM)
-        running.wait(20)
 
 
 def web(browser, out: Path) -> None:

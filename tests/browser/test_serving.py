@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 
 import pytest
-from driving import ROOT, App, Server
+from driving import App, Server, jupyterlab
 
 
 def test_a_token_is_asked_for_and_opens_the_page(chromium, files):
@@ -61,33 +54,11 @@ def test_in_jupyterlab_the_dashboard_is_a_cell(chromium, files, tmp_path):
         "notes = Notes.build([0, 1], [0.9, 3], [60, 64])\nRoll(notes)",
         "from widgets import Player\nPlayer(notes)",
     )
-    cells: list[dict] = [
-        {"cell_type": "code", "execution_count": None, "id": f"c{i}", "metadata": {}, "outputs": [], "source": source}
-        for i, source in enumerate(sources)
-    ]
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    (tmp_path / "app.ipynb").write_text(json.dumps(notebook))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = dict(os.environ, AMTSEP_CACHE=str(files / "cache"), PYTHONPATH=str(ROOT))
-    options = (f"--port={port}", "--ServerApp.token=", "--ServerApp.password=", f"--ServerApp.root_dir={tmp_path}")
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *options]
-    lab = subprocess.Popen(
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=2).close()
-                break
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.25)
+    with jupyterlab(tmp_path / "app.ipynb", files, *sources) as address:
         context = chromium.new_context(viewport={"width": 1500, "height": 1000})
         app = App(context.new_page(), files)
         page = app.page
-        page.goto(f"http://127.0.0.1:{port}/lab/tree/app.ipynb")
+        page.goto(address)
         page.wait_for_selector(".jp-CodeCell .cm-content", timeout=90_000)
         # A cell run before the kernel is there would only bring a dialog.
         page.wait_for_selector("text=/Python 3.*Idle/", timeout=90_000)
@@ -119,6 +90,3 @@ def test_in_jupyterlab_the_dashboard_is_a_cell(chromium, files, tmp_path):
         app.until("hub.transport.playing && hub.transport.position > 0.2")
         app.until("hub.transport.level() > 0.001")
         context.close()
-    finally:
-        os.killpg(lab.pid, signal.SIGTERM)
-        lab.wait(20)

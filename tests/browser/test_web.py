@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pretty_midi
 import pytest
-from driving import ROOT, App
+from driving import ROOT, App, fresh_page
 
 WEB = ROOT / "notebooks" / "web"
 sys.path.insert(0, str(WEB))
@@ -87,16 +87,8 @@ class Page(App):
 @pytest.fixture
 def page(chromium, site, tmp_path):
     """The page, freshly opened."""
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 800}, color_scheme="dark", locale="en-GB", accept_downloads=True
-    )
-    context.set_default_timeout(20_000)
-    made = Page(context.new_page(), tmp_path)
-    made.goto(site)
-    yield made
-    context.close()
-    assert not made.problems, made.problems
-    assert not made.outside, f"The page asked for {made.outside}"
+    with fresh_page(chromium, Page, tmp_path, site) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

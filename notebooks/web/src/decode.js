@@ -116,7 +116,7 @@ function withRises({ onset, frame, frames }) {
 function findPeaks(height, { frames, hop }, { smoothing, sure_height, timing_reach, peak_floor }) {
   const peaks = [];
   const half = smoothing.length >> 1;
-  const margin = Math.max(half, timing_reach, 1);
+  const margin = Math.max(half, timing_reach);
   const floor = -0.5 * Math.log2(1 - peak_floor);
   // Silence on either side, so that the ends need no cases of their own.
   const padded = new Float32Array(frames + 2 * margin);
@@ -131,7 +131,7 @@ function findPeaks(height, { frames, hop }, { smoothing, sure_height, timing_rea
     for (let i = margin; i < frames + margin; i++) {
       const here = smooth[i];
       if (here < floor || here <= smooth[i - 1] || here < smooth[i + 1]) continue;
-      const at = i - margin + (timing_reach ? centre(padded, i, timing_reach) : vertex(smooth, i));
+      const at = i - margin + centre(padded, i, timing_reach);
       // From [0, 2] into [0, 1): half the height of a sure onset stays 0.5.
       peaks.push({ row, frame: i - margin, height: 1 - 2 ** (-2 * here), time: Math.max(0, at * hop) });
     }
@@ -148,13 +148,6 @@ function centre(values, i, reach) {
     moment += k * values[i + k];
   }
   return moment / weight;
-}
-
-/** Where the parabola through three values is highest. */
-function vertex(values, i) {
-  const [before, here, after] = [values[i - 1], values[i], values[i + 1]];
-  const curvature = before - 2 * here + after;
-  return Math.min(0.5, Math.max(-0.5, (0.5 * (before - after)) / (curvature < 0 ? curvature : -1)));
 }
 
 /** Of peaks on one row that are closer than the shortest note keep the higher ones. */
