@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,12 @@ CHUNK_FRAMES = 1292
 GATHERED = 1 << 20
 """Samples whose loudness is taken at a time."""
 
-Arrays = list[NDArray[np.float32]]
+Arrays = dict[str, NDArray[np.float32]]
+"""Outputs of a network by name."""
 
 
 class Engine(Protocol):
-    """What runs a chunk: (n,) samples to onset, frame (88, T), level (n_bins, T) and maybe embedding (88, T, D)."""
+    """What runs a chunk: (n,) samples to onset, frame (88, T), level (n_bins, T); offset, embedding (88, T, D)."""
 
     name: str
     halo: int
@@ -102,10 +103,12 @@ class OnnxEngine:
             raise ModelError(f"{path.name} is not an ONNX file written by 'amtsep export'.") from error
         self.name, self.halo = str(about["name"]), int(about["halo"])
         self.sample_rate = int(about.get("input_rate", self.front_end.sample_rate))
+        self._outputs = [output.name for output in self.session.get_outputs()]
 
     def __call__(self, samples: NDArray[np.float32]) -> Arrays:
         """Run one chunk."""
-        return [output[0] for output in self.session.run(None, {"audio": samples[None]})]
+        outputs = self.session.run(None, {"audio": samples[None]})
+        return {name: output[0] for name, output in zip(self._outputs, outputs)}
 
 
 class TorchEngine:
@@ -125,9 +128,10 @@ class TorchEngine:
     def __call__(self, samples: NDArray[np.float32]) -> Arrays:
         """Run one chunk."""
         with self._torch.inference_mode():
-            onset, frame, level, embedding = self.module(self._torch.from_numpy(samples)[None].to(self.device))
-            outputs = [onset, frame, level] + ([] if embedding is None else [embedding.permute(0, 2, 3, 1)])
-            return [output[0].float().cpu().numpy() for output in outputs]
+            heard = self.module(self._torch.from_numpy(samples)[None].to(self.device))._asdict()
+            if heard["embedding"] is not None:
+                heard["embedding"] = heard["embedding"].permute(0, 2, 3, 1)
+            return {name: output[0].float().cpu().numpy() for name, output in heard.items() if output is not None}
 
 
 def choose_engine(model: str | os.PathLike[str], device: str, backend: str, threads: int | None) -> Engine:
@@ -225,16 +229,20 @@ class Transcriber:
         frame = np.zeros_like(onset)
         spectrogram = np.zeros((front_end.n_bins, n_frames), np.uint8)
         embedding: NDArray[np.int8] | None = None
+        offset: NDArray[np.float32] | None = None
         for first in range(0, n_frames, self.chunk_frames):
             last = min(first + self.chunk_frames, n_frames)
             chunk = conditioned(samples, conditioning, (first - halo) * hop, (last + halo) * hop)
-            outputs: Any = [o[:, halo : halo + last - first] for o in self.engine(chunk)]
-            onset[:, first:last], frame[:, first:last] = outputs[0], outputs[1]
-            spectrogram[:, first:last] = encode_db(outputs[2] + conditioning.level_db(first, last))
-            if len(outputs) > 3:
+            heard = {name: o[:, halo : halo + last - first] for name, o in self.engine(chunk).items()}
+            onset[:, first:last], frame[:, first:last] = heard["onset"], heard["frame"]
+            spectrogram[:, first:last] = encode_db(heard["level"] + conditioning.level_db(first, last))
+            if "offset" in heard:
+                offset = np.zeros_like(onset) if offset is None else offset
+                offset[:, first:last] = heard["offset"]
+            if "embedding" in heard:
                 if embedding is None:
-                    embedding = np.zeros((N_PITCHES, n_frames, outputs[3].shape[2]), np.int8)
-                embedding[:, first:last] = np.round(outputs[3] * 127.0).astype(np.int8)
+                    embedding = np.zeros((N_PITCHES, n_frames, heard["embedding"].shape[2]), np.int8)
+                embedding[:, first:last] = np.round(heard["embedding"] * 127.0).astype(np.int8)
             done = min(last * hop / rate, audio.duration_s)
             if progress is not None and progress(done, audio.duration_s, "Transcribing") is False:
                 raise Cancelled("The transcription was cancelled.")
@@ -247,6 +255,7 @@ class Transcriber:
             front_end.bins_per_octave,
             embedding,
             self.engine.name,
+            offset,
         )
 
 

@@ -45,6 +45,9 @@ class Posteriors:
         bits keep an hour of it in half a gigabyte and turn a vector by less than half a degree.
     model
         Name and version of the network that made them.
+    offset
+        (88, T) float32 in [0, 1]: probability that a note of this pitch is let go in a frame, or ``None`` where the
+        network does not say.
     """
 
     onset: NDArray[np.float32]
@@ -55,10 +58,13 @@ class Posteriors:
     bins_per_octave: int = 36
     embedding: NDArray[np.int8] | None = None
     model: str = ""
+    offset: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.onset.shape != self.frame.shape or self.onset.ndim != 2:
             raise ValueError("Onset and frame posteriors must both be (88, T).")
+        if self.offset is not None and self.offset.shape != self.onset.shape:
+            raise ValueError("The offset posterior must be (88, T), as the others.")
         if self.spectrogram.shape[1] != self.n_frames:
             raise ValueError("The spectrogram must have as many frames as the posteriors.")
         if self.embedding is not None and self.embedding.shape[:2] != self.onset.shape:
@@ -93,6 +99,8 @@ class Posteriors:
         }
         if self.embedding is not None:
             arrays["embedding"] = self.embedding
+        if self.offset is not None:
+            arrays["offset"] = quantize(self.offset)
         if not isinstance(path, (str, PathLike)):
             np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
             return
@@ -122,6 +130,7 @@ class Posteriors:
                     bins_per_octave=int(data["bins_per_octave"]),
                     embedding=data["embedding"] if "embedding" in data.files else None,
                     model=str(data["model"]),
+                    offset=dequantize(data["offset"]) if "offset" in data.files else None,
                 )
         except FileNotFoundError:
             raise FormatError(f"{name} does not exist; check the path of the posterior file.") from None

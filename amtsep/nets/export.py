@@ -93,8 +93,8 @@ class Exported(nn.Module):
     def forward(self, audio: Tensor) -> tuple[Tensor, ...]:
         """(1, N) to onset, frame (1, 88, T), level (1, n_bins, T), and offset, embedding (1, 88, T, D)."""
         heard = self.inner(self.decimate(audio))
-        rest = [] if heard.offset is None else [heard.offset]
-        rest += [] if heard.embedding is None else [heard.embedding.permute(0, 2, 3, 1)]
+        rest = [] if heard.embedding is None else [heard.embedding.permute(0, 2, 3, 1)]
+        rest += [] if heard.offset is None else [heard.offset]
         return heard.onset, heard.frame, heard.level, *rest
 
 
@@ -127,8 +127,8 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
         raise ModelError(f"The precision can be {', '.join(PRECISIONS)}, not '{precision}'.")
     net, checkpoint = load_checkpoint(weights)
     module = Exported(EndToEnd(net, checkpoint.onset_shift, checkpoint.frame_shift), input_rate).eval()
-    outputs = ["onset", "frame", "level"] + ["offset"] * net.network.offset_head
-    outputs += ["embedding"] if net.timbre is not None else []
+    outputs = ["onset", "frame", "level"] + (["embedding"] if net.timbre is not None else [])
+    outputs += ["offset"] if net.network.offset_head else []
     axes: dict[str, dict[int, str]] = {"audio": {1: "samples"}}
     axes |= {name: {2: "frames"} for name in outputs}
     with warnings.catch_warnings(), torch.no_grad():

@@ -91,7 +91,7 @@ def jupyterlab(notebook: Path, files: Path, *cells: str):
 
 @contextlib.contextmanager
 def fresh_page(browser, kind, folder: Path, url: str):
-    """A page in a context of its own, as a `kind` (an `App`, or its like); at the end it had no error and no visitor."""
+    """A page in a context of its own, as a `kind` (an `App`, or its like); it ends without an error or a visitor."""
     context = browser.new_context(
         viewport={"width": 1280, "height": 800}, color_scheme="dark", locale="en-GB", accept_downloads=True
     )

@@ -49,7 +49,7 @@ def test_stack_is_zero_where_a_harmonic_lies_outside() -> None:
 @pytest.mark.parametrize("name", ["light", "base"])
 def test_output_shapes_and_unit_embeddings(name: str) -> None:
     net = TranscriberNet(NETWORKS[name]).eval()
-    onset, frame, embedding = net(torch.rand(2, 306, 30))
+    onset, frame, embedding, _ = net(torch.rand(2, 306, 30))
     assert onset.shape == frame.shape == (2, 88, 30)
     if name == "base":
         assert embedding is not None and embedding.shape == (2, 16, 88, 30)
@@ -58,14 +58,17 @@ def test_output_shapes_and_unit_embeddings(name: str) -> None:
         assert embedding is None
 
 
-def test_nothing_beyond_the_halo_reaches_a_frame() -> None:
-    net = TranscriberNet(NETWORKS["base"]).eval()
+@pytest.mark.parametrize("name", ["base", "base-2"])
+def test_nothing_beyond_the_halo_reaches_a_frame(name: str) -> None:
+    net = TranscriberNet(NETWORKS[name]).eval()
     power = torch.rand(1, 306, 2 * net.halo + 21)
     changed = power.clone()
     changed[..., :10] = 5.0
     centre = net.halo + 10
     for a, b in zip(net(power), net(changed), strict=True):
-        assert torch.equal(a[..., centre:], b[..., centre:])
+        if a is not None:
+            # Not to the last bit: how a convolution is cut into threads may change with the load of the machine.
+            torch.testing.assert_close(a[..., centre:], b[..., centre:], atol=1e-5, rtol=0.0)
 
 
 def test_checkpoint_round_trip_and_damage(tmp_path: Path) -> None:

@@ -232,8 +232,9 @@ def small_batch(clips: int = 2) -> Batch:
     notes, label = some_notes()
     torch.manual_seed(2)
     audio = torch.randn(clips, 256 * 60)
-    onset, frame = (torch.rand(clips, 88, 60) < 0.1 for _ in range(2))
-    return Batch(audio, onset.float(), frame.float(), notes.expand(clips, -1, -1), label.expand(clips, -1))
+    onset, frame, offset = ((torch.rand(clips, 88, 60) < 0.1).float() for _ in range(3))
+    label = label.expand(clips, -1)
+    return Batch(audio, onset, frame, offset, notes.expand(clips, -1, -1), label, torch.where(label < 0, -1, label))
 
 
 @pytest.mark.parametrize("method", ["fixed", "pcgrad"])
