@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
