@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -265,3 +266,27 @@ def conditioned(samples: NDArray[np.float32], conditioning: Conditioning, start:
     inner = conditioning.apply(samples[first : max(stop, 0)], first)
     before = min(max(-start, 0), stop - start)
     return np.pad(inner, (before, stop - start - before - len(inner)))
+
+
+def model_hash(model: str | os.PathLike[str]) -> str:
+    """SHA-256 over a network's file, shipped or one's own, and the code that runs it.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    path = find_model(model, Path(model).suffix or ".onnx")
+    code = Path(__file__).parent
+    files = [path, *(code / name for name in ("inference.py", "loudness.py"))]
+    if path.suffix == ".safetensors":
+        files += sorted((code / "nets").glob("*.py"))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(_file_hash(file, file.stat().st_mtime_ns).encode())
+    return digest.hexdigest()
+
+
+@lru_cache(64)
+def _file_hash(path: Path, _modified_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

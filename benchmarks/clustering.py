@@ -204,15 +204,16 @@ def unisons(examples: Sequence[HeardMix]) -> None:
 
 def hear(dataset: str, root: Path, model: str, sizes: Sequence[int], per_size: int | None, out: Path) -> None:
     """A data set's recordings, or mixes of its parts, as a network hears them."""
+    from amtsep.cache import folder
     from amtsep.decoding import decode, embed_notes
     from amtsep.evaluation.readers import DATASETS, recordings
-    from amtsep.evaluation.runner import default_cache, model_hash, posteriors_of
-    from amtsep.inference import Transcriber
+    from amtsep.evaluation.runner import posteriors_of
+    from amtsep.inference import Transcriber, model_hash
 
     transcriber, key, examples = Transcriber(model, device="cpu"), model_hash(model), []
     mixes = sizes if DATASETS[dataset].pieces else None
     for recording in recordings(dataset, root, mixes, per_size=per_size):
-        posteriors = posteriors_of(recording, transcriber, key, default_cache())
+        posteriors = posteriors_of(recording, transcriber, key, folder("posteriors"))
         notes = embed_notes(decode(posteriors), posteriors)
         if len(notes) >= 4:
             examples.append(HeardMix(notes, recording.reference))

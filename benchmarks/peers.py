@@ -207,8 +207,9 @@ def accuracy(options: argparse.Namespace) -> int:
     chosen = [name for name in SETS if not options.sets or any(name.startswith(s) for s in options.sets.split(","))]
     ours = None
     if not options.peers_only:
-        from amtsep.evaluation.runner import default_cache, evaluate_recordings, model_hash
-        from amtsep.inference import Transcriber
+        from amtsep.cache import folder
+        from amtsep.evaluation.runner import evaluate_recordings
+        from amtsep.inference import Transcriber, model_hash
 
         ours = Transcriber(model=options.model)
     for name in chosen:
@@ -217,7 +218,7 @@ def accuracy(options: argparse.Namespace) -> int:
         print(f"{name}: {len(items)} recordings", file=sys.stderr)
         groups = [item.group for item in items]
         if ours is not None:
-            results = evaluate_recordings(items, ours, model_hash=model_hash(options.model), cache=default_cache())
+            results = evaluate_recordings(items, ours, model_hash=model_hash(options.model), cache=folder("posteriors"))
             rows.append(
                 _row(name, f"amtsep {options.model}", "default", [r.agnostic.figures() for r in results], items)
             )
@@ -271,10 +272,12 @@ def _our_best(
     name: str, transcriber: Transcriber, model: str, items: Sequence[Recording], default: Sequence[dict[str, float]]
 ) -> Row:
     """amtsep at the thresholds that are best for each figure on these recordings: the same bound as Basic Pitch's."""
-    from amtsep.evaluation.runner import decoders_of, default_cache, model_hash
+    from amtsep.cache import folder
+    from amtsep.evaluation.runner import decoders_of
     from amtsep.evaluation.search import search
+    from amtsep.inference import model_hash
 
-    decoders = decoders_of(items, transcriber, model_hash(model), default_cache())
+    decoders = decoders_of(items, transcriber, model_hash(model), folder("posteriors"))
     truths = [item.reference for item in items]
     best = {f: search(decoders, truths, HOP_S, searched_on=name, target=f).decoding for f in FIGURES}
     scores = {

@@ -67,9 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what ``amtsep evaluate`` was asked; 0, or an `AmtsepError` for the command line to print."""
     # Imported here: the command line must answer --help without them.
+    from amtsep.cache import folder
     from amtsep.evaluation.report import Report, compare_reports
-    from amtsep.evaluation.runner import HOP_S, decoders_of, default_cache, evaluate_recordings, model_hash, score
+    from amtsep.evaluation.runner import HOP_S, decoders_of, evaluate_recordings, score
     from amtsep.evaluation.search import search
+    from amtsep.inference import model_hash
 
     decoding = replace(
         Decoding(),
@@ -88,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from amtsep.inference import Transcriber
 
     transcriber, key = Transcriber(args.model, args.device), model_hash(args.model)
-    cache = None if args.no_cache else (args.cache or default_cache())
+    cache = None if args.no_cache else (args.cache or folder("posteriors"))
     label = "default" if decoding == Decoding() else "as given"
     trace: Sequence[tuple[float, float, float]] = ()
     trace_note = ""

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from amtsep.audio import Audio
+from amtsep.cache import load_posteriors, posteriors_key, store_posteriors
 from amtsep.config import Clustering, Decoding, FrontEnd, Progress
 from amtsep.decoding import Decoder, embed_notes
-from amtsep.errors import Cancelled, FormatError
+from amtsep.errors import Cancelled
 from amtsep.evaluation.metrics import Agnostic, evaluate_agnostic
 from amtsep.evaluation.readers import Recording
 from amtsep.evaluation.separation import Separated, TrackCounts, count_tracks, evaluate_separated
 from amtsep.notes import Notes
-from amtsep.posteriors import FORMAT_VERSION, Posteriors
+from amtsep.posteriors import Posteriors
 
 HOP_S = FrontEnd().hop_s
 Timbres = Literal["given", "estimated"]
@@ -52,17 +49,6 @@ class Result:
         return flat
 
 
-def default_cache() -> Path:
-    """Where posteriors are kept unless told otherwise: the user's cache directory."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "amtsep" / "posteriors"
-
-
 def posteriors_of(
     recording: Recording, transcriber: Transcribes, model_hash: str = "", cache: Path | None = None
 ) -> Posteriors:
@@ -79,21 +65,13 @@ def posteriors_of(
     cache
         Folder; ``None`` caches nothing.
     """
-    path = None
-    if cache is not None and model_hash:
-        key = hashlib.sha256(f"{FORMAT_VERSION}\n{model_hash}\n{recording.content_hash()}".encode()).hexdigest()
-        path = cache / key[:2] / f"{key}.npz"
-        if path.is_file():
-            try:
-                return Posteriors.load(path)
-            except FormatError:
-                path.unlink(missing_ok=True)  # a run was killed while it wrote
+    key = posteriors_key(recording.content_hash(), model_hash) if cache is not None and model_hash else ""
+    known = load_posteriors(key, cache) if key else None
+    if known is not None:
+        return known
     posteriors = transcriber(Audio(recording.audio(), FrontEnd.sample_rate, recording.name))
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as handle:
-            posteriors.save(handle)  # type: ignore[arg-type]
-        Path(handle.name).replace(path)
+    if key:
+        store_posteriors(key, posteriors, cache)
     return posteriors
 
 
@@ -185,24 +163,3 @@ def decoders_of(
 ) -> list[Callable[[Decoding], Notes]]:
     """The threshold-independent part of every recording, for `amtsep.evaluation.search.search`."""
     return [Decoder(posteriors_of(recording, transcriber, model_hash, cache)) for recording in recordings]
-
-
-def model_hash(model: str | os.PathLike[str]) -> str:
-    """SHA-256 over a network's file and the code that runs it: what cached posteriors are keyed with.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model.
-    """
-    from amtsep import inference
-
-    suffix = Path(model).suffix or ".onnx"
-    path = inference.find_model(model, suffix)
-    files = [path, Path(inference.__file__)]
-    if suffix == ".safetensors":
-        files += sorted((Path(inference.__file__).parent / "nets").glob("*.py"))
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()

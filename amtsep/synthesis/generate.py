@@ -538,7 +538,7 @@ def synthesize(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(sources, recipe)) as pool:
         known = voices(sources, recipe, pool)
-        pieces = load_scores(sources.scores, soundfonts.cache_folder(), pool) if sources.scores else []
+        pieces = load_scores(sources.scores, pool=pool) if sources.scores else []
         takes = guitarset.takes(sources.guitarset) if sources.guitarset is not None else []
         # Takes last half a minute: three and a half windows. Some more of them than needed, cut off at the quota.
         guitar = min(int(recipe.guitarset * recipe.hours * 3600 / recipe.clip_s), int(3.3 * len(takes)))

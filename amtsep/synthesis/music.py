@@ -22,7 +22,9 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from amtsep.cache import folder
 from amtsep.errors import DataError
+from amtsep.files import replacing
 from amtsep.formats import read_midi
 from amtsep.pitch import PITCH_CLASSES
 from amtsep.synthesis.guard import refuse
@@ -235,12 +237,12 @@ def _read_any(path: Path) -> Piece | None:
 _CACHE_VERSION = 3
 
 
-def load_scores(folders: Sequence[Path], cache: Path, pool: Any = None) -> list[Piece]:
-    """All pieces under `folders` but Bach10's, in the order of their paths; parsed once, then read from `cache`."""
+def load_scores(folders: Sequence[Path], cache: Path | None = None, pool: Any = None) -> list[Piece]:
+    """All pieces under `folders` but Bach10's, in the order of their paths; parsed once, then read from a cache."""
     paths = sorted(
         p
-        for folder in folders
-        for p in Path(folder).rglob("*")
+        for place in folders
+        for p in Path(place).rglob("*")
         if p.suffix.lower() in {".mid", ".midi", ".mxl", ".musicxml", ".xml"}
     )
     listed = [(p.name, p.stat().st_size) for p in paths]
@@ -248,7 +250,7 @@ def load_scores(folders: Sequence[Path], cache: Path, pool: Any = None) -> list[
         refuse(path, "a score")
     what = json.dumps([_CACHE_VERSION, BACH10_TITLES, BACH10_MELODIES, listed])
     stamp = hashlib.sha256(what.encode()).hexdigest()[:16]
-    file = Path(cache) / "scores" / f"{stamp}.npz"
+    file = (cache or folder("scores")) / f"{stamp}.npz"
     if file.is_file():
         with np.load(file, allow_pickle=False) as saved:
             notes, index = saved["notes"], json.loads(str(saved["index"]))
@@ -265,9 +267,9 @@ def load_scores(folders: Sequence[Path], cache: Path, pool: Any = None) -> list[
     file.parent.mkdir(parents=True, exist_ok=True)
     tables = [t for p in pieces for t in p.parts]
     index = [{"name": p.name, "title": p.title, "parts": [len(t) for t in p.parts]} for p in pieces]
-    np.savez_compressed(
-        file, notes=np.concatenate(tables) if tables else np.zeros(0, SCORE_DTYPE), index=np.array(json.dumps(index))
-    )
+    notes = np.concatenate(tables) if tables else np.zeros(0, SCORE_DTYPE)
+    with replacing(file) as temporary, temporary.open("wb") as out:
+        np.savez_compressed(out, notes=notes, index=np.array(json.dumps(index)))
     return pieces
 
 

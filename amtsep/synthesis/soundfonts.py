@@ -26,7 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtsep.cache import folder
 from amtsep.errors import DataError
+from amtsep.files import replacing
 from amtsep.synthesis.expression import Expression
 from amtsep.synthesis.instruments import HELD_OUT_PROGRAMS, Instrument, general_midi
 from amtsep.synthesis.onsets import DEFAULT_RULE, LabelRule, audible_end, measure
@@ -72,7 +74,7 @@ def find_soundfonts(extra: tuple[str | Path, ...] = ()) -> dict[str, Path]:
     folders = [Path(f).expanduser() for f in os.environ.get("AMTSEP_SOUNDFONTS", "").split(os.pathsep) if f]
     folders += [Path(f).expanduser() for f in _FOLDERS]
     for name, files in _KNOWN.items():
-        for path in (folder / file for file in files for folder in folders):
+        for path in (place / file for file in files for place in folders):
             if name not in found and path.is_file():
                 found[name] = path
     if "timgm" not in found:
@@ -345,14 +347,6 @@ def profile(
     )
 
 
-def cache_folder() -> Path:
-    """Where measured profiles and parsed scores are kept: ``AMTSEP_CACHE`` or the user's cache folder."""
-    base = os.environ.get("AMTSEP_CACHE")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "amtsep"
-
-
 PROFILE_VERSION = 4
 
 
@@ -363,7 +357,7 @@ def _profile_file(font: Path, rule: LabelRule) -> Path:
         digest.update(str(font.stat().st_size).encode())
     digest.update(json.dumps(asdict(rule)).encode())
     digest.update(f"{PROFILE_VERSION} {_VELOCITIES} {_HOLD_S}".encode())
-    return cache_folder() / "soundfonts" / f"{font.stem}-{digest.hexdigest()[:16]}.json"
+    return folder("soundfonts") / f"{font.stem}-{digest.hexdigest()[:16]}.json"
 
 
 def _profile_job(job: tuple[Path, int, Instrument, LabelRule]) -> Profile:
@@ -392,7 +386,8 @@ def profiles(font: Path, rule: LabelRule = DEFAULT_RULE, pool: Any = None) -> li
     jobs = [(font, program, instrument, rule) for program, instrument in enumerate(general_midi())]
     found = list(pool.map(_profile_job, jobs, chunksize=4) if pool is not None else map(_profile_job, jobs))
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps([asdict(p) for p in found]), encoding="utf-8")
+    with replacing(file) as temporary:
+        temporary.write_text(json.dumps([asdict(p) for p in found]), encoding="utf-8")
     return found
 
 

@@ -43,7 +43,8 @@ def keep(notes, seconds, posteriors, folder: Path) -> bytes:
     from widgets.session import default_model
 
     data = synthetic.wav_bytes(synthetic.sound(notes, seconds))
-    posteriors.save(folder / f"{cache.key(load_audio(data, name='x.wav'), default_model())}.npz")
+    (folder / "posteriors").mkdir(parents=True, exist_ok=True)
+    posteriors.save(folder / "posteriors" / f"{cache.key(load_audio(data, name='x.wav'), default_model())}.npz")
     return data
 
 

@@ -20,7 +20,6 @@ from amtsep import formats
 from amtsep.audio import Audio
 from amtsep.cli import main
 from amtsep.config import Decoding
-from amtsep.evaluation import runner
 from amtsep.evaluation.metrics import evaluate_agnostic
 from amtsep.evaluation.readers import recordings
 from amtsep.evaluation.report import Report, compare_reports, figures
@@ -58,7 +57,7 @@ def oracle(bach, monkeypatch):
     """`amtsep evaluate` with the oracle in the network's place."""
     transcriber = Oracle(recordings("bach10", bach, (1, 2, 3, 4)))
     monkeypatch.setattr("amtsep.inference.Transcriber", lambda *a, **k: transcriber)
-    monkeypatch.setattr("amtsep.evaluation.runner.model_hash", lambda model: "oracle")
+    monkeypatch.setattr("amtsep.inference.model_hash", lambda model: "oracle")
     return transcriber
 
 
@@ -243,12 +242,6 @@ def test_page_of_an_empty_transcription_is_written(tmp_path) -> None:
     report = Report("bach10", "silence", Decoding(), "none", evaluate_notes(items, lambda item: Notes.empty()))
     report.write(tmp_path / "out")
     assert json.loads((tmp_path / "out" / "report.json").read_text())["summary"]["onset_bias_s"]["mean"] is None
-
-
-def test_default_cache_is_the_users_cache_folder(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert runner.default_cache() == tmp_path / "amtsep" / "posteriors"
 
 
 def test_development_quartets_damaged_by_hand() -> None:

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
+from amtsep.cache import folder
 from amtsep.config import Limits
-from widgets.state import cache
 from widgets.state.session import Session
 
 
@@ -40,7 +40,7 @@ def test_sliders_never_run_the_network(session, transcriber):
 
 def test_same_recording_again_comes_from_the_cache(session, transcriber, recording):
     for _ in range(200):  # the cache is written in a thread
-        if list(cache.folder().glob("*.npz")):
+        if list(folder("posteriors").glob("*.npz")):
             break
         time.sleep(0.05)
     notes = session.notes
@@ -54,10 +54,10 @@ def test_same_recording_again_comes_from_the_cache(session, transcriber, recordi
 @pytest.mark.parametrize("damage", ["cut", "zeros", "flipped"])
 def test_a_damaged_cache_entry_is_as_good_as_none(session, transcriber, recording, damage):
     for _ in range(200):
-        if list(cache.folder().glob("*.npz")):
+        if list(folder("posteriors").glob("*.npz")):
             break
         time.sleep(0.05)
-    (entry,) = cache.folder().glob("*.npz")
+    (entry,) = folder("posteriors").glob("*.npz")
     data = bytearray(entry.read_bytes())
     if damage == "cut":
         data = data[: len(data) // 2]

@@ -223,10 +223,11 @@ class Session(HasTraits):
         self, audio: Any, progress: Callable[[float, float, str], bool], key: str = ""
     ) -> tuple[str, Posteriors]:
         """The network's word on a recording, from the cache where it has been heard before, and its name there."""
+        from amtsep.cache import load_posteriors
         from widgets.state import cache
 
         for name in filter(None, (key, cache.key(audio, self.model))):
-            known = cache.load(name)
+            known = load_posteriors(name)
             if known is not None:
                 return name, known
         posteriors = cache.transcriber(self.model, self.device)(audio, progress=progress)
