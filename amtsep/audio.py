@@ -1,8 +1,8 @@
 """Recordings: decode any common format, mix to mono, resample, keep to the limits.
 
-WAV, FLAC, OGG, Opus, MP3, AIFF go through libsndfile (soundfile); M4A/AAC, WebM/Opus (what a browser records), the
-sound of MP4 and whatever else libsndfile refuses go through FFmpeg's libraries (PyAV). Both are read in blocks that are
-resampled as they come, so memory beyond the result is a few megabytes however long the recording.
+Decoders (`amtsep.decoders`) run in a child process (`amtsep.isolation`), since what is decoded may come from anybody.
+They give blocks that are resampled as they come, so memory beyond the result is a few megabytes however long the
+recording.
 
 Resampling is soxr's, or torchaudio's where torch is loaded already and torchaudio imports; the two agree within -80 dB
 below 8 kHz (-72 dB above, where soxr is the less exact one for some ratios). Only this module imports torchaudio.
@@ -11,9 +11,8 @@ below 8 kHz (-72 dB above, where soxr is the less exact one for some ratios). On
 from __future__ import annotations
 
 import io
-import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, gcd
 from os import PathLike
@@ -24,27 +23,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amtsep.config import FrontEnd, Limits, Progress
+from amtsep.containers import ends_in_the_middle, is_plain_wav
+from amtsep.decoders import BLOCK_SAMPLES, READABLE, decode
 from amtsep.errors import AudioError, Cancelled
+from amtsep.isolation import decode_apart
 
 Source = Union[str, "PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
 Resampler = Literal["auto", "soxr", "torchaudio"]
 Block = tuple[int, NDArray[np.float32]]
 """Sample rate and (frames, channels) float32."""
 
-READABLE = "WAV, FLAC, OGG, Opus, MP3, M4A, MP4 or WebM"
-BLOCK_SAMPLES = 1 << 19
-"""Samples over all channels that are decoded at a time."""
 MIN_RATE, MAX_RATE = 1_000, 1_000_000
 """Sample rates in Hz outside these mean a damaged header."""
 BROKEN_PEAK = 16.0
 """Float files over this peak were written in integer units; they are brought back to full scale."""
-
-# Containers that hold sound in themselves. Playlists (HLS, concat, DASH) are left out on purpose: an uploaded one could
-# make the server open files and addresses of the uploader's choice.
-_DEMUXERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,mp3,aac,flac,wav,w64,aiff,caf,au,asf,avi,flv,mpeg,mpegts,amr,ac3,eac3,dts,"
-    "ape,wv,tta,oma,voc"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +83,7 @@ def load_audio(
     progress: Progress | None = None,
     sample_rate: int = FrontEnd.sample_rate,
     resampler: Resampler = "auto",
+    apart: bool = True,
 ) -> Audio:
     """Decode a recording to mono float32 at `sample_rate`.
 
@@ -108,6 +101,9 @@ def load_audio(
         Hz of the result.
     resampler
         "soxr", "torchaudio", or "auto": torchaudio where torch is loaded already and torchaudio imports, else soxr.
+    apart
+        Decode in a child process, which a damaged or hostile file may end and nothing else; a plain WAV file, where
+        there is nothing to decode, is read here.
 
     Returns
     -------
@@ -129,9 +125,11 @@ def load_audio(
     """
     name, handle, owned = _open(source, name, limits)
     try:
+        cut = ends_in_the_middle(handle)
+        reader = decode_apart if apart and not is_plain_wav(handle) else decode
         for first_channel in (False, True):
-            collector = _Collector(name, sample_rate, resampler, limits, progress)
-            for rate, block, expected_s in _decode(handle, name):
+            collector = _Collector(name, sample_rate, resampler, limits, progress, cut)
+            for rate, block, expected_s in reader(handle, name, limits):
                 collector.push(rate, block[:, 0] if first_channel else block, expected_s)
             if not collector.cancelled_out:
                 break
@@ -243,121 +241,6 @@ def _handle_name(handle: Any) -> str:
     return Path(name).name if isinstance(name, str) and name else "The recording"
 
 
-# --- decoding --------------------------------------------------------------------------------------------------------
-
-
-class _Unreadable(Exception):  # noqa: N818 - never leaves this module
-    """One decoder could not make sense of the file; the other may."""
-
-
-def _decode(handle: BinaryIO, name: str) -> Iterator[tuple[int, NDArray[np.float32], float]]:
-    """Blocks of (rate, (frames, channels) samples, expected length in s or 0) from the first decoder that knows how."""
-    unreadable = AudioError(f"{name} is not a recording that can be read; use {READABLE}.")
-    for decoder in (_decode_soundfile, _decode_av):
-        handle.seek(0)
-        delivered = False
-        try:
-            for item in decoder(handle, name):
-                delivered = True
-                yield item
-        except _Unreadable:
-            if delivered:
-                return
-            continue
-        if delivered:
-            return
-        unreadable = AudioError(f"{name} holds no sound (zero samples); record or export it again.")
-    raise unreadable
-
-
-def _decode_soundfile(handle: BinaryIO, name: str) -> Iterator[tuple[int, NDArray[np.float32], float]]:
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(_Nameless(handle)) as file:
-            rate, expected = int(file.samplerate), _declared_frames(file) / max(file.samplerate, 1)
-            while True:
-                block = file.read(max(1, BLOCK_SAMPLES // file.channels), dtype="float32", always_2d=True)
-                if not len(block):
-                    return
-                yield rate, block, expected
-    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, AssertionError) as error:
-        raise _Unreadable from error
-
-
-def _declared_frames(file: Any) -> float:
-    """Frames the header promises; libsndfile counts what a truncated WAV still holds, and logs the difference."""
-    cut = re.search(r"^data\s*: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
-    # A size near 2 or 4 GB is what a program writes that streams and cannot know it.
-    if cut and 0 < int(cut[2]) < int(cut[1]) < 2**31 - 2**16:
-        return float(file.frames) * int(cut[1]) / int(cut[2])
-    return float(file.frames)
-
-
-class _Nameless:
-    """A file object without a name, so that libsndfile goes by the content and never by a misleading extension."""
-
-    def __init__(self, handle: BinaryIO) -> None:
-        self.read, self.seek, self.tell = handle.read, handle.seek, handle.tell
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        memoryview(buffer).cast("B")[: len(data)] = data
-        return len(data)
-
-    def write(self, data: bytes) -> int:  # soundfile asks for it, and never calls it when reading
-        raise io.UnsupportedOperation("write")
-
-
-def _decode_av(handle: BinaryIO, name: str) -> Iterator[tuple[int, NDArray[np.float32], float]]:
-    import av
-
-    options = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "none"}
-    try:
-        container = av.open(handle, mode="r", options=options, metadata_errors="ignore")
-    except (av.error.FFmpegError, ValueError, OSError) as error:
-        raise _Unreadable from error
-    with container:
-        if not container.streams.audio:
-            raise AudioError(f"{name} holds no sound; give a recording ({READABLE}).")
-        stream = container.streams.audio[0]
-        length = container.duration / 1e6 if container.duration and container.duration > 0 else 0.0
-        pending: list[NDArray[np.float32]] = []
-        rate = held = 0
-        converter, shape = None, None
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-                frames = packet.decode()
-            except StopIteration:
-                break
-            except av.error.EOFError:
-                break
-            except av.error.InvalidDataError:
-                continue  # a damaged packet: the rest may be sound
-            except av.error.FFmpegError as error:
-                raise _Unreadable from error
-            for frame in frames:
-                described = (frame.format.name, frame.layout.name, frame.sample_rate)
-                if described != shape:
-                    # A stream may change under way (HE-AAC announces half its rate): start afresh with what it is now.
-                    if pending:
-                        yield rate, np.concatenate(pending), length
-                        pending, held = [], 0
-                    converter = av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
-                    shape, rate = described, int(frame.sample_rate)
-                assert converter is not None
-                for converted in converter.resample(frame):
-                    pending.append(np.ascontiguousarray(converted.to_ndarray().T, dtype=np.float32))
-                    held += pending[-1].size
-                if held >= BLOCK_SAMPLES:
-                    yield rate, np.concatenate(pending), length
-                    pending, held = [], 0
-        if pending:
-            yield rate, np.concatenate(pending), length
-
-
 # --- collecting ------------------------------------------------------------------------------------------------------
 
 
@@ -365,8 +248,15 @@ class _Collector:
     """Takes decoded blocks, makes them mono and clean, resamples them, and grows the result in place."""
 
     def __init__(
-        self, name: str, target_rate: int, resampler: Resampler, limits: Limits, progress: Progress | None
+        self,
+        name: str,
+        target_rate: int,
+        resampler: Resampler,
+        limits: Limits,
+        progress: Progress | None,
+        cut: bool = False,
     ) -> None:
+        self.cut = cut
         self.name, self.target_rate, self.resampler = name, target_rate, resampler
         self.limits, self.progress = limits, progress
         self.samples = np.zeros(0, np.float32)
@@ -426,6 +316,8 @@ class _Collector:
             remarks.append(
                 f"{self.name} ends early: {_clock(self.seconds)} of {_clock(self.expected_s)} could be read."
             )
+        elif self.cut:
+            remarks.append(f"{self.name} ends early: its end is missing, {_clock(self.seconds)} could be read.")
         if self.peak > BROKEN_PEAK:
             self.samples /= np.float32(self.peak)
             remarks.append(f"{self.name} was far over full scale and was turned down.")

@@ -6,6 +6,7 @@ read it from these classes. A parameter has the same name everywhere.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -98,12 +99,39 @@ class Clustering:
     seed: int = 0
 
 
+BYTES_PER_SECOND = 270_000
+"""Memory that a second of a recording takes: its samples, and the posteriors and embeddings of the largest network."""
+
+
+def affordable_s() -> float:
+    """Seconds of a recording for which half of this computer's memory is enough, in whole quarters of an hour."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        memory = 8 << 30
+    return max(900.0, memory / 2 / BYTES_PER_SECOND // 900 * 900)
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What the app and the library accept."""
+    """What the app and the library accept: all that keeps a file from taking the machine."""
 
-    max_duration_s: float = 3600.0
+    max_duration_s: float = field(default_factory=affordable_s)
+    """Of a recording; what half of the memory holds: two hours with 4 GB, four with 8."""
     max_upload_mb: float = 200.0
+    max_channels: int = 64
+    decoder_memory_mb: int = 2048
+    """Of the process that decodes a recording."""
+    decoder_cpu_s: int = 1800
+    """Processor time that this process may take."""
+    decoder_silence_s: float = 120.0
+    """Seconds that this process may be busy without giving any sound."""
+    max_text_mb: float = 64.0
+    """Of a file of notes (MIDI, CSV, JSON, notation), once it is unpacked."""
+    max_notes: int = 2_000_000
+    """In a file of notes."""
+    max_end_s: float = 12 * 3600.0
+    """No note of a file ends later."""
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,15 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from amtsep.config import N_PITCHES, FrontEnd, Limits
 from amtsep.errors import FormatError
 from amtsep.files import replacing
 
 FORMAT_VERSION = 1
 DB_STEP = 0.5
 DB_FLOOR = -120.0
+MOST_BINS, MOST_DIMENSIONS = 1024, 128
+"""Of a spectrogram's frequencies, and of an embedding, in a file that is to be believed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,36 +111,89 @@ class Posteriors:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     @classmethod
-    def load(cls, path: str | PathLike[str] | BinaryIO) -> Posteriors:
-        """Read what `save` wrote.
+    def load(cls, path: str | PathLike[str] | BinaryIO, limits: Limits = Limits()) -> Posteriors:  # noqa: B008
+        """Read what `save` wrote; what the file announces is checked before any of it is read.
 
         Raises
         ------
         FormatError
-            If the file is absent, is no posterior file, or comes from a newer version.
+            If the file is absent, is no posterior file, comes from a newer version, or is longer than the limits.
         """
         name = Path(path).name if isinstance(path, (str, PathLike)) else "The posterior file"
+        damaged = f"{name} is not a posterior file of amtsep; make one with 'amtsep transcribe --posteriors'."
         try:
+            with zipfile.ZipFile(path) as archive:
+                kinds = {member.removesuffix(".npy"): _kind(archive, member) for member in archive.namelist()}
+                _check(kinds, name, damaged, limits)
+            if not isinstance(path, (str, PathLike)):
+                path.seek(0)
             with np.load(path, allow_pickle=False) as data:
                 if int(data["format_version"]) > FORMAT_VERSION:
                     raise FormatError(f"{name} was written by a newer amtsep; update amtsep to open it.")
+                hop_s, duration_s = float(data["hop_s"]), float(data["duration_s"])
+                frames = kinds["onset"][1][1]
+                # The last frame of a recording begins within it.
+                if not (1e-4 < hop_s < 1.0 and duration_s >= 0.0 and abs(frames * hop_s - duration_s) <= 1.0 + hop_s):
+                    raise FormatError(damaged)
                 return cls(
                     onset=dequantize(data["onset"]),
                     frame=dequantize(data["frame"]),
                     spectrogram=data["spectrogram"],
-                    hop_s=float(data["hop_s"]),
-                    duration_s=float(data["duration_s"]),
+                    hop_s=hop_s,
+                    duration_s=duration_s,
                     bins_per_octave=int(data["bins_per_octave"]),
                     embedding=data["embedding"] if "embedding" in data.files else None,
                     model=str(data["model"]),
                     offset=dequantize(data["offset"]) if "offset" in data.files else None,
                 )
+        except FormatError:
+            raise
         except FileNotFoundError:
             raise FormatError(f"{name} does not exist; check the path of the posterior file.") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise FormatError(
-                f"{name} is not a posterior file of amtsep; make one with 'amtsep transcribe --posteriors'."
-            ) from error
+        except Exception as error:  # of zip, zlib, NumPy, memory: whatever a damaged archive comes to
+            raise FormatError(damaged) from error
+
+
+Kind = tuple[str, tuple[int, ...]]
+"""Kind of the numbers and shape of an array."""
+
+
+def _kind(archive: zipfile.ZipFile, member: str) -> Kind:
+    """What the head of an array in an archive announces, without reading the array."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    return dtype.str.lstrip("<|="), shape
+
+
+def _check(kinds: dict[str, Kind], name: str, damaged: str, limits: Limits) -> None:
+    """Raise `FormatError` unless these are the arrays of a recording that is not too long."""
+    shapes = [kinds.get(key, ("", ()))[1] for key in ("onset", "frame", "spectrogram")]
+    onset, frame, spectrogram = shapes
+    scalars = ("format_version", "hop_s", "duration_s", "bins_per_octave", "model")
+    if (
+        len(onset) != 2
+        or onset != frame
+        or onset[0] != N_PITCHES
+        or len(spectrogram) != 2
+        or spectrogram[1] != onset[1]
+        or not 1 <= spectrogram[0] <= MOST_BINS
+        or [kinds[key][0] for key in ("onset", "frame", "spectrogram")] != ["u2", "u2", "u1"]
+        or any(key not in kinds or kinds[key][1] != () for key in scalars)
+        or len(kinds["model"][0]) > 8
+    ):
+        raise FormatError(damaged)
+    if "embedding" in kinds:
+        kind, shape = kinds["embedding"]
+        if kind != "i1" or len(shape) != 3 or shape[:2] != onset or not 1 <= shape[2] <= MOST_DIMENSIONS:
+            raise FormatError(damaged)
+    frames = limits.max_duration_s / FrontEnd().hop_s + 2
+    if onset[1] > frames:
+        raise FormatError(
+            f"{name} holds posteriors of {onset[1] * FrontEnd().hop_s / 3600:,.1f} hours, more than this computer's "
+            "memory has room for; it was not opened."
+        )
 
 
 def quantize(values: NDArray[np.float32]) -> NDArray[np.uint16]:

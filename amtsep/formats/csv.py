@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from amtsep.errors import FormatError
-from amtsep.formats.files import COLUMNS, Readable, Target, check_values, read_file, unique_names, write_file
+from amtsep.formats.files import (
+    COLUMNS,
+    Readable,
+    Target,
+    check_table,
+    check_values,
+    read_file,
+    unique_names,
+    write_file,
+)
 from amtsep.notes import Notes, Track
 
 
@@ -75,6 +84,7 @@ def read_csv(source: Readable, *, name: str | None = None) -> Notes:
         which.append(tracks.setdefault(row.get("track") or "Notes", len(tracks)))
     columns = np.array(numbers, np.float64).reshape(-1, 5).T
     onset, offset, pitch, velocity, confidence = columns
-    return Notes.build(
+    notes = Notes.build(
         onset, offset, pitch, velocity, confidence, which, tracks=[Track(n) for n in tracks] or [Track()]
     )
+    return check_table(notes, name)

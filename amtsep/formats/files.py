@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, Union
+from zipfile import ZipFile
 
 import numpy as np
 
+from amtsep.config import Limits
 from amtsep.errors import FormatError
 from amtsep.files import reason, replacing
-from amtsep.notes import Track
+from amtsep.notes import Notes, Track
 
 Target = Union[str, "PathLike[str]"]
 Readable = Union[str, "PathLike[str]", bytes, BinaryIO]
 
 TEMPO = 120.0
 """Beats a minute of a MIDI file that is given none: only its grid, the notes stay where they are in seconds."""
+LIMITS = Limits()
 COLUMNS = ("onset_s", "offset_s", "pitch", "velocity", "confidence", "track")
 
 
@@ -28,19 +31,45 @@ def write_file(path: Target, data: bytes) -> Path:
     return Path(path)
 
 
-def read_file(source: Readable, name: str | None, kind: str) -> tuple[bytes, str]:
+def read_file(source: Readable, name: str | None, kind: str, limits: Limits = LIMITS) -> tuple[bytes, str]:
+    """Content and name of a file of notes; raises `FormatError` where it is absent or larger than any such file is."""
+    most = int(limits.max_text_mb * 1e6)
     if isinstance(source, bytes):
-        return source, name or f"The {kind}"
+        return _bounded(source, name or f"The {kind}", most)
     if isinstance(source, (str, PathLike)):
         path = Path(source)
         name = name or path.name
         try:
-            return path.read_bytes(), name
+            with path.open("rb") as file:
+                return _bounded(file.read(most + 1), name, most)
         except FileNotFoundError:
             raise FormatError(f"{name} does not exist; check the path of the {kind}.") from None
         except (OSError, ValueError) as error:
             raise FormatError(f"{name} cannot be read ({reason(error)}); check the path of the {kind}.") from error
-    return source.read(), name or f"The {kind}"
+    return _bounded(source.read(most + 1), name or f"The {kind}", most)
+
+
+def _bounded(data: bytes, name: str, most: int) -> tuple[bytes, str]:
+    if len(data) > most:
+        raise FormatError(f"{name} is larger than {most / 1e6:g} MB, which no file of notes is; it was not opened.")
+    return data, name
+
+
+def read_member(archive: ZipFile, member: str, name: str, limits: Limits = LIMITS) -> bytes:
+    """What a member of an archive holds; raises `FormatError` where it unpacks to more than it may."""
+    most = int(limits.max_text_mb * 1e6)
+    with archive.open(member) as file:
+        return _bounded(file.read(most + 1), name, most)[0]
+
+
+def check_table(notes: Notes, name: str, limits: Limits = LIMITS) -> Notes:
+    """The notes themselves; raises `FormatError` where they are more, or last longer, than any music."""
+    if len(notes) > limits.max_notes:
+        raise FormatError(f"{name} holds {len(notes):,} notes, over the limit of {limits.max_notes:,}; cut it.")
+    if len(notes) and notes.end > limits.max_end_s:
+        hours, most = notes.end / 3600, limits.max_end_s / 3600
+        raise FormatError(f"{name} lasts {hours:,.0f} hours, over the limit of {most:g}; its times are damaged.")
+    return notes
 
 
 def check_values(values: Sequence[float]) -> None:

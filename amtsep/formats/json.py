@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from amtsep.errors import FormatError
-from amtsep.formats.files import COLUMNS, Readable, Target, check_values, read_file, write_file
+from amtsep.formats.files import COLUMNS, Readable, Target, check_table, check_values, read_file, write_file
 from amtsep.notes import Notes, Track
 
 JSON_FORMAT = "amtsep-notes"
@@ -70,9 +70,12 @@ def read_json(source: Readable, *, name: str | None = None) -> Notes:
         onset, offset, pitch, velocity, confidence, track = ([row[c] for row in rows] for c in COLUMNS)
         embedding = np.array([row.get("embedding", []) for row in rows], np.float32)
         embedding = embedding.reshape(len(rows), embedding.shape[1] if embedding.ndim == 2 else 0)
-        return Notes.build(onset, offset, pitch, velocity, confidence, track, embedding, tracks or None)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        notes = Notes.build(onset, offset, pitch, velocity, confidence, track, embedding, tracks or None)
+    except FormatError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
         raise FormatError(wrong) from error
+    return check_table(notes, name)
 
 
 def _short(value: np.floating[Any]) -> float:

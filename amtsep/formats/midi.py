@@ -7,6 +7,7 @@ earlier one ends where the later one starts (see `separate_repeats`).
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.errors import FormatError
-from amtsep.formats.files import TEMPO, Readable, Target, read_file, write_file
+from amtsep.formats.files import TEMPO, Readable, Target, check_table, read_file, write_file
 from amtsep.notes import Notes, Track
 
 TICKS_PER_BEAT = 960
@@ -25,6 +26,9 @@ SUSTAIN = 64
 """Number of the sustain pedal's controller."""
 PEDAL_DOWN = 64
 """Values from here on hold the sustain pedal down."""
+ENDLESS = re.compile(rb"[\x80-\xff]{4096}")
+"""A number in a MIDI file goes on while its bytes are 128 or more: three are legal, a text may have some hundreds, and
+reading so many as a number takes the time of their square."""
 
 
 def separate_repeats(notes: Notes, shortest_s: float = 0.001) -> Notes:
@@ -141,10 +145,13 @@ def read_midi(source: Readable, *, name: str | None = None, sustain: bool = Fals
 
     data, name = read_file(source, name, "MIDI file")
     try:
+        if ENDLESS.search(data):
+            raise ValueError("a number without an end")
         file = mido.MidiFile(file=io.BytesIO(data), charset="latin1", clip=True)
-        return _notes_of_midi(file, sustain, drums)
-    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
+        notes = _notes_of_midi(file, sustain, drums)
+    except Exception as error:
         raise FormatError(f"{name} is not a MIDI file that can be read; export it as standard MIDI (.mid).") from error
+    return check_table(notes, name)
 
 
 def _notes_of_midi(file: Any, sustain: bool, drums: bool) -> Notes:

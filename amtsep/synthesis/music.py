@@ -26,6 +26,7 @@ from amtsep.cache import folder
 from amtsep.errors import DataError
 from amtsep.files import replacing
 from amtsep.formats import read_midi
+from amtsep.formats.files import read_member
 from amtsep.pitch import PITCH_CLASSES
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.scores import SCORE_DTYPE, monophonic, tidy
@@ -145,7 +146,8 @@ def read_musicxml(path: Path) -> Piece:
     if data[:2] == b"PK":
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = [n for n in archive.namelist() if not n.startswith("META-INF")]
-            data = archive.read(next(n for n in names if n.endswith((".xml", ".musicxml"))))
+            member = next(n for n in names if n.endswith((".xml", ".musicxml")))
+            data = read_member(archive, member, path.name)
     root = ElementTree.fromstring(data)
     title = " ".join(e.text or "" for e in [root.find("work/work-title"), root.find("movement-title")] if e is not None)
     tempo = 96.0
