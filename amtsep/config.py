@@ -216,9 +216,10 @@ class Mixing:
         ("synthetic", 0.06),
         ("real", 0.1),
         ("patch", 0.3),
+        ("voice", 0.1),
     )
     """Weights of kinds of stems in mixes of unrelated parts: sampled notes, soundfonts, invented timbres, real takes,
-    patches of synthesizers; those that the bank lacks are passed over."""
+    patches of synthesizers, made-up singers; those that the bank lacks are passed over."""
     part_gain_db: float = 5.0
     """Standard deviation of the parts' levels."""
     part_equalizer: float = 0.3

@@ -24,6 +24,8 @@ from amtsep.config import Progress
 from amtsep.errors import Cancelled, DataError
 
 VERSION = 2
+VOICE = "voice"
+"""`Stem.source` of what made-up singers sing."""
 PATCH_PROGRAM = -2
 """`Stem.program` of stems played with patches of synthesizers."""
 NOTE_DTYPE = np.dtype(

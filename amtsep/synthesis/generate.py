@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from amtsep.config import FrontEnd, Progress
 from amtsep.errors import Cancelled, DataError
 from amtsep.synthesis import drums, expression, guitarset, sampler, soundfonts
-from amtsep.synthesis.bank import DRUMS, NOTE_DTYPE, PATCH_PROGRAM, Bank, BankWriter, Stem
+from amtsep.synthesis import voices as singers
+from amtsep.synthesis.bank import DRUMS, NOTE_DTYPE, PATCH_PROGRAM, VOICE, Bank, BankWriter, Stem
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
 from amtsep.synthesis.music import Piece, excerpt, load_scores
@@ -46,6 +47,8 @@ class Recipe:
     """Share of stems played with timbres that do not exist."""
     patches: float = 0.25
     """Share of stems played with patches of synthesizers, taken off the three above alike."""
+    voices: float = 0.07
+    """Share of stems sung by made-up singers, taken off in the same way."""
     guitarset: float = 0.07
     """Share of stems that are real guitar."""
     guitarset_shift_s: float = 0.0
@@ -153,7 +156,7 @@ def _render(
     recipe: Recipe = _state["recipe"]
     for attempt in range(4):
         rng = np.random.default_rng([recipe.seed, *order.seed, attempt])
-        made = _sample_set(voice) if voice.font is None else None
+        made = _sample_set(voice) if voice.font is None and voice.source != VOICE else None
         instrument = made.instrument if made is not None else voice.instrument
         score = order.score
         if score is None:
@@ -162,7 +165,10 @@ def _render(
             continue
         sustains = instrument.category not in {"piano", "guitar", "mallet", "bass", "plucked"}
         bent = expression.draw(rng, instrument.mono, sustains)
-        if made is not None:
+        if voice.source == VOICE:
+            who = singers.singer(int(voice.key.split(":", 1)[1]))
+            audio, notes = singers.render_voice(rng, who, score, recipe.clip_s, recipe.rule)
+        elif made is not None:
             audio, notes = sampler.render_samples(rng, made, score, recipe.clip_s, bent, recipe.rule)
         else:
             import soxr
@@ -330,6 +336,12 @@ def voices(sources: Sources, recipe: Recipe, pool: Any = None) -> list[Voice]:
                 out.append(
                     Voice(key, name, patch.instrument, PATCH_PROGRAM, patch.held_out, 1.0, None, shortest, patch)
                 )
+    for i in range(int(np.ceil(recipe.voices * recipe.hours * 3600 / recipe.clip_s / 6))):
+        number = recipe.seed * 100003 + i
+        instrument = singers.singer(number).instrument
+        out.append(
+            Voice(f"{VOICE}:{number}", VOICE, instrument, RECORDED_PROGRAM, i % 15 == 14, 1.0, None, singers.SHORTEST_S)
+        )
     for i in range(int(np.ceil(recipe.synthetic * recipe.hours * 3600 / recipe.clip_s / 6))):
         number = recipe.seed * 100003 + i
         instrument = sampler.synthetic_instrument(number)
@@ -346,9 +358,11 @@ def _share(weights: NDArray[np.float64], count: int) -> NDArray[np.int64]:
 
 
 def _group(voice: Voice) -> int:
-    """Recorded, soundfont, made up, patch: what shares are given to."""
+    """Recorded, soundfont, made up, patch, voice: what shares are given to."""
     if voice.patch is not None:
         return 3
+    if voice.source == VOICE:
+        return 4
     return 2 if voice.source == "synthetic" else 1 if voice.program >= 0 else 0
 
 
@@ -369,7 +383,7 @@ def plan(recipe: Recipe, known: list[Voice], pieces: list[Piece], guitar: int = 
     group = np.array([_group(v) for v in known])
     weight = np.array([v.weight for v in known])
     others = np.array([recipe.recorded, 1 - recipe.recorded - recipe.synthetic, recipe.synthetic])
-    shares = np.append(others * (1 - recipe.patches), recipe.patches)
+    shares = np.array([*others * (1 - recipe.patches - recipe.voices), recipe.patches, recipe.voices])
     n_dev, n_held = int(total * recipe.dev), int(total * recipe.held_out)
     n_held = n_held if held.any() else 0
     orders: list[Order] = []

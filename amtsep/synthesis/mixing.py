@@ -14,7 +14,7 @@ from amtsep.drums import CLASSES, class_of_key
 from amtsep.errors import DataError
 from amtsep.loudness import condition
 from amtsep.synthesis import augment
-from amtsep.synthesis.bank import DRUMS, PATCH_PROGRAM, Bank, Stem
+from amtsep.synthesis.bank import DRUMS, PATCH_PROGRAM, VOICE, Bank, Stem
 from amtsep.synthesis.guard import refuse_stems
 
 N_ROOMS = 48
@@ -52,12 +52,14 @@ def kind_of(stem: Stem) -> str:
         return "real"
     if stem.source == "synthetic":
         return "synthetic"
+    if stem.source == VOICE:
+        return "voice"
     if stem.program == PATCH_PROGRAM:
         return "patch"
     return "soundfont" if stem.program >= 0 else "recorded"
 
 
-KINDS = ("recorded", "soundfont", "synthetic", "real", "patch")
+KINDS = ("recorded", "soundfont", "synthetic", "real", "patch", "voice")
 """What `kind_of` says."""
 SONG_ROLES: tuple[tuple[str, ...], ...] = (
     ("bass",),

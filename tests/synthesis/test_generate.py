@@ -112,7 +112,7 @@ def _collection(root: Path) -> Path:
 
 
 def test_patches_get_their_share_and_keep_what_is_held_out(tmp_path: Path) -> None:
-    recipe = Recipe(hours=0.08, seed=1, synthetic=1.0, recorded=0.0, patches=0.4, held_out=0.1)
+    recipe = Recipe(hours=0.08, seed=1, synthetic=1.0, recorded=0.0, voices=0.0, patches=0.4, held_out=0.1)
     made = _collection(tmp_path / "zyn")
     bank = synthesize(tmp_path / "bank", recipe, Sources(patches={"zyn": made}), jobs=1)
     mine = [s for s in bank.stems if s.program == PATCH_PROGRAM]
@@ -124,6 +124,17 @@ def test_patches_get_their_share_and_keep_what_is_held_out(tmp_path: Path) -> No
         notes = bank.notes(i)
         if stem.timbre == "zyn:p1":
             assert np.all(notes["onset"][1:] >= notes["offset"][:-1] - 0.15)  # one voice
+
+
+def test_singers_enter_a_bank_with_labels_on_their_sound(tmp_path: Path) -> None:
+    bank = synthesize(tmp_path / "bank", Recipe(hours=0.04, seed=2, voices=1.0, dev=0.0), Sources(), jobs=1)
+    assert len(bank) >= 10 and {kind_of(s) for s in bank.stems} == {"voice"}
+    assert {s.category for s in bank.stems} == {"voice"}
+    for i in range(len(bank)):
+        audio, notes = bank.audio(i) / 32768.0, bank.notes(i)
+        for note in notes:
+            a, b = int(note["onset"] * 22050), int(note["offset"] * 22050)
+            assert np.sqrt(np.mean(audio[a:b] ** 2)) > 1e-3
 
 
 def test_only_training_players_of_guitarset_are_listed(tmp_path: Path) -> None:
