@@ -18,6 +18,10 @@ class Track:
     name: str = "Notes"
     program: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.program <= 127:
+            raise ValueError(f"{self.program} is no General MIDI sound; they are numbered 0 to 127.")
+
 
 @dataclass(frozen=True, eq=False)
 class Notes:
@@ -83,10 +87,10 @@ class Notes:
         on = np.asarray(onset, np.float64).reshape(-1)
         n = len(on)
         off = np.asarray(offset, np.float64).reshape(-1)
-        pit = np.asarray(pitch, np.int16).reshape(-1)
-        vel = np.full(n, 80, np.int16) if velocity is None else np.asarray(velocity, np.int16).reshape(-1)
+        pit = _whole(pitch, "pitch")
+        vel = np.full(n, 80, np.int16) if velocity is None else _whole(velocity, "velocity")
         conf = np.ones(n, np.float32) if confidence is None else np.asarray(confidence, np.float32).reshape(-1)
-        trk = np.zeros(n, np.int16) if track is None else np.asarray(track, np.int16).reshape(-1)
+        trk = np.zeros(n, np.int16) if track is None else _whole(track, "track number")
         emb = np.zeros((n, 0), np.float32) if embedding is None else np.asarray(embedding, np.float32)
         if emb.ndim != 2 or not (len(off) == len(pit) == len(vel) == len(conf) == len(trk) == len(emb) == n):
             raise ValueError("The columns of a note table must have the same length.")
@@ -115,6 +119,8 @@ class Notes:
             raise ValueError("A pitch lies outside the MIDI range 0 to 127.")
         if self.velocity.min() < 1 or self.velocity.max() > 127:
             raise ValueError("A velocity lies outside 1 to 127.")
+        if not np.all((self.confidence >= 0) & (self.confidence <= 1)):
+            raise ValueError("A confidence lies outside 0 to 1.")
         if self.track.min() < 0 or self.track.max() >= len(self.tracks):
             raise ValueError("A note points to a track that does not exist.")
 
@@ -195,3 +201,13 @@ class Notes:
             np.concatenate(embeddings),
             [track for t in tables for track in t.tracks],
         )
+
+
+def _whole(values: ArrayLike, what: str) -> NDArray[np.int16]:
+    """Values as int16, unless one of them is no whole number or would wrap around."""
+    given = np.asarray(values).reshape(-1)
+    if given.dtype != np.int16 and len(given):
+        limits = np.iinfo(np.int16)
+        if not np.all((given >= limits.min) & (given <= limits.max)) or np.any(given != np.floor(given)):
+            raise ValueError(f"A {what} is no whole number in its range.")
+    return given.astype(np.int16)

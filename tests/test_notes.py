@@ -1,0 +1,50 @@
+"""The note table: what it refuses, so that nothing impossible travels further."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from amtsep import formats
+from amtsep.errors import FormatError
+from amtsep.notes import Notes, Track
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("confidence", 5.0, "confidence"),
+        ("confidence", float("nan"), "confidence"),
+        ("confidence", -0.1, "confidence"),
+        ("pitch", 65596, "pitch"),  # 60 after wrapping around
+        ("pitch", 60.7, "pitch"),
+        ("pitch", float("nan"), "pitch"),
+        ("pitch", 128, "pitch"),
+        ("velocity", 65600, "velocity"),
+        ("velocity", 0, "velocity"),
+        ("track", 70000, "track"),
+        ("track", -1, "track"),
+        ("offset", float("inf"), "offset"),
+    ],
+)
+def test_an_impossible_value_is_refused_in_words(column: str, value: float, sentence: str) -> None:
+    columns = {"onset": [0.0, 1.0], "offset": [0.5, 1.5], "pitch": [60, 62]}
+    good = {"velocity": 80, "confidence": 0.5, "track": 0}
+    columns[column] = [*columns.get(column, [good.get(column, 0)] * 2)[:1], value]
+    with pytest.raises(ValueError, match=sentence):
+        Notes.build(**columns, tracks=[Track()])
+
+
+def test_whole_numbers_of_any_kind_are_taken() -> None:
+    notes = Notes.build([0.0], [1.0], np.array([60.0]), np.array([80], np.uint8), track=np.array([0], np.int64))
+    assert notes.pitch.dtype == notes.velocity.dtype == notes.track.dtype == np.int16
+
+
+@pytest.mark.parametrize("program", [300, -1, 128])
+def test_a_sound_that_does_not_exist_is_refused_at_once(program: int) -> None:
+    """Not only when the tracks are written as MIDI."""
+    with pytest.raises(ValueError, match="General MIDI"):
+        Track("Organ", program)
+    text = formats.json_text(Notes.build([0.0], [1.0], [60])).replace('"program": 0', f'"program": {program}')
+    with pytest.raises(FormatError, match="not a note file"):
+        formats.read_json(text.encode())
