@@ -387,8 +387,9 @@ def _decode(posteriors: Posteriors, work: Work, name: str) -> Notes:
 def write(notes: Notes, task: Task, work: Work) -> None:
     """Write a task's files, the MIDI file last."""
     from amtsep import formats
+    from amtsep.tempo import estimate_tempo
 
-    beats = formats.TEMPO if work.tempo is None else work.tempo
+    beats = estimate_tempo(notes) if work.tempo is None else work.tempo
     # A name that is no text in any coding is still a file's; what is written inside has to be text.
     stem, name = (os.fsencode(text).decode("utf-8", "replace") for text in (task.source.stem, task.source.name))
     for path in task.outputs(work):

@@ -246,7 +246,9 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--json", action="store_true", help="also write everything as JSON")
     out.add_argument("--musicxml", action="store_true", help="also write quantised notation (needs music21)")
     out.add_argument("--posteriors", type=Path, metavar="NPZ", help="also save the posteriors (.npz, or a folder)")
-    out.add_argument("--tempo", type=float, metavar="BPM", help="beats a minute of the MIDI grid and MusicXML (120)")
+    out.add_argument(
+        "--tempo", type=float, metavar="BPM", help="beats a minute of MIDI and MusicXML (estimated)"
+    )
     out.add_argument("--overwrite", action="store_true", help="replace files of the same kind that are there")
     out.add_argument("-q", "--quiet", action="store_true", help="no progress bar, no summary")
     many = parser.add_argument_group("many recordings")

@@ -183,6 +183,14 @@ def evaluate_separated(
     )
 
 
+def separated_onset(reference: Notes, estimate: Notes, *, onset_tolerance_s: float = ONSET_TOLERANCE_S) -> Score:
+    """`Separated.micro_onset` alone, without rolls: fast enough to follow a slider."""
+    truth, found = list(_tables(reference).values()), list(_tables(estimate).values())
+    chosen = _assign(truth, found, [], [], "f1", onset_tolerance_s)
+    hits = sum(len(match(truth[i], found[j], onset_tolerance_s=onset_tolerance_s)) for i, j in chosen.items())
+    return Score.of(hits, len(reference), len(estimate))
+
+
 def relabel(reference: Notes, estimate: Notes, *, onset_tolerance_s: float = ONSET_TOLERANCE_S) -> Notes:
     """The estimate with its tracks in the order of the parts that they were assigned to, surplus tracks after them."""
     truth, found = _tables(reference), _tables(estimate)

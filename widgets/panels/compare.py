@@ -9,85 +9,39 @@ import numpy as np
 from numpy.typing import NDArray
 from traitlets import Bool, Bytes, Dict
 
+from amtsep.config import FrontEnd
+from amtsep.evaluation.metrics import Score, frame_score, match, onset_f1
+from amtsep.evaluation.separation import separated_onset
 from amtsep.notes import Notes
 from widgets.panels.panel import Panel
 from widgets.places import DEMOS
 from widgets.state.session import Session
 
-ONSET_TOLERANCE_S = 0.05
-OFFSET_RATIO, OFFSET_MIN_S = 0.2, 0.05
 HEAT_STEPS = 13
 
 
-def hits(
-    reference: Notes, estimate: Notes, *, offsets: bool = False, tracks: bool = False
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which notes of the reference are found, and which of the estimate are right.
-
-    Equal pitch, onsets within 50 ms; with `offsets` also offsets within 50 ms or 20 % of the reference's length. Taken
-    in order of time, which for onsets alone gives as many pairs as any matching could.
-    """
+def hits(reference: Notes, estimate: Notes, *, offsets: bool = False) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which notes of the reference are found, and which of the estimate are right, as `amtsep evaluate` counts them."""
     found, right = np.zeros(len(reference), bool), np.zeros(len(estimate), bool)
-    for pitch in np.intersect1d(reference.pitch, estimate.pitch):
-        a, b = np.flatnonzero(reference.pitch == pitch), np.flatnonzero(estimate.pitch == pitch)
-        i = j = 0
-        while i < len(a) and j < len(b):
-            gap = estimate.onset[b[j]] - reference.onset[a[i]]
-            if gap > ONSET_TOLERANCE_S:
-                i += 1
-            elif gap < -ONSET_TOLERANCE_S:
-                j += 1
-            else:
-                room = max(OFFSET_MIN_S, OFFSET_RATIO * (reference.offset[a[i]] - reference.onset[a[i]]))
-                ends = abs(estimate.offset[b[j]] - reference.offset[a[i]]) <= room
-                if not offsets or ends:
-                    found[a[i]] = right[b[j]] = True
-                i, j = i + 1, j + 1
+    pairs = match(reference, estimate, offsets=offsets)
+    found[pairs[:, 0]] = right[pairs[:, 1]] = True
     return found, right
 
 
-def score(hit: float, expected: float, claimed: float) -> dict[str, float]:
-    """Precision, recall and F1."""
-    precision = hit / claimed if claimed else float(expected == 0)
-    recall = hit / expected if expected else float(claimed == 0)
-    total = precision + recall
-    return {"precision": precision, "recall": recall, "f1": 2 * precision * recall / total if total else 0.0}
-
-
-def frame_score(reference: Notes, estimate: Notes, hop_s: float) -> dict[str, float]:
-    """Precision, recall and F1 over the cells of the piano roll."""
-    frames = int(np.ceil(max(reference.end, estimate.end) / hop_s)) + 1
-    a, b = _roll(reference, hop_s, frames), _roll(estimate, hop_s, frames)
-    return score(float((a & b).sum()), float(a.sum()), float(b.sum()))
-
-
-def _roll(notes: Notes, hop_s: float, frames: int) -> NDArray[np.bool_]:
-    steps = np.zeros((128, frames + 1), np.int32)
-    first = np.round(notes.onset / hop_s).astype(np.intp)
-    last = np.maximum(first + 1, np.round(notes.offset / hop_s).astype(np.intp))
-    np.add.at(steps, (notes.pitch, np.minimum(first, frames)), 1)
-    np.add.at(steps, (notes.pitch, np.minimum(last, frames)), -1)
-    return np.cumsum(steps, axis=1)[:, :frames] > 0
-
-
-def separated_score(reference: Notes, estimate: Notes) -> dict[str, float] | None:
-    """Onset score with tracks: the best assignment of tracks to parts; ``None`` where the reference has one part."""
-    parts, tracks = np.unique(reference.track), np.unique(estimate.track)
-    if len(parts) < 2:
-        return None
-    from scipy.optimize import linear_sum_assignment
-
-    counts = np.array(
-        [
-            [
-                int(hits(reference.select(reference.track == p), estimate.select(estimate.track == t))[0].sum())
-                for t in tracks
-            ]
-            for p in parts
-        ]
-    ).reshape(len(parts), len(tracks))
-    rows, columns = linear_sum_assignment(-counts)
-    return score(float(counts[rows, columns].sum()), len(reference), len(estimate))
+def figures_of(reference: Notes, estimate: Notes, hop_s: float) -> dict[str, Any]:
+    """The figures that the panel shows; every note counts as it is shown, so unisons of two parts are not fused."""
+    n, m = len(reference), len(estimate)
+    matched, ended = len(match(reference, estimate)), len(match(reference, estimate, offsets=True))
+    parts = len(np.unique(reference.track))
+    return {
+        "onset": vars(Score.of(matched, n, m)),
+        "offset": vars(Score.of(ended, n, m)),
+        "frame": vars(frame_score(reference, estimate, hop_s)[0]),
+        "separated": vars(separated_onset(reference, estimate)) if parts > 1 else None,
+        "hits": matched,
+        "misses": n - matched,
+        "extras": m - matched,
+    }
 
 
 class Compare(Panel):
@@ -130,20 +84,9 @@ class Compare(Panel):
             self.scores, self.verdict = {}, b""
             return
         found, right = hits(reference, notes)
-        ended, _ = hits(reference, notes, offsets=True)
-        n, m = len(reference), len(notes)
-        hop_s = self.session.posteriors.hop_s if self.session.posteriors is not None else 256 / 22050
+        hop_s = self.session.posteriors.hop_s if self.session.posteriors is not None else FrontEnd().hop_s
         with self.hold_sync():
-            self.scores = {
-                "name": self.session.reference_name,
-                "onset": score(float(found.sum()), n, m),
-                "offset": score(float(ended.sum()), n, m),
-                "frame": frame_score(reference, notes, hop_s),
-                "separated": separated_score(reference, notes),
-                "hits": int(found.sum()),
-                "misses": int((~found).sum()),
-                "extras": int((~right).sum()),
-            }
+            self.scores = {"name": self.session.reference_name, **figures_of(reference, notes, hop_s)}
             self.verdict = right.astype(np.uint8).tobytes() + (~found).astype(np.uint8).tobytes()
 
     def do_clear(self, _message: dict[str, Any], _buffers: Any) -> None:
@@ -161,7 +104,6 @@ class Compare(Panel):
             row = []
             for onset in grid:
                 notes = session.decode(onset_threshold=float(onset), frame_threshold=float(frame))
-                found, _ = hits(session.reference, notes)
-                row.append(score(float(found.sum()), len(session.reference), len(notes))["f1"])
+                row.append(onset_f1(session.reference, notes))
             table.append(row)
         self.heat = {"grid": grid.tolist(), "f1": table}

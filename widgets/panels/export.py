@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
-import numpy as np
 from traitlets import Unicode
 
 from amtsep import formats
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
+from amtsep.tempo import estimate_tempo
 from widgets.panels.panel import Panel
 from widgets.state.session import Session
 from widgets.state.session_file import ENDING
@@ -24,26 +24,12 @@ def stem(session: Session) -> str:
     return "".join(c if c.isalnum() or c in " -_.()" else "_" for c in name).strip() or "notes"
 
 
-def tempo(notes: Notes) -> float:
-    """Beats a minute that fit the onsets best, 60 to 180; an estimate from their distances, 120 where there are few.
-
-    The score of a tempo is how well onsets gather on its grid of half beats: the length of their mean as phases.
-    """
-    if len(notes) < 8:
-        return 120.0
-    onset = np.unique(np.round(notes.onset, 3))
-    candidates = np.arange(60.0, 180.5, 0.5)
-    phase = np.exp(2j * np.pi * onset[None, :] * (candidates[:, None] / 30.0))
-    score = np.abs(phase.mean(axis=1)) * np.exp(-0.5 * (np.log2(candidates / 110.0) / 0.7) ** 2)
-    return float(candidates[int(np.argmax(score))])
-
-
 def _midi(session: Session, notes: Notes) -> bytes:
-    return formats.midi_bytes(notes, tempo=tempo(session.notes), title=stem(session))
+    return formats.midi_bytes(notes, tempo=estimate_tempo(session.notes), title=stem(session))
 
 
 def _musicxml(session: Session, notes: Notes) -> bytes:
-    return formats.musicxml_bytes(notes, tempo=tempo(session.notes), title=stem(session))
+    return formats.musicxml_bytes(notes, tempo=estimate_tempo(session.notes), title=stem(session))
 
 
 def _csv(_session: Session, notes: Notes) -> bytes:
