@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import ceil, gcd
 from os import PathLike
@@ -37,6 +39,29 @@ MIN_RATE, MAX_RATE = 1_000, 1_000_000
 """Sample rates in Hz outside these mean a damaged header."""
 BROKEN_PEAK = 16.0
 """Float files over this peak were written in integer units; they are brought back to full scale."""
+
+
+class Samples(Protocol):
+    """What of an array is needed to go through a recording: its length, and stretches of it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, span: slice, /) -> NDArray[np.float32]: ...
+
+
+class Recording(Protocol):
+    """A recording, wherever its samples lie: `Audio` or `Spooled`."""
+
+    @property
+    def samples(self) -> Samples: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def remark(self) -> str: ...
+    @property
+    def duration_s(self) -> float: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +98,47 @@ class Audio:
 
     def __repr__(self) -> str:
         return f"Audio({self.name!r}, {self.duration_s:.2f} s, {self.sample_rate} Hz)"
+
+
+class StoredSamples:
+    """Samples in a file, read a stretch at a time.
+
+    Parameters
+    ----------
+    store
+        Holds them as float32.
+    count
+        How many.
+    factor
+        They are multiplied by.
+    """
+
+    def __init__(self, store: BinaryIO, count: int, factor: np.float32) -> None:
+        self._store, self._count, self._factor = store, count, factor
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, span: slice, /) -> NDArray[np.float32]:
+        start, stop, step = span.indices(self._count)
+        self._store.seek(4 * start)
+        data = self._store.read(4 * max(stop - start, 0))
+        return np.frombuffer(data, np.float32)[::step] * self._factor
+
+
+@dataclass(frozen=True, eq=False)
+class Spooled:
+    """A recording whose samples lie in a temporary file: see `spool_audio`. For the rest it is as `Audio`."""
+
+    samples: StoredSamples
+    sample_rate: int
+    name: str = "recording"
+    remark: str = ""
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate
 
 
 def load_audio(
@@ -125,18 +191,57 @@ def load_audio(
     """
     name, handle, owned = _open(source, name, limits)
     try:
-        cut = ends_in_the_middle(handle)
-        reader = decode_apart if apart and not is_plain_wav(handle) else decode
-        for first_channel in (False, True):
-            collector = _Collector(name, sample_rate, resampler, limits, progress, cut)
-            for rate, block, expected_s in reader(handle, name, limits):
-                collector.push(rate, block[:, 0] if first_channel else block, expected_s)
-            if not collector.cancelled_out:
-                break
-        return collector.finish()
+        return cast("Audio", _collect(handle, name, limits, sample_rate, resampler, progress, apart))
     finally:
         if owned:
             handle.close()
+
+
+def _collect(
+    handle: BinaryIO,
+    name: str,
+    limits: Limits,
+    sample_rate: int,
+    resampler: Resampler,
+    progress: Progress | None,
+    apart: bool,
+    store: BinaryIO | None = None,
+) -> Audio | Spooled:
+    cut = ends_in_the_middle(handle)
+    reader = decode_apart if apart and not is_plain_wav(handle) else decode
+    for first_channel in (False, True):
+        collector = _Collector(name, sample_rate, resampler, limits, progress, cut, store)
+        for rate, block, expected_s in reader(handle, name, limits):
+            collector.push(rate, block[:, 0] if first_channel else block, expected_s)
+        if not collector.cancelled_out:
+            break
+    return collector.finish()
+
+
+@contextmanager
+def spool_audio(
+    source: Source,
+    *,
+    name: str | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    progress: Progress | None = None,
+    sample_rate: int = FrontEnd.sample_rate,
+) -> Iterator[Spooled]:
+    """Decode a recording into a temporary file instead of memory; parameters and errors are those of `load_audio`.
+
+    The samples are those that `load_audio` gives, and are gone when the block ends.
+    """
+    name, handle, owned = _open(source, name, limits)
+    with ExitStack() as stack:
+        try:
+            if owned:
+                stack.callback(handle.close)
+            store = stack.enter_context(tempfile.TemporaryFile(prefix="amtsep-"))
+            found = _collect(handle, name, limits, sample_rate, "auto", progress, True, store)
+        except OSError as error:
+            said = (error.strerror or str(error)).lower()
+            raise AudioError(f"{name} cannot be unpacked ({said}); make room for temporary files.") from error
+        yield cast("Spooled", found)
 
 
 def from_samples(
@@ -162,7 +267,7 @@ def from_samples(
     collector = _Collector(name, target_rate, "auto", no_limits, None)
     if len(array):
         collector.push(int(sample_rate), array, len(array) / max(sample_rate, 1))
-    return collector.finish()
+    return cast("Audio", collector.finish())
 
 
 def resample(
@@ -245,7 +350,7 @@ def _handle_name(handle: Any) -> str:
 
 
 class _Collector:
-    """Takes decoded blocks, makes them mono and clean, resamples them, and grows the result in place."""
+    """Takes decoded blocks, makes them mono and clean, resamples them, and grows the result in place, or in a file."""
 
     def __init__(
         self,
@@ -255,8 +360,12 @@ class _Collector:
         limits: Limits,
         progress: Progress | None,
         cut: bool = False,
+        store: BinaryIO | None = None,
     ) -> None:
-        self.cut = cut
+        self.cut, self.store = cut, store
+        if store is not None:
+            store.seek(0)
+            store.truncate()
         self.name, self.target_rate, self.resampler = name, target_rate, resampler
         self.limits, self.progress = limits, progress
         self.samples = np.zeros(0, np.float32)
@@ -300,7 +409,7 @@ class _Collector:
             if self.progress(self.seconds, total, f"Reading {self.name}") is False:
                 raise Cancelled(f"Reading {self.name} was cancelled.")
 
-    def finish(self) -> Audio:
+    def finish(self) -> Audio | Spooled:
         if self.stream is not None:
             self._append(self.stream.finish())
         if not self.filled:
@@ -308,7 +417,6 @@ class _Collector:
         if self.broken * 2 > self.received:
             share = "none" if self.broken == self.received else "less than half"
             raise AudioError(f"{self.name} is damaged: {share} of its samples are numbers; export it again.")
-        self.samples.resize(self.filled, refcheck=False)
         remarks = []
         if self.broken:
             remarks.append(f"{self.broken} samples of {self.name} were not numbers and were replaced by silence.")
@@ -318,10 +426,17 @@ class _Collector:
             )
         elif self.cut:
             remarks.append(f"{self.name} ends early: its end is missing, {_clock(self.seconds)} could be read.")
+        factor = np.float32(1.0 / self.peak if self.peak > BROKEN_PEAK else 1.0)
         if self.peak > BROKEN_PEAK:
-            self.samples /= np.float32(self.peak)
             remarks.append(f"{self.name} was far over full scale and was turned down.")
-        return Audio(self.samples, self.target_rate, self.name, " ".join(remarks))
+        remark = " ".join(remarks)
+        if self.store is not None:
+            self.store.flush()
+            return Spooled(StoredSamples(self.store, self.filled, factor), self.target_rate, self.name, remark)
+        self.samples.resize(self.filled, refcheck=False)
+        if factor != 1.0:
+            self.samples *= factor
+        return Audio(self.samples, self.target_rate, self.name, remark)
 
     def _check_length(self, seconds: float) -> None:
         limit = self.limits.max_duration_s
@@ -332,6 +447,10 @@ class _Collector:
 
     def _append(self, block: NDArray[np.float32]) -> None:
         end = self.filled + len(block)
+        if self.store is not None:
+            self.store.write(np.ascontiguousarray(block, np.float32).tobytes())
+            self.filled = end
+            return
         if end > len(self.samples):
             # In place (realloc), so that growing never holds two copies. The header's length is a hint, not a promise.
             hint = ceil(min(self.expected_s, self.limits.max_duration_s) * self.target_rate) + 4096

@@ -360,14 +360,15 @@ def _posteriors(task: Task, work: Work, progress: Callable[[str, float], Any] | 
         from amtsep.posteriors import Posteriors
 
         return Posteriors.load(task.source), ""
-    from amtsep.audio import load_audio
+    from amtsep.audio import spool_audio
 
-    audio = load_audio(task.source)
-    transcriber = _transcriber(work.network, work.device, work.threads)
-    if progress is None:
-        return transcriber(audio), audio.remark
-    with progress(audio.name, audio.duration_s) as tell:
-        return transcriber(audio, tell), audio.remark
+    with spool_audio(task.source) as audio:
+        transcriber = _transcriber(work.network, work.device, work.threads)
+        lean = task.posteriors is None
+        if progress is None:
+            return transcriber(audio, None, lean), audio.remark
+        with progress(audio.name, audio.duration_s) as tell:
+            return transcriber(audio, tell, lean), audio.remark
 
 
 def _decode(posteriors: Posteriors, work: Work, name: str) -> Notes:

@@ -33,6 +33,8 @@ PEAK_FLOOR = 0.02
 """Peaks under this height are never notes; the sliders start here."""
 BLOCK_ROWS = 8
 """Rows taken at once where whole arrays would need copies: an hour of audio stays in memory, and in the cache."""
+BLOCK_CELLS = 1 << 16
+"""Frames of notes whose embeddings are averaged at once."""
 LEVEL_FRAMES = 8
 """Frames after the onset in which the level of a note is taken."""
 LOUD_VELOCITY, VELOCITY_PER_DB = 108.0, 1.6
@@ -320,9 +322,16 @@ def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
     row = np.clip(notes.pitch.astype(np.intp) - MIDI_MIN, 0, posteriors.onset.shape[0] - 1)
     first = np.clip(np.round(notes.onset / posteriors.hop_s).astype(np.intp), 0, posteriors.n_frames - 1)
     last = np.clip(np.round(notes.offset / posteriors.hop_s).astype(np.intp), first + 1, posteriors.n_frames)
-    cells, begins = spans(first, last)
-    rows = np.repeat(row, last - first)
-    weight = posteriors.frame[rows, cells] + np.float32(1e-3)
-    units = posteriors.embedding[rows, cells].astype(np.float32) * weight[:, None]
-    sums = np.add.reduceat(units, begins, axis=0)
+    sums = np.zeros((len(notes), dim), np.float32)
+    # Some notes at a time: all frames of all notes of an hour would take more memory than the posteriors.
+    edges = np.concatenate([[0], np.cumsum(last - first)])
+    some = np.searchsorted(edges, np.arange(0, edges[-1], BLOCK_CELLS), side="left")
+    for begin, end in zip(some, [*some[1:], len(notes)], strict=True):
+        if begin == end:
+            continue
+        cells, begins = spans(first[begin:end], last[begin:end])
+        rows = np.repeat(row[begin:end], (last - first)[begin:end])
+        weight = posteriors.frame[rows, cells] + np.float32(1e-3)
+        units = posteriors.embedding[rows, cells].astype(np.float32) * weight[:, None]
+        sums[begin:end] = np.add.reduceat(units, begins, axis=0)
     return replace(notes, embedding=sums / (np.linalg.norm(sums, axis=1, keepdims=True) + 1e-9))

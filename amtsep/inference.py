@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.audio import Audio
+from amtsep.audio import Recording, Samples
 from amtsep.config import N_PITCHES, FrontEnd, Progress
 from amtsep.errors import Cancelled, ModelError
 from amtsep.loudness import Conditioning, Loudness
@@ -195,7 +197,7 @@ class Transcriber:
         self.engine = choose_engine(model, device, backend, threads)
         self.chunk_frames = chunk_frames
 
-    def __call__(self, audio: Audio, progress: Progress | None = None) -> Posteriors:
+    def __call__(self, audio: Recording, progress: Progress | None = None, lean: bool = False) -> Posteriors:
         """Posteriors of a recording.
 
         Parameters
@@ -204,6 +206,9 @@ class Transcriber:
             At the engine's rate: 22,050 Hz but for networks exported for another.
         progress
             Called with seconds done and seconds in all.
+        lean
+            Keep the embedding in a temporary file, of which what is looked at comes into memory: for one decoding of
+            an hour or more. It is gone with the posteriors.
 
         Raises
         ------
@@ -242,8 +247,11 @@ class Transcriber:
                 offset[:, first:last] = heard["offset"]
             if "embedding" in heard:
                 if embedding is None:
-                    embedding = np.zeros((N_PITCHES, n_frames, heard["embedding"].shape[2]), np.int8)
+                    shape = (N_PITCHES, n_frames, heard["embedding"].shape[2])
+                    embedding = np.zeros(shape, np.int8) if not lean else stored(shape)
                 embedding[:, first:last] = np.round(heard["embedding"] * 127.0).astype(np.int8)
+                if isinstance(embedding, np.memmap):
+                    release(embedding)
             done = min(last * hop / rate, audio.duration_s)
             if progress is not None and progress(done, audio.duration_s, "Transcribing") is False:
                 raise Cancelled("The transcription was cancelled.")
@@ -260,7 +268,21 @@ class Transcriber:
         )
 
 
-def conditioned(samples: NDArray[np.float32], conditioning: Conditioning, start: int, stop: int) -> NDArray[np.float32]:
+def stored(shape: tuple[int, ...]) -> NDArray[np.int8]:
+    """An array of zeros in a file without a name, which goes with it."""
+    with tempfile.TemporaryFile(prefix="amtsep-") as file:
+        file.truncate(int(np.prod(shape)))
+        return np.memmap(file, np.int8, "r+", shape=shape)
+
+
+def release(array: np.memmap) -> None:
+    """Leave an array that lies in a file to the file: what is looked at later is read again."""
+    mapping = array._mmap  # type: ignore[attr-defined]
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def conditioned(samples: Samples, conditioning: Conditioning, start: int, stop: int) -> NDArray[np.float32]:
     """Samples ``start`` to ``stop`` at the level that the network expects, zeros where these lie outside."""
     first = min(max(start, 0), len(samples))
     inner = conditioning.apply(samples[first : max(stop, 0)], first)

@@ -445,3 +445,21 @@ def test_wav_bytes_play_everywhere() -> None:
         assert (reader.getnchannels(), reader.getsampwidth(), reader.getframerate()) == (1, 2, RATE)
         values = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
     np.testing.assert_allclose(values / 32768, np.clip(audio.samples, -1, 1), atol=1e-4)
+
+
+def test_a_recording_in_a_file_is_the_one_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    path.write_bytes(encode(tone(seconds=8, channels=2), 44100, "FLAC"))
+    whole = load_audio(path, resampler="soxr")
+    with audio_module.spool_audio(path) as spooled:
+        assert (len(spooled.samples), spooled.name, spooled.sample_rate) == (len(whole.samples), "a.flac", RATE)
+        np.testing.assert_array_equal(spooled.samples[1000:5000], whole.samples[1000:5000])
+        np.testing.assert_array_equal(spooled.samples[-10:], whole.samples[-10:])
+        assert len(spooled.samples[90 * RATE :]) == 0 and spooled.duration_s == whole.duration_s
+    inverted = np.concatenate([tone(), -tone()], axis=1)  # gone through a second time, for its first channel
+    path.write_bytes(encode(inverted * 100, 44100, "WAV", "FLOAT"))
+    with audio_module.spool_audio(path) as spooled:
+        assert np.abs(spooled.samples[:]).max() == pytest.approx(1.0, abs=0.01) and "turned down" in spooled.remark
+    path.write_text("Dear all, " * 500)
+    with pytest.raises(AudioError, match="is not a recording"), audio_module.spool_audio(path):
+        pass

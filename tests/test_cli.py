@@ -56,7 +56,7 @@ class FakeTranscriber:
             raise ModelError("There is no model 'absent'; choose one of light.")
         FakeTranscriber.made.append((model, device, threads))
 
-    def __call__(self, audio: Audio, progress: Any = None) -> Posteriors:
+    def __call__(self, audio: Audio, progress: Any = None, lean: bool = False) -> Posteriors:
         if progress is not None:
             for done in np.linspace(0, audio.duration_s, 4):
                 progress(float(done), audio.duration_s, "Transcribing")
@@ -402,7 +402,7 @@ import sys, time
 import amtsep.inference
 class Slow:
     def __init__(self, *a, **k): pass
-    def __call__(self, audio, progress=None):
+    def __call__(self, audio, progress=None, lean=False):
         print('working', flush=True)
         time.sleep(60)
 amtsep.inference.Transcriber = Slow

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +116,41 @@ def test_outside_of_a_recording_is_silence() -> None:
     assert conditioned(samples, plain, 3, 8).tolist() == [4, 5, 0, 0, 0]
     assert conditioned(samples, plain, 7, 9).tolist() == [0, 0]
     assert conditioned(samples, plain, -5, -2).tolist() == [0, 0, 0]
+
+
+def test_posteriors_with_little_memory_are_the_same() -> None:
+    audio = tune(3.0)
+    plain, lean = Transcriber("base", chunk_frames=100)(audio), Transcriber("base", chunk_frames=100)(audio, lean=True)
+    assert isinstance(lean.embedding, np.memmap)
+    np.testing.assert_array_equal(lean.embedding, plain.embedding)
+    np.testing.assert_array_equal(lean.onset, plain.onset)
+
+
+def test_peak_memory_does_not_hold_the_recording() -> None:
+    """Ten minutes more cost what their posteriors take, and not their samples as well."""
+    resource = pytest.importorskip("resource")
+    code = (
+        "import sys, resource, numpy as np, amtsep.inference as i\n"
+        "from amtsep.audio import spool_audio, wav_bytes, Audio\n"
+        "class Silent:\n"
+        "    name, halo, sample_rate, front_end = 'x', 0, 22050, i.FrontEnd()\n"
+        "    def __call__(self, s):\n"
+        "        t = len(s) // 256; z = np.zeros((88, t), 'f4')\n"
+        "        return {'onset': z, 'frame': z, 'level': np.zeros((306, t), 'f4'),"
+        " 'embedding': np.zeros((88, t, 16), 'f4')}\n"
+        "i.choose_engine = lambda *a: Silent()\n"
+        "with spool_audio(sys.argv[1]) as audio: i.Transcriber()(audio, lean=True)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peaks = []
+    import soundfile
+
+    for minutes in (1, 11):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "a.wav"
+            soundfile.write(path, np.zeros(60 * minutes * RATE, np.int16), RATE)
+            found = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+        peaks.append(int(found.stdout) * (1 if sys.platform == "darwin" else 1024))
+    a_minute = (peaks[1] - peaks[0]) / 10
+    assert a_minute < 1.35 * 60 * 86.13 * (88 * 8 + 306), f"{a_minute / 2**20:.1f} MiB a minute"
+    assert resource
