@@ -223,11 +223,14 @@ class Mixing:
     part_gain_db: float = 5.0
     """Standard deviation of the parts' levels."""
     part_equalizer: float = 0.3
+    effects: float = 0.25
+    """Share of the parts that go through an amplifier, a chorus, ..., where that suits what they are."""
     room: float = 0.25
     equalizer: float = 0.25
     band_limit: float = 0.12
     noise: float = 0.4
     hum: float = 0.05
+    compression: float = 0.15
     clipping: float = 0.08
     codec: float = 0.04
     level_db: tuple[float, float] = (-10.0, 5.0)

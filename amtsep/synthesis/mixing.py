@@ -13,7 +13,7 @@ from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
 from amtsep.drums import CLASSES, class_of_key
 from amtsep.errors import DataError
 from amtsep.loudness import condition
-from amtsep.synthesis import augment
+from amtsep.synthesis import augment, effects
 from amtsep.synthesis.bank import DRUMS, PATCH_PROGRAM, VOICE, Bank, Stem
 from amtsep.synthesis.guard import refuse_stems
 
@@ -212,6 +212,8 @@ class Mixer:
                 continue
             if grid is not None and rng.random() < mixing.part_equalizer:
                 audio = augment.filter_zero_phase(audio, rate, [augment.random_curve(rng, grid, 5.0)], None)
+            if grid is not None and rng.random() < mixing.effects:
+                audio = effects.electric(rng, audio, rate, self.bank.stems[stem].category)
             gain = 10.0 ** (np.clip(rng.normal(0.0, mixing.part_gain_db), -18.0, 12.0) / 20.0)
             mix += audio * np.float32(gain if together or count > 1 else 1.0)
             timbre = self._index[self.bank.stems[stem].timbre]
@@ -309,6 +311,8 @@ class Mixer:
         room = self._rooms[int(rng.integers(N_ROOMS))] if rng.random() < mixing.room else None
         if curves or room is not None:
             mix = augment.filter_zero_phase(mix, rate, curves, room)
+        if rng.random() < mixing.compression:
+            mix = effects.compress(rng, mix, rate)
         if rng.random() < mixing.clipping:
             mix = augment.clip_softly(rng, mix)
         if rng.random() < mixing.noise:
