@@ -113,6 +113,67 @@ def affordable_s() -> float:
 
 
 @dataclass(frozen=True)
+class BeatTracking:
+    """How beats and bars are found in notes; costs are logarithms of odds."""
+
+    min_tempo: float = 36.0
+    """Beats a minute."""
+    max_tempo: float = 260.0
+    usual_tempo: float = 92.0
+    """Centre of the prior over tempi."""
+    tempo_spread: float = 0.6
+    """Its standard deviation, of the logarithm."""
+    tempo_weight: float = 0.05
+    """How much it counts at every beat (at the first it counts once)."""
+    tempo_change: float = 0.06
+    """Change of a beat's length (logarithm) that costs 1."""
+    largest_cost: float = 8.0
+    """No change costs more: a pause."""
+    beat_weight: float = 2.0
+    """Of the evidence for a beat against that for none between beats."""
+    metre_prior: tuple[float, float, float] = (0.2, 0.25, 0.55)
+    """Shares of bars of two, three and four beats."""
+    metre_change: float = 6.0
+    """Cost of another metre from one bar to the next."""
+    pickup_cost: float = 0.7
+    """Cost of a beginning before the first bar line."""
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """How notes are put on the grid of the beats; costs are logarithms of odds."""
+
+    chord_s: float = 0.035
+    """Onsets this close are one chord."""
+    spread_s: float = 0.022
+    """Standard deviation of an onset around its place, in seconds."""
+    spread: float = 0.02
+    """The same as a share of a beat; the two add up as squares."""
+    early: float = 0.12
+    """Share of a beat by which a note may come before the beat that it belongs to."""
+    simple_costs: tuple[float, ...] = (0.0, 0.3, 1.6, 2.6, 4.5, 5.0)
+    """Of parting a beat into 1, 2, 4, 3, 8 and 6."""
+    compound_costs: tuple[float, ...] = (0.0, 0.3, 1.8, 3.0, 5.0, 5.0)
+    """Of parting a dotted beat into 1, 3, 6, 2, 4 and 12."""
+    switch_cost: float = 1.0
+    """Of triplets after pairs, or pairs after triplets, in one track."""
+    grace_s: float = 0.14
+    """No grace note is longer, in seconds."""
+    legato: float = 0.5
+    """Share of the time to the next note that a note must sound to be written as reaching it."""
+    held_share: float = 0.85
+    """Share of its written length that a note usually sounds."""
+    beat_pull: float = 0.35
+    """How far (logarithm) the end of a note may lie from a beat to be written on it."""
+    shortest_rest: int = 12
+    """Ticks (24 to the quarter note): shorter rests are not written."""
+    second_voice: float = 2.0
+    """Cost of a second voice on a staff, at each of its notes."""
+    transposed: bool = False
+    """Write transposing instruments (by the track's sound) as their players read them, not as they sound."""
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the app and the library accept: all that keeps a file from taking the machine."""
 

@@ -1,0 +1,67 @@
+"""The small network that hears beats in notes: dilated convolutions over `features`, run in NumPy.
+
+The idea of a temporal convolutional network for beats is that of Davies and Böck (2019); the input (notes, not sound),
+the shape and the weights are ours. `amtsep.training.beats` trains it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float32]
+
+WEIGHTS = "beats.npz"
+KERNEL = 5
+
+
+@dataclass(frozen=True, eq=False)
+class BeatNetwork:
+    """Weights: (out, in) of the first and last layer, (layers, KERNEL, channels, channels) of the dilated ones."""
+
+    mean: Values
+    scale: Values
+    enter: Values
+    enter_bias: Values
+    kernels: Values
+    biases: Values
+    mixes: Values
+    mix_biases: Values
+    leave: Values
+    leave_bias: Values
+
+    def __call__(self, features: Values) -> tuple[Values, Values]:
+        """Probability of a beat and of a downbeat a frame, each (T,), from features (channels, T)."""
+        x = ((features - self.mean[:, None]) / self.scale[:, None]).astype(np.float32)
+        h = _elu(self.enter @ x + self.enter_bias[:, None])
+        count = h.shape[1]
+        half = KERNEL // 2
+        total = np.zeros_like(h)
+        for layer in range(len(self.kernels)):
+            dilation = 2**layer
+            reach = half * dilation
+            padded = np.pad(h, ((0, 0), (reach, reach)))
+            y = np.repeat(self.biases[layer][:, None], count, axis=1)
+            for k in range(KERNEL):
+                y += self.kernels[layer, k] @ padded[:, k * dilation : k * dilation + count]
+            y = self.mixes[layer] @ _elu(y) + self.mix_biases[layer][:, None]
+            h = h + y
+            total += y
+        z = self.leave @ _elu(np.concatenate([h, total])) + self.leave_bias[:, None]
+        probability = 1.0 / (1.0 + np.exp(-np.clip(z, -30, 30)))
+        return probability[0], probability[1]
+
+
+def _elu(x: Values) -> Values:
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def load() -> BeatNetwork:
+    """The network with the weights that come with the package."""
+    with resources.files("amtsep.rhythm").joinpath(WEIGHTS).open("rb") as file, np.load(file) as data:
+        return BeatNetwork(**{name: data[name].astype(np.float32) for name in BeatNetwork.__dataclass_fields__})

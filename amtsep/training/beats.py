@@ -1,0 +1,209 @@
+"""Train the beat network on written music played with expression: ``python -m amtsep.training.beats SCORES OUT``.
+
+SCORES is a folder of MusicXML (searched for ``.mxl`` and ``.musicxml``); the polyphonic part of music21's corpus is
+added. One piece in five, by a checksum of its name, is held out: it is never trained on, and the figures of
+``benchmarks/rhythm.py`` come from there. Bach10's chorales are left out wherever they come from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from amtsep.errors import DataError
+from amtsep.notes import Notes
+from amtsep.rhythm.beats import Beats
+from amtsep.rhythm.features import CHANNELS, FRAME_S, LEAD_FRAMES, features
+from amtsep.rhythm.network import KERNEL
+from amtsep.synthesis.guard import refuse
+from amtsep.synthesis.music import is_bach10, music21_folders
+from amtsep.synthesis.performance import as_heard, draw_playing, perform
+from amtsep.synthesis.scores import SCORE_DTYPE
+from amtsep.synthesis.written import Written, read_written
+
+HELD_OUT_SHARE = 5
+
+
+def held_out(name: str) -> bool:
+    """Whether a piece is kept for evaluation; movements and files of one work go the same way."""
+    return zlib.crc32(name.split(".")[0].split("_")[0].encode()) % HELD_OUT_SHARE == 0
+
+
+def load_pieces(scores: Path, cache: Path | None = None) -> list[tuple[str, Written]]:
+    """(file, piece) of every score that can be read, but for Bach10's."""
+    if cache is not None and cache.exists():
+        return pickle.loads(cache.read_bytes())  # our own file
+    files = sorted(p for p in refuse(scores, "scores").rglob("*") if p.suffix in (".mxl", ".musicxml"))
+    for folder in music21_folders():
+        files += sorted(p for p in folder.rglob("*") if p.suffix in (".mxl", ".xml", ".musicxml"))
+    found = []
+    for file in files:
+        try:
+            piece = read_written(file)
+        except (DataError, ValueError):
+            continue
+        tables = []
+        for part in range(len(piece.programs)):
+            own = piece.notes[(piece.notes["part"] == part) & ~piece.notes["grace"]]
+            table = np.zeros(len(own), SCORE_DTYPE)
+            table["onset"], table["offset"] = own["start"] / 2, (own["start"] + own["length"]) / 2
+            table["pitch"] = own["pitch"]
+            tables.append(table)
+        if not is_bach10(f"{piece.title} {file.name}", tables) and len(piece.notes) > 24 and len(piece.bars) > 3:
+            found.append((str(file), piece))
+    if cache is not None:
+        cache.write_bytes(pickle.dumps(found))
+    return found
+
+
+def example(
+    rng: np.random.Generator, piece: Written, frames: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Features (channels, frames) of a stretch of a performance, and its targets (2, frames): beat, downbeat."""
+    playing = draw_playing(rng, piece)
+    notes, beats, _ = perform(rng, piece, playing)
+    if rng.random() < 0.7:
+        notes = as_heard(rng, notes, float(rng.uniform(0.3, 1.3)))
+    if rng.random() < 0.3:  # a transcription without timbres has one track
+        notes = notes.with_tracks(np.zeros(len(notes), np.int16), notes.tracks[:1])
+    length = frames * FRAME_S
+    begin = float(rng.uniform(-1.0, max(notes.end - 0.7 * length, 0.0)))
+    begin = 0.0 if rng.random() < 0.25 else max(begin, 0.0)
+    inside = (notes.onset >= begin) & (notes.onset < begin + length - 1.0)
+    part = notes.select(inside)
+    part = Notes.build(
+        part.onset - begin, np.minimum(part.offset - begin, length), part.pitch, part.velocity,
+        track=part.track, tracks=part.tracks,
+    )  # fmt: skip
+    x = features(part)[:, :frames]
+    x = np.pad(x, ((0, 0), (0, frames - x.shape[1])))
+    return x, targets(beats, begin, frames)
+
+
+def targets(beats: Beats, begin: float, frames: int) -> NDArray[np.float32]:
+    """1 in the frame of each beat and downbeat, half in its neighbours; -1 (not counted) after the last beat."""
+    out = np.zeros((2, frames), np.float32)
+    for row, times in enumerate((beats.time, beats.time[beats.downbeat])):
+        place = np.round((times - begin) / FRAME_S).astype(int) + LEAD_FRAMES
+        for shift, value in ((-2, 0.25), (2, 0.25), (-1, 0.6), (1, 0.6), (0, 1.0)):
+            at = place + shift
+            at = at[(at >= 0) & (at < frames)]
+            out[row, at] = np.maximum(out[row, at], value)
+    last = int((beats.time[-1] - begin) / FRAME_S) + LEAD_FRAMES + 5
+    first = int((beats.time[0] - begin) / FRAME_S) + LEAD_FRAMES - 5
+    out[:, max(last, 0) :] = -1.0
+    out[:, : max(first, 0)] = -1.0
+    return out
+
+
+class Network(torch.nn.Module):
+    """The same as `amtsep.rhythm.network.BeatNetwork`, to train."""
+
+    def __init__(self, channels: int = 24, layers: int = 11, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.enter = torch.nn.Conv1d(len(CHANNELS), channels, 1)
+        self.convolutions = torch.nn.ModuleList(
+            torch.nn.Conv1d(channels, channels, KERNEL, dilation=2**i, padding=KERNEL // 2 * 2**i)
+            for i in range(layers)
+        )
+        self.mixes = torch.nn.ModuleList(torch.nn.Conv1d(channels, channels, 1) for _ in range(layers))
+        self.leave = torch.nn.Conv1d(2 * channels, 2, 1)
+        self.drop = torch.nn.Dropout1d(dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, 2, T)."""
+        elu = torch.nn.functional.elu
+        h = elu(self.enter(x))
+        total = torch.zeros_like(h)
+        for convolution, mix in zip(self.convolutions, self.mixes, strict=True):
+            y = mix(self.drop(elu(convolution(h))))
+            h = h + y
+            total = total + y
+        return self.leave(elu(torch.cat([h, total], 1)))
+
+
+def save(network: Network, mean: NDArray[np.float32], scale: NDArray[np.float32], path: Path) -> None:
+    """Write the weights for `amtsep.rhythm.network`."""
+
+    def array(tensor: torch.Tensor) -> NDArray[np.float16]:
+        return tensor.detach().numpy().astype(np.float16)
+
+    np.savez_compressed(
+        path,
+        mean=mean,
+        scale=scale,
+        enter=array(network.enter.weight[:, :, 0]),
+        enter_bias=array(network.enter.bias),  # type: ignore[arg-type]
+        kernels=np.stack([array(c.weight.permute(2, 0, 1)) for c in network.convolutions]),  # type: ignore[operator]
+        biases=np.stack([array(c.bias) for c in network.convolutions]),  # type: ignore[arg-type]
+        mixes=np.stack([array(c.weight[:, :, 0]) for c in network.mixes]),  # type: ignore[index]
+        mix_biases=np.stack([array(c.bias) for c in network.mixes]),  # type: ignore[arg-type]
+        leave=array(network.leave.weight[:, :, 0]),
+        leave_bias=array(network.leave.bias),  # type: ignore[arg-type]
+    )
+
+
+def train(pieces: list[Written], out: Path, steps: int, batch: int = 6, frames: int = 2000, seed: int = 1) -> None:
+    """Train and write; a line every 100 steps."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    # Metres that are rare are drawn more often, and short pieces less than long ones.
+    kinds = [f"{p.metres[0].beats_per_bar}{p.metres[0].compound}" for p in pieces]
+    share = {k: kinds.count(k) for k in set(kinds)}
+    weight = np.array([share[k] ** -0.6 * min(len(p.bars), 60) ** 0.5 for k, p in zip(kinds, pieces, strict=True)])
+    weight /= weight.sum()
+
+    def draw() -> tuple[torch.Tensor, torch.Tensor]:
+        rows = [example(rng, pieces[rng.choice(len(pieces), p=weight)], frames) for _ in range(batch)]
+        return torch.from_numpy(np.stack([r[0] for r in rows])), torch.from_numpy(np.stack([r[1] for r in rows]))
+
+    sample = torch.cat([draw()[0] for _ in range(8)])
+    mean = sample.mean((0, 2))
+    scale = sample.std((0, 2)).clamp(min=0.05)
+    network = Network()
+    optimizer = torch.optim.AdamW(network.parameters(), 4e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps, pct_start=0.05)
+    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
+    running, began = 0.0, time.time()
+    for step in range(1, steps + 1):
+        x, y = draw()
+        logits = network((x - mean[:, None]) / scale[:, None])
+        counted = (y >= 0).float()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, y.clamp(min=0), weight=counted * (1 + 3 * y.clamp(min=0)), reduction="sum"
+        ) / counted.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        average.update_parameters(network)
+        running = loss.item() if step == 1 else 0.98 * running + 0.02 * loss.item()
+        if step % 100 == 0:
+            print(f"{step} steps, loss {running:.4f}, {time.time() - began:.0f} s", flush=True)
+            save(average.module.eval(), mean.numpy(), scale.numpy(), out)
+            average.module.train()
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scores", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--cache", type=Path, help="keep the scores that have been read here")
+    args = parser.parse_args()
+    pieces = [p for name, p in load_pieces(args.scores, args.cache) if not held_out(p.name)]
+    print(f"{len(pieces)} pieces")
+    train(pieces, args.out, args.steps)
+
+
+if __name__ == "__main__":
+    main()
