@@ -131,9 +131,11 @@ class BeatTracking:
     """No change costs more: a pause."""
     beat_weight: float = 2.0
     """Of the evidence for a beat against that for none between beats."""
-    metre_prior: tuple[float, float, float] = (0.2, 0.25, 0.55)
+    metre_prior: tuple[float, float, float] = (0.2, 0.3, 0.5)
     """Shares of bars of two, three and four beats."""
-    metre_change: float = 6.0
+    downbeat_bias: float = -0.7
+    """Added to the logarithm of the odds for a downbeat."""
+    metre_change: float = 5.0
     """Cost of another metre from one bar to the next."""
     pickup_cost: float = 0.7
     """Cost of a beginning before the first bar line."""

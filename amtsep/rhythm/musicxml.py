@@ -93,15 +93,14 @@ class _Layout:
         self.metres: list[Metre] = [beats.metres[i] for i in bars.bar_metre]
         starts = [int(p.notes["start"].min()) for p in score.parts if len(p.notes)]
         first = min(starts, default=0)
-        self.offset = 0
-        self.pickup = bool(len(bars.bar_beat)) and int(bars.bar_beat[0]) < 0
-        if self.pickup:
-            beat = int(self.metres[0].beat * TICKS)
-            self.offset = min(first, self.lines[1] - 1) // beat * beat
-        # Bars before the music begins are left out.
+        # Bars before the music begins are left out, and so are the beats before it in its first bar: a pickup.
         self.skip = 0
-        while not self.pickup and self.skip + 2 < len(self.lines) and self.lines[self.skip + 1] <= first:
+        while self.skip + 2 < len(self.lines) and self.lines[self.skip + 1] <= first:
             self.skip += 1
+        start = self.lines[self.skip]
+        beat = int(self.metres[self.skip].beat * TICKS)
+        self.offset = max(first - start, 0) // beat * beat
+        self.pickup = self.offset > 0
         self.tempo = self._tempi(score)
 
     def _tempi(self, score: Score) -> dict[int, float]:
@@ -136,7 +135,6 @@ class _Layout:
 def _measures(score: Score, part: ScorePart, layout: _Layout, first: bool) -> list[str]:
     out: list[str] = []
     notes = part.notes
-    step = int(layout.metres[0].beat * TICKS)
     sharps = score.beats.key
     if part.transposition:
         sharps += _shift(-part.transposition)
@@ -151,9 +149,9 @@ def _measures(score: Score, part: ScorePart, layout: _Layout, first: bool) -> li
     count = len(layout.lines) - 1
     before: Metre | None = None
     for i in range(layout.skip, count):
-        offset = layout.offset if i == 0 else 0
+        offset = layout.offset if i == layout.skip else 0
         start, stop, metre = layout.lines[i] + offset, layout.lines[i + 1], layout.metres[i]
-        implicit = ' implicit="yes"' if i == 0 and layout.pickup else ""
+        implicit = ' implicit="yes"' if i == layout.skip and layout.pickup else ""
         number = i - layout.skip + (0 if layout.pickup else 1)
         out.append(f'<measure number="{number}"{implicit}>')
         if before is None or metre != before:
@@ -184,7 +182,6 @@ def _measures(score: Score, part: ScorePart, layout: _Layout, first: bool) -> li
         if i == count - 1:
             out.append('<barline location="right"><bar-style>light-heavy</bar-style></barline>')
         out.append("</measure>")
-    del step
     return out
 
 

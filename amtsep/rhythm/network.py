@@ -12,6 +12,7 @@ from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 Values = NDArray[np.float32]
 
@@ -36,6 +37,11 @@ class BeatNetwork:
 
     def __call__(self, features: Values) -> tuple[Values, Values]:
         """Probability of a beat and of a downbeat a frame, each (T,), from features (channels, T)."""
+        # The matrices are small: more threads than one only wait for each other.
+        with threadpool_limits(1):
+            return self._run(features)
+
+    def _run(self, features: Values) -> tuple[Values, Values]:
         x = ((features - self.mean[:, None]) / self.scale[:, None]).astype(np.float32)
         h = _elu(self.enter @ x + self.enter_bias[:, None])
         count = h.shape[1]

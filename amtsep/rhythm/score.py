@@ -237,6 +237,8 @@ def _clefs(table: NDArray[np.void], track: Track, keyboard: bool, drums: bool) -
         return ("treble-8",)
     if track.program in (*range(32, 40), 43):
         return ("bass-8",)
+    if track.program in (42, 57, 58, 70) and middle < 67:
+        return ("bass",)
     if track.program == 41 and middle < 72:
         return ("alto",)
     return ("treble",) if middle >= 59 else ("bass",)

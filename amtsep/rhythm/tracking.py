@@ -159,10 +159,10 @@ def find_bars(beat: Values, down: Values, settings: BeatTracking) -> tuple[NDArr
     n = len(down)
     # Of what the network takes for a beat, the share that it takes for a downbeat.
     share = np.clip(down / np.maximum(beat, 0.05), 0.02, 0.98)
-    yes, no = np.log(share), np.log1p(-share)
+    evidence = np.log(share / (1.0 - share)) + settings.downbeat_bias
     states = [(m, p) for m in BEATS_PER_BAR for p in range(m)]
     index = {state: i for i, state in enumerate(states)}
-    emission = np.where(np.array([p == 0 for _, p in states])[None, :], yes[:, None], no[:, None])
+    emission = np.where(np.array([p == 0 for _, p in states])[None, :], evidence[:, None], 0.0)
     prior = dict(zip(BEATS_PER_BAR, settings.metre_prior, strict=True))
     score = np.array([np.log(prior[m]) - (settings.pickup_cost if p else 0.0) for m, p in states]) + emission[0]
     back = np.zeros((n, len(states)), np.int16)
