@@ -176,6 +176,67 @@ class Quantisation:
 
 
 @dataclass(frozen=True)
+class Bends:
+    """How pitch curves are read from the constant-Q transform (36 bins an octave, frames of 11.6 ms)."""
+
+    harmonics: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
+    """Of a note, that are looked at."""
+    other_harmonics: int = 8
+    """Of other notes, that may cover them."""
+    apart_bins: float = 4.5
+    """A harmonic is clear where no other note's lies nearer."""
+    reach_bins: int = 5
+    """Either side of the note's own place."""
+    skip_frames: int = 2
+    """After an onset."""
+    min_frames: int = 5
+    min_share: float = 0.35
+    """Of a note's frames that must be clear."""
+    floor_db: float = -75.0
+
+
+@dataclass(frozen=True)
+class CleanUp:
+    """Rules that make a transcription playable (see `amtsep.rhythm.cleanup`)."""
+
+    strength: float = 0.0
+    """From 0, which changes nothing, to 1; the recommended one is `RECOMMENDED_CLEAN_UP`."""
+    join_fragments: bool = True
+    """One note heard as several becomes one."""
+    harmonic_ghosts: bool = True
+    """Octaves, twelfths and other harmonics of louder notes are dropped."""
+    out_of_range: bool = True
+    """Unsure notes far outside of where their track plays are dropped."""
+    double_hits: bool = True
+    """A note struck twice in less time than a player needs becomes one."""
+    short_notes: bool = True
+    """Unsure notes of less than a tenth of a second are dropped."""
+    long_tails: bool = True
+    """In tracks that play one note at a time a note ends where the next one begins."""
+    monophonic: bool = True
+    """There, gaps too small for a rest are closed."""
+
+
+RECOMMENDED_CLEAN_UP = 0.5
+"""The strength that costs no accuracy on the development sets."""
+
+
+@dataclass(frozen=True)
+class Pedal:
+    """How the sustain pedal is found (seconds)."""
+
+    together_s: float = 0.06
+    """Ends this close come from one release."""
+    apart_s: float = 0.05
+    """Onsets further apart are different instants."""
+    instants: int = 3
+    """A release ends notes of at least so many instants."""
+    delay_s: float = 0.08
+    """From an onset to the pedal after it."""
+    shortest_s: float = 0.15
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the app and the library accept: all that keeps a file from taking the machine."""
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.errors import FormatError
 from amtsep.formats.files import TEMPO, Readable, Target, check_table, read_file, write_file
+from amtsep.formats.tempo_map import TempoMap, steady_map, tempo_map
 from amtsep.notes import Notes, Track
+from amtsep.rhythm.beats import Beats
+
+if TYPE_CHECKING:
+    from amtsep.rhythm.bends import Bend
 
 TICKS_PER_BEAT = 960
 DRUM_CHANNEL = 9
@@ -29,12 +34,20 @@ PEDAL_DOWN = 64
 ENDLESS = re.compile(rb"[\x80-\xff]{4096}")
 """A number in a MIDI file goes on while its bytes are 128 or more: three are legal, a text may have some hundreds, and
 reading so many as a number takes the time of their square."""
+BEND_RANGE = 2
+"""Semitones either way that pitch bend spans: what every synthesizer takes for granted."""
 
 
 def separate_repeats(notes: Notes, shortest_s: float = 0.001) -> Notes:
+    """End each note where the next one of its pitch and track starts; see `separate_repeats_of`."""
+    return separate_repeats_of(notes, shortest_s)[0]
+
+
+def separate_repeats_of(notes: Notes, shortest_s: float = 0.001) -> tuple[Notes, NDArray[np.intp]]:
     """End each note where the next one of its pitch and track starts, as MIDI needs it.
 
     Of notes that start together (within `shortest_s`) only the longest stays, with the highest velocity among them.
+    Gives the notes that stay and where each stood in the table.
     """
     order = np.lexsort((notes.onset, notes.pitch, notes.track))
     onset, offset, velocity = notes.onset[order], notes.offset[order].copy(), notes.velocity[order].copy()
@@ -51,10 +64,19 @@ def separate_repeats(notes: Notes, shortest_s: float = 0.001) -> Notes:
         last = i
     new_offset, new_velocity, kept = notes.offset.copy(), notes.velocity.copy(), np.ones(len(order), bool)
     new_offset[order], new_velocity[order], kept[order] = offset, velocity, keep
-    return replace(notes, offset=new_offset, velocity=new_velocity).select(kept)
+    return replace(notes, offset=new_offset, velocity=new_velocity).select(kept), np.flatnonzero(kept)
 
 
-def midi_bytes(notes: Notes, tempo: float = TEMPO, title: str = "", mark: str = "") -> bytes:
+def midi_bytes(
+    notes: Notes,
+    tempo: float = TEMPO,
+    title: str = "",
+    mark: str = "",
+    beats: Beats | None = None,
+    bends: Sequence[Bend | None] | None = None,
+    pedal: Mapping[int, Sequence[tuple[float, float]]] | None = None,
+    bend_range: int = BEND_RANGE,
+) -> bytes:
     """A standard MIDI file (type 1): a tempo track, then one track a timbre with its name and General MIDI program.
 
     Parameters
@@ -62,11 +84,20 @@ def midi_bytes(notes: Notes, tempo: float = TEMPO, title: str = "", mark: str = 
     notes
         Times are kept to within a quarter of a millisecond at 120 beats a minute.
     tempo
-        Beats a minute, 10 to 960; sets the grid only.
+        Quarter notes a minute, 10 to 960; sets the grid only. Not used where `beats` are given.
     title
         Name of the tempo track.
     mark
         A text at the head of the tempo track, for programs.
+    beats
+        Of the recording: the file gets their tempo map and metre, so that bars lie where the music has them.
+    bends
+        A curve a note, or None for none: written as pitch bend, notes that overlap on channels of their own (as MPE
+        does), the range sent as RPN 0.
+    pedal
+        By track number: (down, up) in seconds of the sustain pedal, written as controller 64.
+    bend_range
+        Semitones either way that the pitch bend spans.
 
     Raises
     ------
@@ -75,39 +106,51 @@ def midi_bytes(notes: Notes, tempo: float = TEMPO, title: str = "", mark: str = 
     """
     import mido
 
-    if not 10.0 <= tempo <= 960.0:
+    if beats is None and not 10.0 <= tempo <= 960.0:
         raise FormatError(f"A tempo of {tempo:g} beats a minute cannot be written; use 10 to 960.")
-    # The tempo is stored in whole microseconds a beat: take the ticks from what the reader will see.
-    beat_us = round(60e6 / tempo)
-    ticks_per_beat = TICKS_PER_BEAT if tempo <= 160 else TICKS_PER_BEAT // 2
-    ticks_per_s = ticks_per_beat * 1e6 / beat_us
+    rate = tempo if beats is None else beats.tempo
+    ticks_per_beat = TICKS_PER_BEAT if rate <= 160 else TICKS_PER_BEAT // 2
+    grid = steady_map(tempo, ticks_per_beat) if beats is None else tempo_map(beats, ticks_per_beat)
     file = mido.MidiFile(type=1, ticks_per_beat=ticks_per_beat, charset="utf-8")
-    conductor = mido.MidiTrack()
-    if title:
-        conductor.append(mido.MetaMessage("track_name", name=title, time=0))
-    if mark:
-        conductor.append(mido.MetaMessage("text", text=mark, time=0))
-    conductor.append(mido.MetaMessage("set_tempo", tempo=beat_us, time=0))
-    conductor.append(mido.MetaMessage("time_signature", numerator=4, denominator=4, time=0))
-    file.tracks.append(conductor)
+    file.tracks.append(_conductor(grid, title, mark, beats))
 
-    separated = separate_repeats(notes, shortest_s=1.0 / ticks_per_s)
+    separated, position = separate_repeats_of(notes, shortest_s=60.0 / max(rate, 10.0) / ticks_per_beat)
     channels = [c for c in range(16) if c != DRUM_CHANNEL]
-    for index, (track, own) in enumerate(separated.by_track()):
-        channel = channels[index % len(channels)]
-        start = np.round(own.onset * ticks_per_s).astype(np.int64)
-        end = np.maximum(np.round(own.offset * ticks_per_s).astype(np.int64), start + 1)
-        # At one tick, endings come before beginnings: a repeated note is not cut off by the end of the one before.
-        events = [(int(t), 0, int(p), 0) for t, p in zip(end, own.pitch, strict=True)]
-        events += [(int(t), 1, int(p), int(v)) for t, p, v in zip(start, own.pitch, own.velocity, strict=True)]
-        events.sort()
+    for index, track in enumerate(separated.tracks):
+        rows = np.flatnonzero(separated.track == index)
+        own = separated.select(rows)
+        start = grid.ticks(own.onset)
+        end = np.maximum(grid.ticks(own.offset), start + 1)
+        curves = [bends[position[r]] if bends is not None else None for r in rows]
+        bent = any(curve is not None for curve in curves)
+        lanes = _channels(own, channels) if bent else [channels[index % len(channels)]] * len(own)
+        used = sorted(set(lanes)) or [channels[index % len(channels)]]
+        # At one tick: endings, then wheel and pedal, then beginnings: a repeated note is not cut off by the end of the
+        # one before, and begins at its own pitch.
+        events: list[tuple[int, int, int, Any]] = []
+        for i in range(len(own)):
+            pitch, lane = int(own.pitch[i]), lanes[i]
+            events.append((int(end[i]), 0, pitch, _note("note_off", pitch, 0, lane)))
+            events.append((int(start[i]), 2, pitch, _note("note_on", pitch, int(own.velocity[i]), lane)))
+            if bent:
+                events += _wheel(curves[i], lane, grid, int(start[i]), int(end[i]), bend_range)
+        for down, up in (pedal or {}).get(index, ()):
+            for time, value in ((down, 127), (up, 0)):
+                tick = int(grid.ticks(np.array([max(time, 0.0)]))[0])
+                for lane in used:
+                    message = mido.Message("control_change", control=SUSTAIN, value=value, channel=lane)
+                    events.append((tick, 1, 0, message))
+        events.sort(key=lambda event: event[:3])
         out = mido.MidiTrack()
         out.append(mido.MetaMessage("track_name", name=track.name, time=0))
-        out.append(mido.Message("program_change", program=int(track.program), channel=channel, time=0))
+        for lane in used:
+            out.append(mido.Message("program_change", program=int(track.program), channel=lane, time=0))
+            if bent:
+                for control, value in ((101, 0), (100, 0), (6, bend_range), (38, 0)):
+                    out.append(mido.Message("control_change", control=control, value=value, channel=lane, time=0))
         now = 0
-        for tick, is_onset, pitch, velocity in events:
-            kind = "note_on" if is_onset else "note_off"
-            out.append(mido.Message(kind, note=pitch, velocity=velocity, channel=channel, time=tick - now))
+        for tick, _, _, message in events:
+            out.append(message.copy(time=tick - now))
             now = tick
         file.tracks.append(out)
     buffer = io.BytesIO()
@@ -115,9 +158,85 @@ def midi_bytes(notes: Notes, tempo: float = TEMPO, title: str = "", mark: str = 
     return buffer.getvalue()
 
 
-def write_midi(notes: Notes, path: Target, tempo: float = TEMPO, title: str = "", mark: str = "") -> Path:
+def _conductor(grid: TempoMap, title: str, mark: str, beats: Beats | None) -> Any:
+    """The first track: title, tempi, time signatures, key."""
+    import mido
+
+    out = mido.MidiTrack()
+    if title:
+        out.append(mido.MetaMessage("track_name", name=title, time=0))
+    if mark:
+        out.append(mido.MetaMessage("text", text=mark, time=0))
+    events: list[tuple[int, int, Any]] = []
+    for tick, microseconds in zip(grid.tick.tolist(), grid.tempo.tolist(), strict=True):
+        events.append((tick, 0, mido.MetaMessage("set_tempo", tempo=microseconds)))
+    for tick, metre in grid.signatures:
+        clocks = int(24 * metre.beat_quarters)
+        message = mido.MetaMessage(
+            "time_signature", numerator=metre.beats, denominator=metre.beat_type, clocks_per_click=max(clocks, 1)
+        )
+        events.append((tick, 1, message))
+    if beats is not None:
+        names = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
+        minors = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m", "C#m", "G#m", "D#m", "A#m")
+        key = (minors if beats.minor else names)[int(np.clip(beats.key, -7, 7)) + 7]
+        events.append((0, 2, mido.MetaMessage("key_signature", key=key)))
+    now = 0
+    for tick, _, message in sorted(events, key=lambda event: event[:2]):
+        out.append(message.copy(time=tick - now))
+        now = tick
+    return out
+
+
+def _note(kind: str, pitch: int, velocity: int, channel: int) -> Any:
+    import mido
+
+    return mido.Message(kind, note=pitch, velocity=velocity, channel=channel)
+
+
+def _channels(own: Notes, channels: Sequence[int]) -> list[int]:
+    """A channel a note, free of other notes for as long as it sounds where there are enough."""
+    free_at = dict.fromkeys(channels, -1.0)
+    lanes = []
+    for onset, offset in zip(own.onset.tolist(), own.offset.tolist(), strict=True):
+        # The first one where nothing sounds any more, else the one that ends first.
+        lane = next((c for c in channels if free_at[c] <= onset), min(free_at, key=lambda c: free_at[c]))
+        free_at[lane] = offset
+        lanes.append(lane)
+    return lanes
+
+
+def _wheel(
+    curve: Bend | None, lane: int, grid: TempoMap, start: int, end: int, bend_range: int
+) -> list[tuple[int, int, int, Any]]:
+    """Pitch bend of one note: from its first value at its onset on, back to the middle for a note without a curve."""
+    import mido
+
+    if curve is None or not len(curve.time):
+        return [(start, 1, 0, mido.Message("pitchwheel", pitch=0, channel=lane))]
+    ticks = np.clip(grid.ticks(curve.time), start, end)
+    values = np.clip(np.round(curve.cents / (100.0 * bend_range) * 8192), -8192, 8191).astype(int)
+    out, last = [], None
+    for i, (tick, value) in enumerate(zip(ticks.tolist(), values.tolist(), strict=True)):
+        if value != last:
+            out.append((start if i == 0 else tick, 1, i, mido.Message("pitchwheel", pitch=value, channel=lane)))
+        last = value
+    return out
+
+
+def write_midi(
+    notes: Notes,
+    path: Target,
+    tempo: float = TEMPO,
+    title: str = "",
+    mark: str = "",
+    beats: Beats | None = None,
+    bends: Sequence[Bend | None] | None = None,
+    pedal: Mapping[int, Sequence[tuple[float, float]]] | None = None,
+    bend_range: int = BEND_RANGE,
+) -> Path:
     """Write a standard MIDI file; see `midi_bytes`."""
-    return write_file(path, midi_bytes(notes, tempo, title, mark))
+    return write_file(path, midi_bytes(notes, tempo, title, mark, beats, bends, pedal, bend_range))
 
 
 def read_midi(source: Readable, *, name: str | None = None, sustain: bool = False, drums: bool = False) -> Notes:

@@ -98,7 +98,12 @@ def _split(
         place = now + offset
         number = place // beat
         if number in triple and not metre.compound:
-            if place % beat == 0 and end - now >= beat and (end - now) in VALUES and _plain(place, end + offset, beat, triple):
+            if (
+                place % beat == 0
+                and end - now >= beat
+                and (end - now) in VALUES
+                and _plain(place, end + offset, beat, triple)
+            ):
                 length, (kind, dots) = end - now, VALUES[end - now]
             elif place % beat == 0 and end - now >= beat:
                 length, (kind, dots) = beat, VALUES.get(beat, ("quarter", 0))
@@ -114,7 +119,7 @@ def _split(
                 continue
         else:
             length = _longest(place, end - now, metre, beat, triple, rest=not members)
-            kind, dots = VALUES[length] if length in VALUES else ("32nd", 0)
+            kind, dots = VALUES.get(length, ("32nd", 0))
         parts.append(Piece(now, length, kind, dots, members))
         now += length
     if not members:

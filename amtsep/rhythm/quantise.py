@@ -216,9 +216,7 @@ def _best_path(emission: Values, switch: Values) -> Index:
     return path
 
 
-def lengths(
-    start: Index, sounded: Values, following: Index, period_ticks: float, settings: Quantisation
-) -> Index:
+def lengths(start: Index, sounded: Values, following: Index, period_ticks: float, settings: Quantisation) -> Index:
     """Written length of notes of one voice, in ticks.
 
     Parameters

@@ -59,13 +59,15 @@ def local_signatures(pitch: Index, signature: int) -> Index:
     starts = np.arange(0, n, STRETCH)
     classes = np.zeros((n + 1, 12))
     classes[1:] = np.cumsum(np.eye(12)[pitch % 12], axis=0)
-    counts = np.stack(
-        [classes[min(a + STRETCH + LOCAL_NOTES, n)] - classes[max(a - LOCAL_NOTES, 0)] for a in starts]
-    )
+    counts = np.stack([classes[min(a + STRETCH + LOCAL_NOTES, n)] - classes[max(a - LOCAL_NOTES, 0)] for a in starts])
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     tonic = np.mod(7 * SIGNATURES, 12)
     fit = np.stack([(np.roll(share, -t, axis=1) * profile).sum(axis=1) for t in tonic], axis=1)
-    fit = fit - AWAY_COST * np.minimum(np.abs(SIGNATURES - signature), FAR) - REMOTE_COST * np.maximum(np.abs(SIGNATURES) - 5, 0)
+    fit = (
+        fit
+        - AWAY_COST * np.minimum(np.abs(SIGNATURES - signature), FAR)
+        - REMOTE_COST * np.maximum(np.abs(SIGNATURES) - 5, 0)
+    )
     cost = CHANGE_COST * np.minimum(np.abs(SIGNATURES[:, None] - SIGNATURES[None, :]), 3) / 3
     score = fit[0]
     back = np.zeros(fit.shape, int)

@@ -143,9 +143,7 @@ def _cover(time: Values, notes: Notes) -> Values:
 def _at(curve: NDArray[np.float32], time: Values) -> Values:
     """The highest value of a curve within a frame of each time."""
     frames = np.round(time / FRAME_S).astype(int) + LEAD_FRAMES
-    return np.max(
-        [curve[np.clip(frames + k, 0, len(curve) - 1)].astype(np.float64) for k in (-1, 0, 1)], axis=0
-    )
+    return np.max([curve[np.clip(frames + k, 0, len(curve) - 1)].astype(np.float64) for k in (-1, 0, 1)], axis=0)
 
 
 def find_bars(beat: Values, down: Values, settings: BeatTracking) -> tuple[NDArray[np.bool_], list[int]]:
@@ -175,9 +173,7 @@ def find_bars(beat: Values, down: Values, settings: BeatTracking) -> tuple[NDArr
                 new[k] = score[back[i, k]]
             else:
                 ends = [index[o, o - 1] for o in BEATS_PER_BAR]
-                values = [
-                    score[e] - (0.0 if o == m else settings.metre_change) for o, e in zip(BEATS_PER_BAR, ends)
-                ]
+                values = [score[e] - (0.0 if o == m else settings.metre_change) for o, e in zip(BEATS_PER_BAR, ends)]
                 best = int(np.argmax(values))
                 back[i, k], new[k] = ends[best], values[best]
         score = new + emission[i]
@@ -219,7 +215,9 @@ def _instants(notes: Notes) -> Values:
     return np.add.reduceat(onset, first) / np.diff(np.append(first, len(onset)))
 
 
-def rebar(beats: Beats, notes: Notes, settings: BeatTracking = BeatTracking(), drums: NDArray[np.bool_] | None = None) -> Beats:  # noqa: B008, E501
+def rebar(
+    beats: Beats, notes: Notes, settings: BeatTracking = BeatTracking(), drums: NDArray[np.bool_] | None = None
+) -> Beats:  # noqa: B008, E501
     """Bars and metre found again for beats that stay as they are."""
     if len(beats) < 2 or len(notes) < 2:
         return beats

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.config import MIDI_MIN, N_PITCHES
-from amtsep.synthesis.written import Written
 from amtsep.notes import Notes, Track
 from amtsep.rhythm.beats import Beats
+from amtsep.synthesis.written import Written
 
 STEP = 1 / 24
 """Quarter notes from one point of a tempo curve to the next."""

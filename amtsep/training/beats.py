@@ -29,6 +29,8 @@ from amtsep.synthesis.scores import SCORE_DTYPE
 from amtsep.synthesis.written import Written, read_written
 
 HELD_OUT_SHARE = 5
+WEIGHTS = torch.tensor([0.7, 1.3])
+"""Of beats and of downbeats in the loss: downbeats are harder, and rarer."""
 
 
 def held_out(name: str) -> bool:
@@ -63,9 +65,7 @@ def load_pieces(scores: Path, cache: Path | None = None) -> list[tuple[str, Writ
     return found
 
 
-def example(
-    rng: np.random.Generator, piece: Written, frames: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def example(rng: np.random.Generator, piece: Written, frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Features (channels, frames) of a stretch of a performance, and its targets (2, frames): beat, downbeat."""
     playing = draw_playing(rng, piece)
     notes, beats, _ = perform(rng, piece, playing)
@@ -150,8 +150,34 @@ def save(network: Network, mean: NDArray[np.float32], scale: NDArray[np.float32]
     )
 
 
-def train(pieces: list[Written], out: Path, steps: int, batch: int = 6, frames: int = 2000, seed: int = 1) -> None:
-    """Train and write; a line every 100 steps."""
+def restore(network: Network, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put saved weights into a network; gives the mean and the scale of its features."""
+    with np.load(path) as data:
+        values = {name: torch.from_numpy(data[name].astype(np.float32)) for name in data.files}
+    with torch.no_grad():
+        network.enter.weight.copy_(values["enter"][:, :, None])
+        network.enter.bias.copy_(values["enter_bias"])  # type: ignore[union-attr]
+        network.leave.weight.copy_(values["leave"][:, :, None])
+        network.leave.bias.copy_(values["leave_bias"])  # type: ignore[union-attr]
+        for i, (convolution, mix) in enumerate(zip(network.convolutions, network.mixes, strict=True)):
+            convolution.weight.copy_(values["kernels"][i].permute(1, 2, 0))  # type: ignore[union-attr, operator]
+            convolution.bias.copy_(values["biases"][i])  # type: ignore[union-attr, operator]
+            mix.weight.copy_(values["mixes"][i][:, :, None])  # type: ignore[union-attr, operator]
+            mix.bias.copy_(values["mix_biases"][i])  # type: ignore[union-attr, operator]
+    return values["mean"], values["scale"]
+
+
+def train(
+    pieces: list[Written],
+    out: Path,
+    steps: int,
+    begin: Path | None = None,
+    rate: float = 4e-3,
+    batch: int = 6,
+    frames: int = 2000,
+    seed: int = 1,
+) -> None:
+    """Train and write; a line every 100 steps. With `begin`, from weights that were written before."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     # Metres that are rare are drawn more often, and short pieces less than long ones.
@@ -168,17 +194,23 @@ def train(pieces: list[Written], out: Path, steps: int, batch: int = 6, frames: 
     mean = sample.mean((0, 2))
     scale = sample.std((0, 2)).clamp(min=0.05)
     network = Network()
-    optimizer = torch.optim.AdamW(network.parameters(), 4e-3, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps, pct_start=0.05)
-    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
+    if begin is not None:
+        mean, scale = restore(network, begin)
+    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.05)
+    slow = torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
+    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=slow)
     running, began = 0.0, time.time()
     for step in range(1, steps + 1):
         x, y = draw()
         logits = network((x - mean[:, None]) / scale[:, None])
         counted = (y >= 0).float()
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(
-            logits, y.clamp(min=0), weight=counted * (1 + 3 * y.clamp(min=0)), reduction="sum"
-        ) / counted.sum()
+        loss = (
+            torch.nn.functional.binary_cross_entropy_with_logits(
+                logits, y.clamp(min=0), weight=counted * (1 + 3 * y.clamp(min=0)) * WEIGHTS[:, None], reduction="sum"
+            )
+            / counted.sum()
+        )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -198,11 +230,13 @@ def main() -> None:
     parser.add_argument("scores", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--begin", type=Path, help="weights to go on from")
+    parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate")
     parser.add_argument("--cache", type=Path, help="keep the scores that have been read here")
     args = parser.parse_args()
     pieces = [p for name, p in load_pieces(args.scores, args.cache) if not held_out(p.name)]
     print(f"{len(pieces)} pieces")
-    train(pieces, args.out, args.steps)
+    train(pieces, args.out, args.steps, args.begin, args.rate)
 
 
 if __name__ == "__main__":

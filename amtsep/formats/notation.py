@@ -1,4 +1,4 @@
-"""A `Score` as MusicXML 4.0 (partwise), valid against its schema.
+"""A `Score` written as MusicXML 4.0 (partwise), valid against its schema.
 
 Written directly: a three-minute piece takes a fraction of a second, which an edit in the app can wait for. Every note
 has the identifier ``n<index>``, the further parts of a tied one ``n<index>-2`` and so on, so that an engraving can be
@@ -123,10 +123,7 @@ class _Layout:
         last = 0.0
         for i in range(self.skip, count):
             stretch = by_bar[i : i + TEMPO_BARS]
-            if not marks:
-                last = float(np.median(by_bar[i : i + 8]))
-                marks[i] = last
-            elif len(stretch) == TEMPO_BARS and np.all(np.abs(np.log(stretch / last)) > np.log(1 + TEMPO_CHANGE)):
+            if not marks or len(stretch) == TEMPO_BARS and np.all(np.abs(np.log(stretch / last)) > np.log(1 + TEMPO_CHANGE)):
                 last = float(np.median(by_bar[i : i + 8]))
                 marks[i] = last
         return marks
