@@ -23,7 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amtsep.config import Decoding
+from amtsep.config import Decoding, MusicReading
 from amtsep.errors import AmtsepError, Cancelled, FormatError, ModelError
 from amtsep.files import reason
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from amtsep.inference import Transcriber
     from amtsep.notes import Notes
     from amtsep.posteriors import Posteriors
+    from amtsep.rhythm.music import Music
 
 SOUND = frozenset(
     """
@@ -64,6 +65,8 @@ class Work:
     """Leave alone what is done already with the same settings and recording."""
     overwrite: bool = False
     """Replace files of the same kind that are there."""
+    music: MusicReading = MusicReading()  # noqa: RUF009 - frozen
+    """What is found beside the notes and written with them."""
 
     @property
     def network(self) -> str:
@@ -258,6 +261,7 @@ def mark_of(task: Task, work: Work) -> str:
         "network": "" if task.source.suffix == ".npz" else _network_mark(work.network),
         "tempo": work.tempo,
         "also": work.also,
+        "music": asdict(work.music),
         "file": [task.source.name.encode("utf-8", "replace").decode(), status.st_size, status.st_mtime_ns],
     }
     return "amtsep " + hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
@@ -309,8 +313,11 @@ def perform(
         posteriors, remark = _posteriors(task, work, progress)
         if task.posteriors is not None:
             posteriors.save(task.posteriors)
-        notes = _decode(posteriors, work, task.source.name)
-        write(notes, task, work)
+        from amtsep.rhythm.music import read_music
+
+        music = read_music(_decode(posteriors, work, task.source.name), posteriors, work.music, work.tempo)
+        notes = music.notes
+        write(music, task, work)
     except (ModelError, Cancelled, BrokenPipeError):
         raise
     except AmtsepError as error:
@@ -385,23 +392,33 @@ def _decode(posteriors: Posteriors, work: Work, name: str) -> Notes:
     return cluster(embed_notes(notes, posteriors), Clustering(timbres=work.timbres))
 
 
-def write(notes: Notes, task: Task, work: Work) -> None:
+def write(music: Music, task: Task, work: Work) -> None:
     """Write a task's files, the MIDI file last."""
     from amtsep import formats
     from amtsep.tempo import estimate_tempo
 
-    beats = estimate_tempo(notes) if work.tempo is None else work.tempo
+    notes = music.notes
+    tempo = estimate_tempo(notes) if work.tempo is None else work.tempo
     # A name that is no text in any coding is still a file's; what is written inside has to be text.
     stem, name = (os.fsencode(text).decode("utf-8", "replace") for text in (task.source.stem, task.source.name))
     for path in task.outputs(work):
         if path.suffix == ".csv":
-            formats.write_csv(notes, path)
+            formats.write_csv(notes, path, music.bends)
         elif path.suffix == ".json":
-            formats.write_json(notes, path, {"source": name})
+            info: dict[str, Any] = {"source": name}
+            if music.tuning is not None:
+                info["tuning_cents"] = round(music.tuning, 1)
+            formats.write_json(notes, path, info, music.beats, music.bends)
         elif path.suffix == ".musicxml":
-            formats.write_musicxml(notes, path, beats, title=stem)
+            formats.write_musicxml(
+                notes, path, work.tempo, title=stem, beats=music.beats, quantisation=work.music.quantisation
+            )
         else:
-            formats.write_midi(notes, path, beats, title=stem, mark=mark_of(task, work))
+            # Where a steady tempo was asked for, that is the grid.
+            beats = music.beats if work.tempo is None else None
+            formats.write_midi(
+                notes, path, tempo, stem, mark_of(task, work), beats, music.bends, music.pedal
+            )
 
 
 # --- many recordings -------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from amtsep.config import Decoding
+from amtsep.config import RECOMMENDED_CLEAN_UP, CleanUp, Decoding, MusicReading, Quantisation
 from amtsep.errors import AmtsepError, Cancelled, FormatError
 from amtsep.pitch import pitch_number
 
@@ -188,6 +188,16 @@ def seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"'{text}' is not a time in seconds")
 
 
+def metre(text: str) -> str:
+    """A time signature."""
+    from amtsep.rhythm.metre import Metre
+
+    try:
+        return str(Metre.parse(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def count(text: str) -> int:
     """A whole number, not negative."""
     with suppress(ValueError):
@@ -244,13 +254,23 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     out.add_argument("-o", "--output", metavar="OUT", help="MIDI file, or folder (for several files; made if new)")
     out.add_argument("--csv", action="store_true", help="also write the notes as CSV, beside the MIDI file")
     out.add_argument("--json", action="store_true", help="also write everything as JSON")
-    out.add_argument("--musicxml", action="store_true", help="also write quantised notation (needs music21)")
+    out.add_argument("--musicxml", action="store_true", help="also write notation (bars, voices, spelling)")
     out.add_argument("--posteriors", type=Path, metavar="NPZ", help="also save the posteriors (.npz, or a folder)")
-    out.add_argument(
-        "--tempo", type=float, metavar="BPM", help="beats a minute of MIDI and MusicXML (estimated)"
-    )
+    out.add_argument("--tempo", type=float, metavar="BPM", help="a steady tempo instead of the beats of the music")
     out.add_argument("--overwrite", action="store_true", help="replace files of the same kind that are there")
     out.add_argument("-q", "--quiet", action="store_true", help="no progress bar, no summary")
+    music = parser.add_argument_group("music")
+    music.add_argument(
+        "--bars", action=argparse.BooleanOptionalAction, default=True, help="find beats and bars: tempo map (yes)"
+    )
+    music.add_argument("--metre", type=metre, metavar="N/M", help="time signature, such as 3/4 or 6/8 (found)")
+    music.add_argument("--transposed", action="store_true", help="write transposing instruments as players read them")
+    music.add_argument("--bends", action="store_true", help="find vibrato, glides and detuning; written as pitch bend")
+    music.add_argument("--pedal", action="store_true", help="find the sustain pedal of pianos (notes get shorter)")
+    music.add_argument(
+        "--clean-up", type=share, default=0.0, metavar="0-1",
+        help=f"join fragments, drop ghosts, tidy ends; {RECOMMENDED_CLEAN_UP:g} is a good strength (0)",
+    )  # fmt: skip
     many = parser.add_argument_group("many recordings")
     many.add_argument("--jobs", type=at_least_one, default=1, metavar="N", help="processes (1)")
     many.add_argument("--resume", action="store_true", help="leave out what is done with these settings")
@@ -301,6 +321,14 @@ def run_transcribe(args: argparse.Namespace) -> int:
         also,
         args.resume,
         args.overwrite,
+        MusicReading(
+            bars=args.bars,
+            metre=args.metre,
+            bends=args.bends,
+            pedal=args.pedal,
+            clean_up=CleanUp(strength=args.clean_up),
+            quantisation=Quantisation(transposed=args.transposed),
+        ),
     )
     tasks, refused = batch.plan(args.files, work, args.output, args.posteriors)
     with _Report(args, len(tasks) + len(refused)) as report:

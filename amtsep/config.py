@@ -237,6 +237,25 @@ class Pedal:
 
 
 @dataclass(frozen=True)
+class MusicReading:
+    """What is found in notes beside themselves, and written with them."""
+
+    bars: bool = True
+    """Find beats, bars, metre and key."""
+    metre: str | None = None
+    """A time signature such as "3/4" instead of the one found."""
+    bends: bool = False
+    """Find how the pitch of notes moves."""
+    pedal: bool = False
+    """Find the sustain pedal of piano-like tracks; their notes then last as long as their keys are down."""
+    clean_up: CleanUp = field(default_factory=CleanUp)
+    beats: BeatTracking = field(default_factory=BeatTracking)
+    quantisation: Quantisation = field(default_factory=Quantisation)
+    bend_curves: Bends = field(default_factory=Bends)
+    pedalling: Pedal = field(default_factory=Pedal)
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the app and the library accept: all that keeps a file from taking the machine."""
 

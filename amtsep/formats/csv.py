@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,13 +23,20 @@ from amtsep.formats.files import (
 )
 from amtsep.notes import Notes, Track
 
+if TYPE_CHECKING:
+    from amtsep.rhythm.bends import Bend
 
-def csv_text(notes: Notes) -> str:
-    """A table with the header ``onset_s,offset_s,pitch,velocity,confidence,track``; `track` is the track's name."""
+
+def csv_text(notes: Notes, bends: Sequence[Bend | None] | None = None) -> str:
+    """A table with the header ``onset_s,offset_s,pitch,velocity,confidence,track``; `track` is the track's name.
+
+    With `bends` (a curve a note, or None), also ``cents`` and ``bend_cents``: mean of the curve, and half of what it
+    spans; empty for a note without one.
+    """
     names = unique_names(notes.tracks)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(COLUMNS if bends is None else (*COLUMNS, "cents", "bend_cents"))
     for i in range(len(notes)):
         onset = round(float(notes.onset[i]), 6)
         offset = max(round(float(notes.offset[i]), 6), onset + 1e-6)
@@ -39,14 +48,22 @@ def csv_text(notes: Notes) -> str:
                 int(notes.velocity[i]),
                 f"{float(notes.confidence[i]):.6f}",
                 names[int(notes.track[i])],
+                *_bend_columns(bends, i),
             )
         )
     return out.getvalue()
 
 
-def write_csv(notes: Notes, path: Target) -> Path:
+def _bend_columns(bends: Sequence[Bend | None] | None, index: int) -> tuple[str, ...]:
+    if bends is None:
+        return ()
+    bend = bends[index]
+    return ("", "") if bend is None else (f"{bend.mean:.1f}", f"{bend.depth:.1f}")
+
+
+def write_csv(notes: Notes, path: Target, bends: Sequence[Bend | None] | None = None) -> Path:
     """Write a CSV file in UTF-8; see `csv_text`."""
-    return write_file(path, csv_text(notes).encode("utf-8"))
+    return write_file(path, csv_text(notes, bends).encode("utf-8"))
 
 
 def read_csv(source: Readable, *, name: str | None = None) -> Notes:

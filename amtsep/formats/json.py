@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,14 +13,25 @@ from amtsep.errors import FormatError
 from amtsep.formats.files import COLUMNS, Readable, Target, check_table, check_values, read_file, write_file
 from amtsep.notes import Notes, Track
 
+if TYPE_CHECKING:
+    from amtsep.rhythm.beats import Beats
+    from amtsep.rhythm.bends import Bend
+
 JSON_FORMAT = "amtsep-notes"
 JSON_VERSION = 1
 
 
-def json_text(notes: Notes, info: Mapping[str, Any] | None = None) -> str:
+def json_text(
+    notes: Notes,
+    info: Mapping[str, Any] | None = None,
+    beats: Beats | None = None,
+    bends: Sequence[Bend | None] | None = None,
+) -> str:
     """Everything as JSON: ``format``, ``version``, ``info``, ``tracks`` and ``notes``, a note a line.
 
     `info` is any JSON value map (settings, source) for people and other programs; `read_json` does not need it.
+    With `beats` there is a map ``beats`` (see `Beats.to_dict`), with `bends` a note has ``bend_start_s``,
+    ``bend_step_s`` and ``bend_cents``, a value a step.
     """
     tracks = [{"name": t.name, "program": int(t.program)} for t in notes.tracks]
     lines = []
@@ -35,16 +46,29 @@ def json_text(notes: Notes, info: Mapping[str, Any] | None = None) -> str:
         }
         if notes.embedding.shape[1]:
             note["embedding"] = [_short(value) for value in notes.embedding[i]]
+        bend = None if bends is None else bends[i]
+        if bend is not None and len(bend.time) > 1:
+            note["bend_start_s"] = round(float(bend.time[0]), 4)
+            note["bend_step_s"] = round(float(bend.time[1] - bend.time[0]), 6)
+            note["bend_cents"] = [round(float(c), 1) for c in bend.cents]
         lines.append("    " + json.dumps(note, allow_nan=False))
-    head = {"format": JSON_FORMAT, "version": JSON_VERSION, "info": dict(info or {}), "tracks": tracks}
+    head: dict[str, Any] = {"format": JSON_FORMAT, "version": JSON_VERSION, "info": dict(info or {}), "tracks": tracks}
+    if beats is not None:
+        head["beats"] = beats.to_dict()
     opening = json.dumps(head, indent=2, ensure_ascii=False, allow_nan=False)[:-2]
     body = "[\n" + ",\n".join(lines) + "\n  ]" if lines else "[]"
     return f'{opening},\n  "notes": {body}\n}}\n'
 
 
-def write_json(notes: Notes, path: Target, info: Mapping[str, Any] | None = None) -> Path:
+def write_json(
+    notes: Notes,
+    path: Target,
+    info: Mapping[str, Any] | None = None,
+    beats: Beats | None = None,
+    bends: Sequence[Bend | None] | None = None,
+) -> Path:
     """Write a JSON file; see `json_text`."""
-    return write_file(path, json_text(notes, info).encode("utf-8"))
+    return write_file(path, json_text(notes, info, beats, bends).encode("utf-8"))
 
 
 def read_json(source: Readable, *, name: str | None = None) -> Notes:

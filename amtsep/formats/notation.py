@@ -8,6 +8,7 @@ tied back to the notes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -112,9 +113,7 @@ class _Layout:
         ticks = score.bars.beat_tick
         bars = np.searchsorted(self.lines, ticks, side="right") - 1
         count = len(self.lines) - 1
-        by_bar = np.array(
-            [float(np.median(curve[bars == i])) if np.any(bars == i) else np.nan for i in range(count)]
-        )
+        by_bar = np.array([float(np.median(curve[bars == i])) if np.any(bars == i) else np.nan for i in range(count)])
         known = np.flatnonzero(np.isfinite(by_bar))
         if not len(known):
             return {self.skip: beats.tempo}
@@ -123,7 +122,11 @@ class _Layout:
         last = 0.0
         for i in range(self.skip, count):
             stretch = by_bar[i : i + TEMPO_BARS]
-            if not marks or len(stretch) == TEMPO_BARS and np.all(np.abs(np.log(stretch / last)) > np.log(1 + TEMPO_CHANGE)):
+            if (
+                not marks
+                or len(stretch) == TEMPO_BARS
+                and np.all(np.abs(np.log(stretch / last)) > np.log(1 + TEMPO_CHANGE))
+            ):
                 last = float(np.median(by_bar[i : i + 8]))
                 marks[i] = last
         return marks
@@ -189,6 +192,8 @@ def _shift(semitones: int) -> int:
 
 # An event of a voice: start, end, notes (rows), grace notes (rows) before it.
 _Event = tuple[int, int, tuple[np.void, ...], tuple[np.void, ...]]
+# The part of one in a bar: start, end, indices, whether it comes tied, whether it goes on tied, grace notes.
+_Cut = tuple[int, int, tuple[int, ...], bool, bool, tuple[Any, ...]]
 
 
 def _events(chosen: np.ndarray) -> list[_Event]:
@@ -212,12 +217,16 @@ def _plays(events: list[_Event], start: int, stop: int) -> bool:
     return any(a < stop and z > start for a, z, _, _ in events)
 
 
-def _cut(events: list[_Event], start: int, stop: int) -> list[tuple[int, int, tuple[int, ...], bool, bool, tuple]]:
+def _cut(
+    events: list[_Event], start: int, stop: int
+) -> list[tuple[int, int, tuple[int, ...], bool, bool, tuple[Any, ...]]]:
     """Events of a bar in ticks from its start; members are indices into `events`."""
-    out = []
+    out: list[_Cut] = []
     for k, (a, z, _, grace) in enumerate(events):
         if a < stop and z > start:
-            out.append((max(a, start) - start, min(z, stop) - start, (k,), a < start, z > stop, grace if a >= start else ()))
+            out.append(
+                (max(a, start) - start, min(z, stop) - start, (k,), a < start, z > stop, grace if a >= start else ())
+            )
     return out
 
 

@@ -86,7 +86,7 @@ def tempo_map(beats: Beats, ticks_per_quarter: int) -> TempoMap:
         signatures.append((0, Metre(before * unit, metre.beat_type)))
         start = before
     last: Metre | None = None
-    for line in ([first] if not len(lines) else lines):
+    for line in [first] if not len(lines) else lines:
         own = beats.metres[beats.metre[line]]
         if own != last:
             at = start if last is None else int(line) + lead

@@ -169,7 +169,7 @@ def _longest(place: int, left: int, metre: Metre, beat: int, triple: frozenset[i
             if metre.beats_per_bar == 4 and place < bar // 2 < end:
                 if place == 0 and not (rest and value == 72):
                     return value
-                if place == beat and value == 2 * beat and not rest:
+                if place == beat and value in (2 * beat, 3 * beat) and not rest:
                     return value
                 continue
             if metre.beats_per_bar == 3 and rest and value == 2 * beat and place:

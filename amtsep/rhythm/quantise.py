@@ -234,6 +234,8 @@ def lengths(start: Index, sounded: Values, following: Index, period_ticks: float
     ratio = sounded / gap
     grid = max(int(period_ticks) // 4, 1)
     rounded = np.maximum(np.round(sounded / settings.held_share / grid).astype(int), 1) * grid
+    # A short note on a beat is an eighth and a rest: how short it is played is not a matter of note values.
+    rounded = np.where(gap >= period_ticks, np.maximum(rounded, int(period_ticks) // 2), rounded)
     # Ends on a beat are likelier than ends between.
     to_beat = np.ceil((start + sounded * 0.9) / period_ticks) * period_ticks - start
     rounded = np.where(np.abs(np.log(np.maximum(to_beat, 1) / np.maximum(sounded, 1))) < settings.beat_pull,

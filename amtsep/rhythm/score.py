@@ -210,7 +210,8 @@ def _lengths(
     period = float(np.median(beat))
     # The last note of a voice fills its bar where it sounds for most of it.
     next_bar = bars.bar_tick[np.minimum(bar + 1, len(bars.bar_tick) - 1)]
-    following[-1] = max(int(next_bar[-1]), int(instants[-1]) + int(np.ceil(middle[-1] / period) * period), 1)
+    stop = int(np.ceil((instants[-1] + middle[-1] - 0.3 * period) / period) * period)
+    following[-1] = max(int(next_bar[-1]), stop)
     return quantise.lengths(instants, middle, following, period, settings)[index]
 
 

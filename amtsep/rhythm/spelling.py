@@ -52,11 +52,11 @@ def fifths(pitch: Index, onset: Values, signature: int) -> Index:
     return local + relative - 12 * flat
 
 
-def local_signatures(pitch: Index, signature: int) -> Index:
+def local_signatures(pitch: Index, signature: int, profile: Values | None = None) -> Index:
     """(n,) sharps of the signature that suits the notes around each note best."""
-    profile = weights()["key"][1]
+    profile = weights()["key"][1] if profile is None else profile
     n = len(pitch)
-    starts = np.arange(0, n, STRETCH)
+    starts = list(range(0, n, STRETCH))
     classes = np.zeros((n + 1, 12))
     classes[1:] = np.cumsum(np.eye(12)[pitch % 12], axis=0)
     counts = np.stack([classes[min(a + STRETCH + LOCAL_NOTES, n)] - classes[max(a - LOCAL_NOTES, 0)] for a in starts])

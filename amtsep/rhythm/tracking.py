@@ -98,14 +98,14 @@ def find_beats(beat: NDArray[np.float32], settings: BeatTracking) -> NDArray[np.
         score[t + high] = np.where(begins, first, value) + here[t] + settings.tempo_weight * prior
     rest = silent[-1] - silent[np.minimum(np.arange(count) + GUARD + 1, count)]
     last = score[high : high + count] + rest[:, None]
-    t, k = np.unravel_index(int(last.argmax()), last.shape)
+    t, k = (int(i) for i in np.unravel_index(int(last.argmax()), last.shape))
     chain = []
     while t >= 0:
         chain.append(int(t))
         before = int(origin[t, k])
         if before < 0:
             break
-        t, k = t - lengths[k], before
+        t, k = t - int(lengths[k]), before
     return np.array(chain[::-1], np.intp)
 
 
@@ -216,8 +216,11 @@ def _instants(notes: Notes) -> Values:
 
 
 def rebar(
-    beats: Beats, notes: Notes, settings: BeatTracking = BeatTracking(), drums: NDArray[np.bool_] | None = None
-) -> Beats:  # noqa: B008, E501
+    beats: Beats,
+    notes: Notes,
+    settings: BeatTracking = BeatTracking(),  # noqa: B008 - frozen
+    drums: NDArray[np.bool_] | None = None,
+) -> Beats:
     """Bars and metre found again for beats that stay as they are."""
     if len(beats) < 2 or len(notes) < 2:
         return beats

@@ -1,4 +1,4 @@
-"""Written music played with expression: rubato, phrase ends, ritardandi, swing, asynchrony; and as a transcriber hears it.
+"""Written music played with expression: rubato, phrase ends, ritardandi, swing, asynchrony; and as it is heard.
 
 The beats of what comes out are known, which those of recordings seldom are.
 """

@@ -163,9 +163,9 @@ def _bars(
                         metre = Metre(beats, int(time.findtext("beat-type") or 4))
                     sharps = item.findtext("key/fifths")
                     transposed = item.find("transpose") is not None
-                    if sharps is not None and not transposed and (not keys or keys[-1][1] != int(sharps)):
-                        if number == 0 or not keys:
-                            keys.append((i, int(sharps)))
+                    new = sharps is not None and not transposed and (not keys or keys[-1][1] != int(sharps))
+                    if new and (number == 0 or not keys):
+                        keys.append((i, int(sharps or 0)))
                 elif item.tag == "note" and item.find("grace") is None and item.find("chord") is None:
                     now += Fraction(item.findtext("duration") or 0) / divisions
                 elif item.tag == "backup":

@@ -12,6 +12,7 @@ import pickle
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,7 +130,7 @@ class Network(torch.nn.Module):
         return self.leave(elu(torch.cat([h, total], 1)))
 
 
-def save(network: Network, mean: NDArray[np.float32], scale: NDArray[np.float32], path: Path) -> None:
+def save(network: Any, mean: NDArray[np.float32], scale: NDArray[np.float32], path: Path) -> None:
     """Write the weights for `amtsep.rhythm.network`."""
 
     def array(tensor: torch.Tensor) -> NDArray[np.float16]:

@@ -74,7 +74,7 @@ def logistic(x: NDArray[np.float64], y: NDArray[np.int_], decay: float = 1e-3) -
     return np.asarray(minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B").x)
 
 
-def learn_spelling(pieces: list[Written]) -> NDArray[np.float64]:
+def learn_spelling(pieces: list[Written], profile: NDArray[np.float64]) -> NDArray[np.float64]:
     """A logistic rule for each of the twelve places relative to the local signature: whether to go to the flat side."""
     seen: list[list[NDArray[np.float64]]] = [[] for _ in range(12)]
     flat: list[list[NDArray[np.int_]]] = [[] for _ in range(12)]
@@ -85,7 +85,7 @@ def learn_spelling(pieces: list[Written]) -> NDArray[np.float64]:
         pitch, start = piece.notes["pitch"].astype(int), piece.notes["start"].astype(float)
         truth = piece.notes["fifth"].astype(int)
         sounding = np.mod(7 * truth, 12) == pitch % 12  # transposing instruments are written otherwise
-        local = spelling.local_signatures(pitch, signature)
+        local = spelling.local_signatures(pitch, signature, profile)
         rows = spelling.evidence(pitch, start, local)
         relative = np.mod(7 * pitch - local, 12)
         side = (truth - local - relative) // -12
@@ -110,9 +110,7 @@ def main() -> None:
     args = parser.parse_args()
     pieces = [p for _, p in load_pieces(args.scores, args.cache) if not held_out(p.name)]
     learned = learn_key(pieces)
-    key.weights = lambda: learned  # type: ignore[assignment, misc]
-    spelling.weights = key.weights
-    learned["spelling"] = learn_spelling(pieces)
+    learned["spelling"] = learn_spelling(pieces, learned["key"][1])
     text = json.dumps({name: np.round(values, 4).tolist() for name, values in learned.items()})
     args.out.write_text(text + "\n", encoding="utf-8")
 

@@ -1,0 +1,85 @@
+"""What there is to know of a recording beside its notes, found in one go: beats, bends, pedal, tuning, clean-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtsep.config import MusicReading
+from amtsep.notes import Notes
+from amtsep.posteriors import Posteriors
+from amtsep.rhythm.beats import Beats
+from amtsep.rhythm.bends import Bend, bend_curves, tuning_cents
+from amtsep.rhythm.cleanup import clean
+from amtsep.rhythm.metre import Metre
+from amtsep.rhythm.pedal import by_key, find_pedal, has_pedal
+from amtsep.rhythm.tracking import track_beats
+
+
+@dataclass(frozen=True, eq=False)
+class Music:
+    """The outcome of `read_music`.
+
+    Parameters
+    ----------
+    notes
+        Cleaned where that was asked for, and as long as keys are down where the pedal was.
+    beats
+        Or None where none were looked for.
+    bends
+        A curve a note of `notes`, or None.
+    pedal
+        (down, up) in seconds by track number.
+    tuning
+        Cents by which the recording is off A = 440 Hz; None without posteriors.
+    """
+
+    notes: Notes
+    beats: Beats | None = None
+    bends: list[Bend | None] | None = None
+    pedal: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
+    tuning: float | None = None
+
+
+def read_music(
+    notes: Notes,
+    posteriors: Posteriors | None = None,
+    settings: MusicReading = MusicReading(),  # noqa: B008 - frozen
+    tempo: float | None = None,
+) -> Music:
+    """Clean up, find beats, bends and pedal, as far as `settings` ask for it.
+
+    Parameters
+    ----------
+    notes
+        As decoded, with or without tracks.
+    posteriors
+        Of the same recording; without them there are no bends and no tuning.
+    settings
+        See `amtsep.config.MusicReading`.
+    tempo
+        Beats a minute: a steady grid instead of the beats of the music.
+    """
+    notes = clean(notes, settings.clean_up).notes
+    beats = None
+    if settings.bars and len(notes):
+        beats = track_beats(notes, settings.beats) if tempo is None else Beats.steady(tempo, notes.end)
+        if settings.metre is not None:
+            beats = beats.with_metre(Metre.parse(settings.metre))
+    bends = None
+    if settings.bends and posteriors is not None:
+        bends = bend_curves(notes, posteriors, settings.bend_curves)
+    pedal: dict[int, list[tuple[float, float]]] = {}
+    if settings.pedal:
+        offset: NDArray[np.float64] = notes.offset.copy()
+        for number, track in enumerate(notes.tracks):
+            own = np.flatnonzero(notes.track == number)
+            if has_pedal(track) and len(own):
+                found = find_pedal(notes.select(own), settings.pedalling)
+                pedal[number] = [(float(a), float(b)) for a, b in found.spans]
+                offset[own] = by_key(notes.select(own), found, settings.pedalling).offset
+        notes = replace(notes, offset=offset)
+    tuning = None if posteriors is None else tuning_cents(posteriors, notes)
+    return Music(notes, beats, bends, pedal, tuning)

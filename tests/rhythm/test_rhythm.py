@@ -1,0 +1,301 @@
+"""Beats, bars, key, spelling and notation of notes, as a musician would check them."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import mido
+import numpy as np
+import pytest
+
+from amtsep import formats
+from amtsep.config import CleanUp, Quantisation
+from amtsep.notes import Notes, Track
+from amtsep.rhythm.beats import Beats
+from amtsep.rhythm.cleanup import clean
+from amtsep.rhythm.key import find_key
+from amtsep.rhythm.metre import Metre
+from amtsep.rhythm.pedal import by_key, by_sound, find_pedal
+from amtsep.rhythm.score import make_score
+from amtsep.rhythm.spelling import fifths
+from amtsep.rhythm.tracking import track_beats
+from tests.rhythm.schema import musicxml_schema
+
+DEMOS = Path(__file__).resolve().parents[2] / "notebooks" / "demos"
+
+
+def demo(word: str) -> Notes:
+    return formats.read_midi(next(DEMOS.glob(f"{word}*.mid")))
+
+
+def waltz(bars: int = 16, period: float = 0.5, slowing: float = 0.0) -> tuple[Notes, np.ndarray]:
+    """A bass on one, chords on two and three, a melody in quarters and eighths; beats may grow longer to the end."""
+    lengths = period * (1 + slowing * np.linspace(0, 1, 3 * bars))
+    beats = 0.4 + np.concatenate([[0.0], np.cumsum(lengths)])
+    roots = [48, 53, 55, 48, 45, 50, 43, 48]
+    rows = []
+    for bar in range(bars):
+        root = roots[bar % len(roots)]
+        a, b, c, d = beats[3 * bar : 3 * bar + 4]
+        rows.append((a, d, root))
+        for start, end in ((b, c), (c, d)):
+            rows += [(start, start + 0.8 * (end - start), root + 12 + k) for k in (0, 4, 7)]
+        top = 72 + (0, 2, 4, 5, 7, 5, 4, 2)[bar % 8]
+        rows += [(a, b, top), (b, (b + c) / 2, top + 2), ((b + c) / 2, c, top), (c, d, top - 1)]
+    table = np.array(rows)
+    return Notes.build(table[:, 0], table[:, 1], table[:, 2]), beats
+
+
+def test_a_waltz_that_slows_down_has_its_beats_and_its_bars() -> None:
+    notes, truth = waltz(slowing=0.5)
+    beats = track_beats(notes)
+    found = [np.min(np.abs(beats.time - t)) < 0.07 for t in truth[:-1]]
+    assert np.mean(found) > 0.95
+    assert beats.main_metre == Metre(3, 4)
+    lines = beats.time[beats.downbeat]
+    assert np.mean([np.min(np.abs(lines - t)) < 0.07 for t in truth[:-1:3]]) > 0.85
+    assert beats.tempo_curve()[3] > 1.2 * beats.tempo_curve()[-4]
+
+
+@pytest.mark.parametrize(("word", "metre", "key"), [("Duet", Metre(3, 4), 1), ("Chorale", Metre(3, 4), 1)])
+def test_demos_have_the_metre_and_the_key_that_they_are_written_in(word: str, metre: Metre, key: int) -> None:
+    beats = track_beats(demo(word))
+    assert beats.main_metre == metre
+    assert beats.key == key and not beats.minor
+
+
+def test_few_notes_still_have_beats() -> None:
+    for notes in (Notes.empty(), Notes.build([0.5], [1.0], [60]), Notes.build([0, 0.01], [1, 1], [60, 64])):
+        assert len(track_beats(notes)) >= 2
+
+
+def test_key_and_spelling_follow_the_music() -> None:
+    scale = np.array([62, 64, 66, 67, 69, 71, 73, 74] * 4)  # D major
+    on = np.arange(len(scale)) * 0.4
+    notes = Notes.build(on, on + 0.38, scale)
+    assert find_key(notes) == (2, False)
+    assert set(fifths(scale, on, 2) % 7) and 6 in fifths(scale, on, 2), "F sharp, not G flat"
+    flat = np.array([60, 62, 63, 65, 67, 68, 70, 72] * 4)  # E flat major, from C
+    assert -3 in fifths(flat, on, -3) and 9 not in fifths(flat, on, -3), "E flat, not D sharp"
+
+
+# --- edits -----------------------------------------------------------------------------------------------------------
+
+
+def test_beats_are_edited_and_saved() -> None:
+    beats = Beats.steady(120, 8.0)
+    assert beats.doubled().tempo == pytest.approx(240) and beats.halved().tempo == pytest.approx(60)
+    shifted = beats.with_downbeat_shifted(1)
+    assert np.flatnonzero(shifted.downbeat)[0] == 1
+    assert np.flatnonzero(beats.with_metre(Metre(3, 4)).downbeat)[:3].tolist() == [0, 3, 6]
+    dragged = beats.with_bar_line(4, 2.2)
+    assert dragged.time[4] == pytest.approx(2.2) and dragged.time[2] == pytest.approx(1.1)
+    assert dragged.time[8] == beats.time[8], "the next bar line stays"
+    tapped = beats.tapped([1.0, 1.4, 1.8, 2.2])
+    assert {1.0, 1.4, 1.8, 2.2} <= set(np.round(tapped.time, 6)) and np.all(np.diff(tapped.time) > 0)
+    assert Beats.from_dict(tapped.to_dict()).equals(tapped, 1e-6)
+    with pytest.raises(ValueError):
+        Beats.from_dict({"time": [1.0, 0.5], "downbeat": [1, 0], "metre": [0, 0], "confidence": [1, 1], "metres": []})
+
+
+# --- notation --------------------------------------------------------------------------------------------------------
+
+
+def measures(notes: Notes, beats: Beats, **settings: bool) -> ElementTree.Element:
+    text = formats.musicxml_bytes(notes, beats=beats, quantisation=Quantisation(**settings))
+    return ElementTree.fromstring(text)
+
+
+def rhythm(part: ElementTree.Element) -> list[str]:
+    """Of each symbol its type and dots, "r" for a rest, "~" where a tie goes on, "3" in a triplet."""
+    out = []
+    for note in part.iter("note"):
+        if note.find("chord") is not None or note.find("grace") is not None:
+            continue
+        text = "r" if note.find("rest") is not None else ""
+        text += (note.findtext("type") or "bar") + "." * len(note.findall("dot"))
+        text += "3" * (note.find("time-modification") is not None)
+        out.append(text + "~" * any(t.get("type") == "start" for t in note.findall("tie")))
+    return out
+
+
+def line(starts: list[float], length: float | None = None, period: float = 0.5) -> Notes:
+    """A melody that begins at these beats, each note held to the next (or for `length` beats)."""
+    on = np.array(starts[:-1]) * period
+    off = np.array(starts[1:]) * period if length is None else on + length * period
+    return Notes.build(on, off, 72 + np.arange(len(on)) % 3)
+
+
+@pytest.mark.parametrize(
+    ("starts", "written"),
+    [
+        ([0, 1, 2, 3, 4], ["quarter"] * 4),
+        ([0, 1.5, 2, 3, 4], ["quarter.", "eighth", "quarter", "quarter"]),
+        ([0, 0.5, 1.5, 2, 4], ["eighth", "quarter", "eighth", "half"]),
+        ([0, 1 / 3, 2 / 3, 1, 2, 4], ["eighth3"] * 3 + ["quarter", "half"]),
+        ([0, 0.75, 1, 2, 4], ["eighth.", "16th", "quarter", "half"]),
+        ([0, 3, 5, 8], ["half.", "quarter~", "quarter", "half."]),
+        ([0, 2.5, 4], ["half~", "eighth", "quarter."]),
+    ],
+)
+def test_rhythms_are_written_as_one_writes_them(starts: list[float], written: list[str]) -> None:
+    notes = line(starts)
+    assert rhythm(measures(notes, Beats.steady(120, notes.end - 0.01))) == written
+
+
+def test_six_eight_is_written_in_dotted_beats() -> None:
+    notes = line([0, 1 / 3, 2 / 3, 1, 2])
+    beats = Beats.build(np.arange(3) * 0.5, bar_metres=Metre(6, 8))
+    assert rhythm(measures(notes, beats)) == ["eighth", "eighth", "eighth", "quarter."]
+
+
+def test_short_notes_are_written_with_rests() -> None:
+    notes = line([0, 1, 2, 3, 4], length=0.25)
+    assert rhythm(measures(notes, Beats.steady(120, 1.9)))[:2] == ["eighth", "reighth"]
+
+
+def test_every_bar_of_every_part_is_full() -> None:
+    for word in ("Chorale", "Duet", "Piano"):
+        notes = demo(word)
+        beats = track_beats(notes)
+        root = measures(notes, beats)
+        for part in root.findall("part"):
+            full, time = 0, (4, 4)
+            for number, bar in enumerate(part.findall("measure")):
+                place, longest = 0, 0
+                for item in bar:
+                    if item.tag == "attributes" and item.find("time") is not None:
+                        time = (int(item.findtext("time/beats") or 4), int(item.findtext("time/beat-type") or 4))
+                    step = int(item.findtext("duration") or 0)
+                    if item.tag == "backup":
+                        assert place == longest, "each voice fills the bar"
+                        place -= step
+                    elif item.tag == "note" and item.find("chord") is None:
+                        place += step
+                    longest = max(longest, place)
+                full = 24 * 4 * time[0] // time[1]
+                assert place == longest and (longest == full or (number == 0 and bar.get("implicit") == "yes"))
+
+
+def test_musicxml_is_valid() -> None:
+    schema = musicxml_schema()
+    if schema is None:
+        pytest.skip("the MusicXML schema (partitura, lxml) is not installed")
+    from lxml import etree
+
+    drums = Notes.build(np.arange(8) * 0.25, np.arange(8) * 0.25 + 0.1, [36, 42, 38, 42] * 2, tracks=[Track("Drums")])
+    tables = [demo("Chorale"), demo("Piano"), waltz()[0], line([0, 1 / 3, 2 / 3, 1, 2.25, 3, 8.5, 9])]
+    odd = [Track("A & <B>", 65), Track("A", 71)]
+    tables.append(Notes.build([0, 0.5], [0.4, 1], [70, 72], track=[0, 1], tracks=odd))
+    for notes in tables:
+        for transposed in (False, True):
+            text = formats.musicxml_bytes(notes, quantisation=Quantisation(transposed=transposed), title="<&>")
+            assert schema.validate(etree.fromstring(text)), schema.error_log.filter_from_errors()[:3]
+    score = make_score(drums, Beats.steady(120, 2.0), is_drums=lambda track: track.name == "Drums")
+    text = formats.notation.musicxml_text(score).encode()
+    assert schema.validate(etree.fromstring(text)), schema.error_log.filter_from_errors()[:3]
+    assert b"<unpitched>" in text and b"percussion" in text
+
+
+def test_music21_reads_what_sounds() -> None:
+    music21 = pytest.importorskip("music21")
+    notes = Notes.build([0, 0.5, 1.0], [0.5, 1.0, 2.0], [58, 60, 63], tracks=[Track("Clarinet", 71)])
+    beats = Beats.steady(120, 1.9)
+    for transposed in (False, True):
+        text = formats.musicxml_bytes(notes, beats=beats, quantisation=Quantisation(transposed=transposed))
+        score = music21.converter.parseData(text.decode(), format="musicxml").toSoundingPitch()
+        assert [p.midi for n in score.flatten().notes for p in n.pitches] == [58, 60, 63]
+
+
+def test_a_piano_has_two_staves_and_a_flute_one() -> None:
+    score = make_score(demo("Piano"), track_beats(demo("Piano")))
+    assert [p.staves for p in score.parts] == [2]
+    left = score.parts[0].notes[score.parts[0].notes["staff"] == 1]
+    assert np.mean(left["pitch"]) < 60
+    assert [p.staves for p in make_score(demo("Duet"), track_beats(demo("Duet"))).parts] == [1, 1]
+
+
+def test_every_note_has_its_identifier_in_the_score() -> None:
+    notes = demo("Duet")
+    text = formats.musicxml_bytes(notes).decode()
+    assert {int(n) for n in re.findall(r'id="n(\d+)"', text)} == set(range(len(notes)))
+
+
+# --- MIDI ------------------------------------------------------------------------------------------------------------
+
+
+def midi_bars(data: bytes) -> list[float]:
+    """Seconds of the bar lines that a sequencer would draw."""
+    file = mido.MidiFile(file=io.BytesIO(data))
+    tempi, signatures = [], []
+    now = 0
+    for message in file.tracks[0]:
+        now += message.time
+        if message.type == "set_tempo":
+            tempi.append((now, message.tempo))
+        if message.type == "time_signature":
+            signatures.append((now, message.numerator * 4 * file.ticks_per_beat // message.denominator))
+    end = max(sum(m.time for m in t) for t in file.tracks)
+    lines = []
+    for i, (start, bar) in enumerate(signatures):
+        stop = signatures[i + 1][0] if i + 1 < len(signatures) else end
+        lines += list(range(start, stop, bar))
+
+    def seconds(tick: int) -> float:
+        total = 0.0
+        for i, (start, tempo) in enumerate(tempi):
+            stop = tempi[i + 1][0] if i + 1 < len(tempi) else tick
+            total += max(min(stop, tick) - start, 0) * tempo * 1e-6 / file.ticks_per_beat
+        return total
+
+    return [seconds(t) for t in lines]
+
+
+def test_bars_of_the_midi_file_lie_on_those_of_the_recording() -> None:
+    notes, truth = waltz(slowing=0.3)
+    beats = Beats.build(truth, bar_metres=Metre(3, 4))
+    data = formats.midi_bytes(notes, beats=beats)
+    assert formats.read_midi(data).equals(notes, 0.002), "the notes stay as played"
+    lines = midi_bars(data)
+    for t in truth[:-1:3]:
+        assert min(abs(t - line) for line in lines) < 0.001
+    pickup = beats.with_downbeat_shifted(2)
+    lines = midi_bars(formats.midi_bytes(notes, beats=pickup))
+    for t in pickup.time[pickup.downbeat][:-1]:
+        assert min(abs(t - line) for line in lines) < 0.001
+
+
+# --- clean-up and pedal ----------------------------------------------------------------------------------------------
+
+
+def test_clean_up_drops_what_it_says_and_nothing_at_strength_nought() -> None:
+    notes = Notes.build(
+        [0.0, 0.51, 0.0, 1.0, 1.03, 2.0],
+        [0.5, 0.8, 0.4, 1.5, 1.5, 2.4],
+        [60, 60, 72, 64, 64, 67],
+        velocity=[100, 70, 50, 90, 80, 90],
+        confidence=[0.9, 0.25, 0.2, 0.9, 0.5, 0.9],
+    )
+    assert clean(notes, CleanUp(strength=0.0)).notes.equals(notes)
+    cleaned = clean(notes, CleanUp(strength=0.5))
+    assert cleaned.notes.pitch.tolist() == [60, 64, 67]
+    assert cleaned.notes.offset[0] == pytest.approx(0.8), "the fragment is joined"
+    assert len(cleaned.dropped) == 3
+    kept = clean(notes, CleanUp(strength=0.5, harmonic_ghosts=False))
+    assert 72 in kept.notes.pitch
+
+
+def test_pedal_is_found_where_ends_lie_together_and_goes_both_ways() -> None:
+    on = np.arange(12) * 0.25
+    off = np.repeat([1.0, 2.0, 3.0], 4)
+    notes = Notes.build(on, off, 48 + np.arange(12))
+    found = find_pedal(notes)
+    assert len(found) == 3 and np.allclose(found.spans[:, 1], [1.0, 2.0, 3.0], atol=0.05)
+    short = by_key(notes, found)
+    assert short.duration.mean() < 0.6 * notes.duration.mean()
+    assert by_sound(short, found).equals(notes, 0.06)
+    staccato = Notes.build(on, on + 0.1, 48 + np.arange(12))
+    assert len(find_pedal(staccato)) == 0
