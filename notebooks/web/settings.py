@@ -13,8 +13,8 @@ from typing import Any
 from amtsep import decoding
 from amtsep.config import MIDI_MIN, Decoding, Limits
 from amtsep.posteriors import DB_FLOOR, DB_STEP
-from widgets import presets
-from widgets.source import demos
+from widgets.panels.source import demos
+from widgets.state import presets
 
 TARGET = Path(__file__).parent / "src" / "settings.json"
 MINUTES = 20

@@ -39,8 +39,8 @@ def find_chromium() -> str | None:
 def keep(notes, seconds, posteriors, folder: Path) -> bytes:
     """A recording whose posteriors are in the cache; returns the file."""
     from amtsep.audio import load_audio
-    from widgets import cache
-    from widgets.session import default_model
+    from widgets.state import cache
+    from widgets.state.session import default_model
 
     data = synthetic.wav_bytes(synthetic.sound(notes, seconds))
     (folder / "posteriors").mkdir(parents=True, exist_ok=True)

@@ -138,7 +138,7 @@ def test_a_clip_becomes_the_notes_that_python_finds(page, posteriors):
 
 
 def test_every_preset_decodes_as_python_does(page, posteriors):
-    from widgets.presets import PRESETS, automatic
+    from widgets.state.presets import PRESETS, automatic
 
     page.demo(CLIP)
     decoder = Decoder(posteriors)

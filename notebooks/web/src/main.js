@@ -1,16 +1,15 @@
 // The page: the dashboard's own parts (widgets/static/amtsep.js) around a model that answers here, in the browser. What
 // Python's Session does there, `Page` does, with the network in a worker.
 
-import widgets from "../../../widgets/static/amtsep.js";
+import widgets, { Decoder, automatic, histogram, percentile } from "../../../widgets/static/amtsep.js";
 import { PLAY_RATE, decodeFile } from "./audio.js";
-import { Decoder, automatic, histogram, percentile } from "./decode.js";
 import { NONE, apply, edit } from "./edits.js";
 import { csvFile, midiFile } from "./files.js";
 import { PageModel } from "./model.js";
 
 const ROOT = new URL("../../../", import.meta.url);
 const here = (path) => new URL(path, ROOT).href;
-const PARTS = ["source", "roll", "thresholds", "export", "player"];
+const PANELS = ["source", "roll", "thresholds", "export", "player"];
 const PICTURE_RANGE_DB = 70;
 const BINS = 50;
 
@@ -280,12 +279,12 @@ const say = () => {
   const midi = document.querySelector('[data-format="midi"] span');
   if (midi) midi.textContent = words().midi;
 };
-for (const part of PARTS) {
+for (const panel of PANELS) {
   const host = document.createElement("div");
-  document.querySelector(part === "thresholds" || part === "export" ? ".amtsep-side" : ".amtsep-app").append(host);
-  widgets.render({ model: page.model.as(part), el: host });
-  // Another language builds a part again.
-  if (part === "source" || part === "export") new MutationObserver(say).observe(host, { childList: true });
+  document.querySelector(panel === "thresholds" || panel === "export" ? ".amtsep-side" : ".amtsep-app").append(host);
+  widgets.render({ model: page.model.as(panel), el: host });
+  // Another language builds a panel again.
+  if (panel === "source" || panel === "export") new MutationObserver(say).observe(host, { childList: true });
 }
 document.querySelector(".amtsep-side").append(note);
 say();

@@ -8,11 +8,11 @@ export class PageModel {
     this.handlers = new Map();
   }
 
-  /** The same model as one part sees it. */
-  as(part) {
+  /** The same model as one panel sees it. */
+  as(panel) {
     const { traits } = this;
     return {
-      get: (name) => (name === "part" ? part : traits.get(name)),
+      get: (name) => (name === "panel" ? panel : traits.get(name)),
       set: (name, value) => traits.set(name, value),
       save_changes: () => undefined,
       // Never within the call: the parts expect an answer to come later.

@@ -77,3 +77,5 @@ function paintPage(el: HTMLElement, hub: Hub): void {
 }
 
 export default { render };
+// For the static page, which has no Python to decode.
+export { Decoder, automatic, histogram, percentile } from "./decode";
