@@ -41,7 +41,9 @@ from amtsep.synthesis.sampler import RATE, Sample, SampleSet, cut_note, oversamp
 ENGINES = ("zyn", "vita")
 LIST = "patches.jsonl"
 INDEX = "index.tsv"
-_PATIENCE_S = 120
+_LOST = 4
+"""So many patches in a row that bring the synthesizer down are not the patches' fault."""
+_PATIENCE_S = 300
 """A patch that takes longer is given up."""
 STRUCK_S = 5.0
 """A held note that has died away sooner than this is of a plucked or struck sound."""
@@ -425,6 +427,7 @@ def render_patches(
     finished, kept = total - len(todo), 0
     with open(path, "a", encoding="utf-8") as file:
         pool = None
+        lost: list[Patch] = []
         try:
             for serial, name, known in todo:
                 pool = pool or _pool()
@@ -433,10 +436,19 @@ def render_patches(
                 except (BrokenProcessPool, Late):
                     _stop(pool)
                     pool = None
-                    patch = _blank(known, "crashed")
-                file.write(json.dumps(asdict(patch)) + "\n")
+                    lost.append(_blank(known, "crashed"))
+                    if len(lost) == _LOST:
+                        # Not these patches: the machine. They are tried again by the next run.
+                        raise DataError(
+                            f"The synthesizer {engine} came down {_LOST} times in a row: see that it is there and "
+                            "the machine not too busy, then run the same command to go on."
+                        ) from None
+                    continue
+                for row in [*lost, patch]:
+                    file.write(json.dumps(asdict(row)) + "\n")
                 file.flush()
-                finished += 1
+                finished += 1 + len(lost)
+                lost.clear()
                 kept += not patch.verdict
                 rate = (time.monotonic() - began) / max(finished - total + len(todo), 1)
                 what = f"{engine}: {kept} kept of this run, {rate:.2f} s a patch"

@@ -156,6 +156,21 @@ def test_rendering_goes_on_where_it_stopped(fake: None, tmp_path: Path, capsys: 
     assert (tmp_path / "a" / patches.INDEX).stat().st_mtime_ns == index
 
 
+def test_a_synthesizer_that_is_gone_spoils_no_patches(
+    fake: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patches.render_patches(tmp_path, "zyn", 1)
+    monkeypatch.setattr(Fake, "names", lambda self, count, seed: ["a", *(f"c{i}" for i in range(count))])
+
+    def gone(self: Fake, name: str, notes: object) -> list[RawNote]:
+        raise patches.BrokenProcessPool
+
+    monkeypatch.setattr(Fake, "render", gone)
+    with pytest.raises(DataError, match="in a row"):
+        patches.render_patches(tmp_path, "zyn", 9)
+    assert [p.name for p in read_patches(tmp_path)] == ["a"]
+
+
 def test_a_patch_is_played_at_its_pitch_and_time(fake: None, tmp_path: Path) -> None:
     patch = patches.render_patches(tmp_path, "zyn", 1)[0]
     made = load_patch(tmp_path, patch, "fake")
