@@ -1,0 +1,244 @@
+"""What pieces are built of: plotly figures, sliders, sounds."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as ipw
+import numpy as np
+import plotly.graph_objects as go
+import soundfile
+from numpy.typing import NDArray
+
+from widgets.lessons.text import say
+
+Values = NDArray[np.floating[Any]]
+
+RATE = 22050
+COLOURS = ("#1f6fd6", "#e07b00", "#0a8f6a", "#c2372e", "#7b4bc4", "#8a6d1f", "#d14c93", "#4c7a8c")
+"""Of tracks and curves, in this order; told apart on white by the colour-blind too, as the order of lightness varies."""
+SOFT = "#c9d3df"
+DARK = "#1c2430"
+HEAT = "Magma"
+NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
+
+
+def pitch_name(pitch: float) -> str:
+    """C4 for 60."""
+    number = round(pitch)
+    return f"{NAMES[number % 12]}{number // 12 - 1}"
+
+
+def figure(height: int = 320, x: str = "", y: str = "", title: str = "", legend: bool = True) -> Any:
+    """An empty `FigureWidget` in the workshop's style, its axes titled."""
+    made = go.FigureWidget()
+    dress(made, height, legend)
+    made.update_layout(xaxis_title=x, yaxis_title=y, title_text=title)
+    return made
+
+
+def panels(rows: int, cols: int, titles: Sequence[str], height: int = 320, **options: Any) -> Any:
+    """Several panels in one `FigureWidget`; `options` as for `plotly.subplots.make_subplots`."""
+    from plotly.subplots import make_subplots
+
+    made = go.FigureWidget(make_subplots(rows=rows, cols=cols, subplot_titles=list(titles), **options))
+    dress(made, height, True)
+    made.update_layout(margin_t=58, legend_y=1 + 28 / height)
+    made.update_annotations(font_size=13)
+    return made
+
+
+def dress(made: Any, height: int, legend: bool) -> None:
+    """White ground, quiet grid, room for titles, no toolbar in the way."""
+    made.update_layout(
+        template="plotly_white",
+        height=height,
+        margin={"l": 58, "r": 16, "t": 34, "b": 44},
+        font={"size": 12, "color": DARK},
+        title_font_size=14,
+        showlegend=legend,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right", "bgcolor": "rgba(0,0,0,0)"},
+        hoverlabel={"font_size": 12},
+        colorway=list(COLOURS),
+        # A drag on the picture must not lose it: the sliders are what moves.
+        dragmode=False,
+        uirevision="kept",
+    )
+    made.update_xaxes(zeroline=False)
+    made.update_yaxes(zeroline=False)
+
+
+def line(x: Values | Sequence[float], y: Values | Sequence[float], name: str = "", colour: str = COLOURS[0], **options: Any) -> Any:
+    """A curve."""
+    options.setdefault("mode", "lines")
+    width = options.pop("width", 2)
+    return go.Scatter(
+        x=np.asarray(x), y=np.asarray(y), name=name, line={"color": colour, "width": width}, showlegend=bool(name), **options
+    )
+
+
+def heat(z: Values, x: Values | None = None, y: Values | None = None, **options: Any) -> Any:
+    """A picture of a matrix, its first row at the bottom."""
+    options.setdefault("colorscale", HEAT)
+    options.setdefault("showscale", False)
+    return go.Heatmap(z=np.asarray(z, np.float32), x=x, y=y, **options)
+
+
+def slider(
+    label: str, value: float, low: float, high: float, step: float, form: str = ".2f", width: str = "470px"
+) -> ipw.FloatSlider:
+    """A slider that tells its value while it is dragged."""
+    return ipw.FloatSlider(
+        value=value,
+        min=low,
+        max=high,
+        step=step,
+        description=label,
+        readout_format=form,
+        continuous_update=True,
+        style={"description_width": "190px"},
+        layout={"width": width},
+    )
+
+
+def whole(label: str, value: int, low: int, high: int, step: int = 1, width: str = "470px") -> ipw.IntSlider:
+    """A slider of whole numbers."""
+    return ipw.IntSlider(
+        value=value,
+        min=low,
+        max=high,
+        step=step,
+        description=label,
+        continuous_update=True,
+        style={"description_width": "190px"},
+        layout={"width": width},
+    )
+
+
+def steps(label: str, options: Sequence[tuple[str, Any]], value: Any, width: str = "470px") -> ipw.SelectionSlider:
+    """A slider over named values."""
+    return ipw.SelectionSlider(
+        options=list(options),
+        value=value,
+        description=label,
+        continuous_update=True,
+        style={"description_width": "190px"},
+        layout={"width": width},
+    )
+
+
+def choices(label: str, options: Sequence[tuple[str, Any]], value: Any) -> ipw.ToggleButtons:
+    """A few alternatives, one pressed."""
+    return ipw.ToggleButtons(
+        options=list(options),
+        value=value,
+        description=label,
+        style={"description_width": "190px", "button_width": "auto"},
+    )
+
+
+def tick(label: str, value: bool) -> ipw.Checkbox:
+    """A box to tick."""
+    return ipw.Checkbox(value=value, description=label, indent=False, layout={"width": "auto"})
+
+
+def note(text: str = "") -> ipw.HTML:
+    """A line of words that a piece writes."""
+    return ipw.HTML(text, layout={"margin": "0 0 0 12px"})
+
+
+def row(*children: Any) -> ipw.HBox:
+    """Side by side, going on below where a screen is narrow."""
+    return ipw.HBox(children, layout={"flex_flow": "row wrap", "align_items": "center"})
+
+
+def wav(samples: Values, rate: int = RATE) -> bytes:
+    """A 16-bit WAV file; turned down where it would clip."""
+    samples = np.asarray(samples, np.float64)
+    peak = float(np.abs(samples).max(initial=0.0))
+    out = io.BytesIO()
+    soundfile.write(out, samples / max(1.0, peak / 0.95), rate, format="WAV", subtype="PCM_16")
+    return out.getvalue()
+
+
+class Sound(ipw.HBox):
+    """A sound with its name and the browser's own player.
+
+    Parameters
+    ----------
+    label
+        What is heard.
+    samples, rate
+        The sound.
+    """
+
+    def __init__(self, label: str, samples: Values, rate: int = RATE) -> None:
+        self.player = ipw.Audio(value=wav(samples, rate), format="wav", autoplay=False, loop=False)
+        self.player.layout.height = "36px"
+        super().__init__([ipw.HTML(f"<b>{label}</b>", layout={"width": "190px"}), self.player])
+        self.layout.align_items = "center"
+
+
+class Hear(ipw.HBox):
+    """A button that makes a sound of what the sliders say just then, and plays it.
+
+    Parameters
+    ----------
+    label
+        On the button.
+    make
+        Gives the samples.
+    rate
+        Of the samples, in Hz.
+    """
+
+    def __init__(self, label: str, make: Callable[[], Values], rate: int = RATE) -> None:
+        self.make, self.rate = make, rate
+        self.button = ipw.Button(description=f"▶ {label}", layout={"width": "auto"})
+        self.player: ipw.Audio | None = None
+        self.button.on_click(lambda _: self.play())
+        super().__init__([self.button])
+        self.layout.align_items = "center"
+
+    def play(self) -> None:
+        """What a click does."""
+        data = wav(self.make(), self.rate)
+        if self.player is None:
+            self.player = ipw.Audio(value=data, format="wav", autoplay=True, loop=False)
+            self.player.layout.height = "32px"
+            self.children = (self.button, self.player)
+        else:
+            self.player.value = data
+
+
+class Piece(ipw.VBox):
+    """Controls above, pictures below; `draw` is called once and then whenever a control moves.
+
+    Subclasses make their controls and figures, then call ``super().__init__(children, watched)``.
+    """
+
+    def __init__(self, children: Sequence[Any], watched: Sequence[Any] = ()) -> None:
+        super().__init__(list(children))
+        self.add_class("amtsep-piece")
+        for control in watched:
+            control.observe(lambda _change: self.draw(), "value")
+        self.draw()
+
+    def draw(self) -> None:
+        """Bring the pictures up to date."""
+
+    def hears(self, label: str, make: Callable[[], Values], rate: int = RATE) -> Hear:
+        """A button for what it sounds like."""
+        return Hear(label, make, rate)
+
+
+def percent(value: float) -> str:
+    """0.256 to 26 %."""
+    return f"{100 * value:.0f} %"
+
+
+def show_time(seconds: float) -> str:
+    """A time for a caption."""
+    return say("{s:.2f} s", s=seconds)
