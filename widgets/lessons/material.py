@@ -56,8 +56,12 @@ def posteriors(name: str, model: str = "base") -> Posteriors:
 
 @cache
 def _front_end() -> Any:
+    import torch
+
     from amtsep.nets.cqt import CQT
 
+    # Some seconds of sound are little work: threads that wait for each other on a busy computer take longer.
+    torch.set_num_threads(1)
     return CQT()
 
 
