@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from widgets.lessons.text import LANGUAGES
-from widgets.server import NOTEBOOKS
+from widgets.places import NOTEBOOKS
 
 WORKSHOP = NOTEBOOKS / "workshop"
 SOURCE = WORKSHOP / "source"

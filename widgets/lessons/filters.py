@@ -133,7 +133,9 @@ class Aliases(Piece):
         self.figure.add_trace(line([], [], say("what is left"), COLOURS[0]))
         self.figure.add_trace(line([], [], say("the tone that went in"), COLOURS[1], width=1.5))
         self.figure.data[1].line.dash = "dot"
-        self.figure.add_shape(type="rect", yref="paper", y0=0, y1=1, x0=0, x1=1, fillcolor=SOFT, opacity=0.35, line_width=0)
+        self.figure.add_shape(
+            type="rect", yref="paper", y0=0, y1=1, x0=0, x1=1, fillcolor=SOFT, opacity=0.35, line_width=0
+        )
         self.figure.update_xaxes(range=[0, RATE / 2])
         self.figure.update_yaxes(range=[-100, 5])
         self.hear = self.hears(say("Hear what is left"), self.heard)
@@ -174,7 +176,9 @@ class Aliases(Piece):
             )
         else:
             said = say("The tone lies under half the rate: nothing folds.")
-        self.words.value = say("Rate {rate:.0f} Hz; it can hold tones up to {half:.0f} Hz.", rate=rate, half=rate / 2) + " " + said
+        self.words.value = (
+            say("Rate {rate:.0f} Hz; it can hold tones up to {half:.0f} Hz.", rate=rate, half=rate / 2) + " " + said
+        )
 
 
 class Responses(Piece):
@@ -267,7 +271,10 @@ class Windows(Piece):
             self.figure.data[0].x, self.figure.data[0].y = offsets[::step] / RATE, kernel[::step]
             self.figure.data[1].x, self.figure.data[1].y = semitones, 20 * np.log10(response + 1e-6)
         self.words.value = say(
-            "{name}, {f:.1f} Hz: the window is {ms:.0f} ms long.", name=pitch_name(self.pitch.value), f=frequency, ms=1000 * length / RATE
+            "{name}, {f:.1f} Hz: the window is {ms:.0f} ms long.",
+            name=pitch_name(self.pitch.value),
+            f=frequency,
+            ms=1000 * length / RATE,
         )
 
 

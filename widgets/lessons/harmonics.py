@@ -94,12 +94,26 @@ class Stack(Piece):
         self.figure.add_trace(heat(np.zeros((7, 264)), bins, [f"{h:g}" for h in self.harmonics], zmin=0, zmax=1), 1, 1)
         self.figure.add_trace(line(bins, np.zeros(264), say("mean of the stack"), COLOURS[0]), 2, 1)
         self.figure.add_trace(line(bins, np.zeros(264), say("level of the fundamental alone"), SOFT, width=1.5), 2, 1)
-        self.figure.add_trace(line([], [], say("the notes that sound"), COLOURS[2], mode="markers", marker={"size": 11, "symbol": "triangle-up"}), 2, 1)
-        self.figure.update_xaxes(tickvals=OCTAVES, ticktext=[pitch_name(p) for p in OCTAVES], range=[21, 108], showticklabels=True)
+        self.figure.add_trace(
+            line(
+                [],
+                [],
+                say("the notes that sound"),
+                COLOURS[2],
+                mode="markers",
+                marker={"size": 11, "symbol": "triangle-up"},
+            ),
+            2,
+            1,
+        )
+        self.figure.update_xaxes(
+            tickvals=OCTAVES, ticktext=[pitch_name(p) for p in OCTAVES], range=[21, 108], showticklabels=True
+        )
         self.figure.update_yaxes(range=[-0.08, 1], row=2, col=1)
         self.hear = self.hears(say("Hear the chord"), self.sound)
         super().__init__(
-            [row(self.pitch, self.off), row(self.way, self.hear), self.words, self.figure], [self.pitch, self.off, self.way]
+            [row(self.pitch, self.off), row(self.way, self.hear), self.words, self.figure],
+            [self.pitch, self.off, self.way],
         )
 
     def sound(self) -> NDArray[np.float32]:
@@ -147,7 +161,9 @@ def random_chords(rng: np.random.Generator, count: int) -> tuple[Values, Values]
     truth = np.zeros((count, N_PITCHES))
     for k in range(count):
         root = int(rng.integers(12, 56))
-        for step in np.concatenate([[0], rng.choice([4, 5, 7, 12, 12, 19, 24], int(rng.integers(0, 4)), replace=False)]):
+        for step in np.concatenate(
+            [[0], rng.choice([4, 5, 7, 12, 12, 19, 24], int(rng.integers(0, 4)), replace=False)]
+        ):
             pitch = root + int(step)
             truth[k, pitch] = 1
             tilt, even, loud = rng.uniform(0.4, 1.6), rng.uniform(0.2, 1.0), rng.uniform(0.5, 1.0)
@@ -247,10 +263,14 @@ class KernelHeight(Piece):
         ghosts = line(self.reaches, 100 * self.kernels.ghosts, say("octave ghosts (% of notes)"), COLOURS[3])
         self.figure.add_trace(ghosts, 1, 2, secondary_y=True)
         self.figure.add_vline(x=3, line={"color": DARK, "dash": "dot"}, row=1, col=2)
-        self.figure.update_xaxes(title_text=say("Semitones from the pitch"), range=[-most - 1, most + 1], dtick=12, tick0=0, row=1, col=1)
+        self.figure.update_xaxes(
+            title_text=say("Semitones from the pitch"), range=[-most - 1, most + 1], dtick=12, tick0=0, row=1, col=1
+        )
         self.figure.update_xaxes(title_text=say("Semitones either way"), dtick=6, row=1, col=2)
         self.figure.update_yaxes(range=[90, 100], title_text=say("F1 (%)"), row=1, col=2, secondary_y=False)
-        self.figure.update_yaxes(range=[0, 12], title_text=say("ghosts (%)"), showgrid=False, row=1, col=2, secondary_y=True)
+        self.figure.update_yaxes(
+            range=[0, 12], title_text=say("ghosts (%)"), showgrid=False, row=1, col=2, secondary_y=True
+        )
         self.figure.update_layout(barmode="overlay", bargap=0.1)
         super().__init__([self.reach, self.words, self.figure], [self.reach])
 
@@ -265,7 +285,9 @@ class KernelHeight(Piece):
             mark = self.figure.layout.shapes[0]
             mark.x0 = mark.x1 = reach
         self.words.value = say(
-            "F1 {f1}; octave ghosts: {ghosts} of the notes.", f1=percent(self.kernels.f1[reach]), ghosts=percent(self.kernels.ghosts[reach]),
+            "F1 {f1}; octave ghosts: {ghosts} of the notes.",
+            f1=percent(self.kernels.f1[reach]),
+            ghosts=percent(self.kernels.ghosts[reach]),
         )
 
 
@@ -315,7 +337,11 @@ class Inside(Piece):
         self.words = note()
         self.names = (say("stack at the input"), say("3 × 3 layers"), say("harmonic layers"))
         self.figure = figure(290, say("Pitch that is heard"), "", legend=False)
-        self.figure.add_trace(heat(np.zeros((3, N_PITCHES)), PITCHES, list(self.names), zmin=0, zmax=1, colorscale="Blues", xgap=1, ygap=8))
+        self.figure.add_trace(
+            heat(
+                np.zeros((3, N_PITCHES)), PITCHES, list(self.names), zmin=0, zmax=1, colorscale="Blues", xgap=1, ygap=8
+            )
+        )
         self.figure.add_vline(x=60, line={"color": COLOURS[1], "dash": "dot"})
         self.figure.update_xaxes(tickvals=OCTAVES, ticktext=[pitch_name(p) for p in OCTAVES])
         self.figure.update_layout(margin_l=150)

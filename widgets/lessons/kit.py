@@ -59,7 +59,14 @@ def dress(made: Any, height: int, legend: bool) -> None:
         font={"size": 12, "color": DARK},
         title_font_size=14,
         showlegend=legend,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right", "bgcolor": "rgba(0,0,0,0)"},
+        legend={
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 1,
+            "xanchor": "right",
+            "bgcolor": "rgba(0,0,0,0)",
+        },
         hoverlabel={"font_size": 12},
         colorway=list(COLOURS),
         # A drag on the picture must not lose it: the sliders are what moves.
@@ -70,12 +77,19 @@ def dress(made: Any, height: int, legend: bool) -> None:
     made.update_yaxes(zeroline=False)
 
 
-def line(x: Values | Sequence[float], y: Values | Sequence[float], name: str = "", colour: str = COLOURS[0], **options: Any) -> Any:
+def line(
+    x: Values | Sequence[float], y: Values | Sequence[float], name: str = "", colour: str = COLOURS[0], **options: Any
+) -> Any:
     """A curve."""
     options.setdefault("mode", "lines")
     width = options.pop("width", 2)
     return go.Scatter(
-        x=np.asarray(x), y=np.asarray(y), name=name, line={"color": colour, "width": width}, showlegend=bool(name), **options
+        x=np.asarray(x),
+        y=np.asarray(y),
+        name=name,
+        line={"color": colour, "width": width},
+        showlegend=bool(name),
+        **options,
     )
 
 

@@ -81,11 +81,19 @@ class Level(Piece):
         self.levels = np.arange(-60, 21, 5)
         self.curve = np.array([self.f1(hear(self.samples * np.float32(10 ** (db / 20)))) for db in self.levels])
         self.flat = self.f1(hear(self.samples))
-        self.figure = panels(1, 2, [say("What the network says: pitches that sound"), say("How well it does")], 340, column_widths=[0.6, 0.4])
+        self.figure = panels(
+            1,
+            2,
+            [say("What the network says: pitches that sound"), say("How well it does")],
+            340,
+            column_widths=[0.6, 0.4],
+        )
         self.figure.add_trace(heat(np.zeros((88, 2)), zmin=0, zmax=1), 1, 1)
         self.figure.add_trace(line(self.levels, 100 * self.curve, say("nothing"), COLOURS[3]), 1, 2)
         self.figure.add_trace(
-            line(self.levels, np.full(len(self.levels), 100 * self.flat), say("energy brought to one"), COLOURS[2]), 1, 2
+            line(self.levels, np.full(len(self.levels), 100 * self.flat), say("energy brought to one"), COLOURS[2]),
+            1,
+            2,
         )
         self.figure.add_vline(x=0, line={"color": DARK, "dash": "dot"}, row=1, col=2)
         self.figure.update_xaxes(title_text=say("Time (s)"), row=1, col=1)
@@ -189,19 +197,29 @@ class Dynamics(Piece):
         first, second = material.excerpt(clip, 0.3, length_s), material.excerpt(clip, 0.3 + length_s, length_s)
         self.halves = unit(first), unit(second)
         self.length = len(first) / RATE
-        self.truth = [
-            notes_between(material.truth(clip), 0.3 + k * length_s, 0.3 + (k + 1) * length_s) for k in (0, 1)
-        ]
+        self.truth = [notes_between(material.truth(clip), 0.3 + k * length_s, 0.3 + (k + 1) * length_s) for k in (0, 1)]
         self.soft = slider(say("The second half is softer by (dB)"), 24, 0, 54, 1, ".0f")
         self.how = choices(
-            say("Normalisation"), [(say("one gain for all (mean)"), "mean"), (say("a gain that follows (running)"), "running")], "mean"
+            say("Normalisation"),
+            [(say("one gain for all (mean)"), "mean"), (say("a gain that follows (running)"), "running")],
+            "mean",
         )
         self.how.style.button_width = "220px"
         self.words = note()
-        self.figure = panels(2, 1, [say("Wave, as the network gets it"), say("What it says")], 400, row_heights=[0.3, 0.7], vertical_spacing=0.14, shared_xaxes=True)
+        self.figure = panels(
+            2,
+            1,
+            [say("Wave, as the network gets it"), say("What it says")],
+            400,
+            row_heights=[0.3, 0.7],
+            vertical_spacing=0.14,
+            shared_xaxes=True,
+        )
         self.figure.add_trace(line([], [], colour=DARK, width=1), 1, 1)
         self.figure.add_trace(heat(np.zeros((88, 2)), zmin=0, zmax=1), 2, 1)
-        self.figure.add_vrect(x0=self.length, x1=2 * self.length, fillcolor=SOFT, opacity=0.3, line_width=0, row=1, col=1)
+        self.figure.add_vrect(
+            x0=self.length, x1=2 * self.length, fillcolor=SOFT, opacity=0.3, line_width=0, row=1, col=1
+        )
         self.figure.update_yaxes(showticklabels=False, row=1, col=1)
         self.figure.update_yaxes(tickvals=OCTAVES, ticktext=[pitch_name(p) for p in OCTAVES], row=2, col=1)
         self.figure.update_xaxes(title_text=say("Time (s)"), row=2, col=1)
@@ -218,7 +236,8 @@ class Dynamics(Piece):
         found = hear(sound)
         notes = Decoder(found)(Decoding())
         scores = [
-            onset_f1(true, notes_between(notes, k * self.length, (k + 1) * self.length)) for k, true in enumerate(self.truth)
+            onset_f1(true, notes_between(notes, k * self.length, (k + 1) * self.length))
+            for k, true in enumerate(self.truth)
         ]
         with self.figure.batch_update():
             self.figure.data[0].x, self.figure.data[0].y = np.arange(0, len(sound), 40) / RATE, sound[::40]

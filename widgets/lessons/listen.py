@@ -98,7 +98,9 @@ class Look(Piece):
         top = float(level.max())
         pitch = 21 + np.arange(0, FRONT_END.n_bins, 2) * 12 / FRONT_END.bins_per_octave
         times = np.arange(level.shape[1]) * 2 * FRONT_END.hop_s
-        self.figure.add_trace(heat(level, times, pitch, zmin=top - 60, zmax=top, hovertemplate="%{x:.2f} s<extra></extra>"), 2, 1)
+        self.figure.add_trace(
+            heat(level, times, pitch, zmin=top - 60, zmax=top, hovertemplate="%{x:.2f} s<extra></extra>"), 2, 1
+        )
         octaves = np.arange(24, 124, 12)
         self.figure.update_yaxes(tickvals=octaves, ticktext=[pitch_name(p) for p in octaves], row=2, col=1)
         self.figure.update_xaxes(title_text=say("Time (s)"), range=[0, self.seconds], row=2, col=1)
@@ -133,15 +135,19 @@ class Ruler(Piece):
         for where, low, high in ((1, 0, 8000), (2, np.log10(50), np.log10(16000))):
             for index in range(2):
                 width = 2 if index == 0 else 3
-                trace = line([], [], say("an octave lower") if index == 0 else say("this tone"), (SOFT, COLOURS[0])[index], width=width)
+                trace = line(
+                    [],
+                    [],
+                    say("an octave lower") if index == 0 else say("this tone"),
+                    (SOFT, COLOURS[0])[index],
+                    width=width,
+                )
                 trace.showlegend = where == 1
                 self.figure.add_trace(trace, where, 1)
             self.figure.update_xaxes(range=[low, high], title_text=say("Frequency (Hz)"), row=where, col=1)
             self.figure.update_yaxes(showticklabels=False, range=[0, 1.1], row=where, col=1)
         self.figure.update_xaxes(type="log", tickvals=[55, 110, 220, 440, 880, 1760, 3520, 7040, 14080], row=2, col=1)
-        self.hear = self.hears(
-            say("Hear it"), lambda: material.tone(self.pitch.value, 1.2, self.partials.value)
-        )
+        self.hear = self.hears(say("Hear it"), lambda: material.tone(self.pitch.value, 1.2, self.partials.value))
         super().__init__([row(self.pitch, self.partials), self.hear, self.figure], [self.pitch, self.partials])
 
     def draw(self) -> None:
@@ -155,7 +161,8 @@ class Ruler(Piece):
                 for trace in (self.figure.data[index], self.figure.data[2 + index]):
                     trace.x, trace.y = x, y
             self.figure.layout.annotations[0].text = say(
-                "Linear axis: partials lie {f:.0f} Hz apart, and the pattern stretches", f=440 * 2 ** ((self.pitch.value - 69) / 12)
+                "Linear axis: partials lie {f:.0f} Hz apart, and the pattern stretches",
+                f=440 * 2 ** ((self.pitch.value - 69) / 12),
             )
 
 
@@ -214,22 +221,30 @@ class PhaseSwap(Piece):
             ]
         )
         self.figure = panels(
-            1, 2, [say("Spectrogram of what comes out"), say("Which recording it is like")], 330, column_widths=[0.55, 0.45]
+            1,
+            2,
+            [say("Spectrogram of what comes out"), say("Which recording it is like")],
+            330,
+            column_widths=[0.55, 0.45],
         )
         self.figure.add_trace(heat(np.zeros((2, 2)), zmin=-75, zmax=-25), 1, 1)
         for index in (0, 1):
             label = say("like {a}", a=self.names[index])
-            self.figure.add_trace(line(np.array(WINDOWS) / RATE * 1000, [0] * len(WINDOWS), label, COLOURS[index]), 1, 2)
-        self.figure.add_shape(type="line", xref="x2", yref="y2 domain", y0=0, y1=1, x0=1, x1=1, line={"color": DARK, "dash": "dot"})
+            self.figure.add_trace(
+                line(np.array(WINDOWS) / RATE * 1000, [0] * len(WINDOWS), label, COLOURS[index]), 1, 2
+            )
+        self.figure.add_shape(
+            type="line", xref="x2", yref="y2 domain", y0=0, y1=1, x0=1, x1=1, line={"color": DARK, "dash": "dot"}
+        )
         self.figure.update_xaxes(title_text=say("Time (s)"), row=1, col=1)
         self.figure.update_yaxes(title_text=say("Frequency (kHz)"), row=1, col=1)
         self.figure.update_xaxes(type="log", title_text=say("Window (ms)"), row=1, col=2)
         self.figure.update_yaxes(range=[-0.15, 1], title_text=say("Correlation"), row=1, col=2)
         self.hear = self.hears(say("Hear what comes out"), self.sound)
-        self.originals = ipw.HBox([Sound(n, s) for n, s in zip(self.names, self.sounds)], layout={"flex_flow": "row wrap"})
-        super().__init__(
-            [self.originals, self.way, row(self.window, self.hear), self.figure], [self.window, self.way]
+        self.originals = ipw.HBox(
+            [Sound(n, s) for n, s in zip(self.names, self.sounds)], layout={"flex_flow": "row wrap"}
         )
+        super().__init__([self.originals, self.way, row(self.window, self.hear), self.figure], [self.window, self.way])
 
     def sound(self) -> Values:
         """What comes out at this window."""

@@ -13,7 +13,7 @@ from amtsep.config import FrontEnd
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from widgets.lessons.kit import RATE
-from widgets.server import DEMOS
+from widgets.places import DEMOS
 
 CLIPS = {
     "piano": "Piano_Joplin_Maple_Leaf_Rag",
@@ -82,7 +82,12 @@ def decibels(values: NDArray[Any], floor: float = 1e-7) -> NDArray[np.float32]:
 
 
 def tone(
-    pitch: float, length_s: float = 1.0, harmonics: int = 8, tilt: float = 1.0, even: float = 1.0, attack_s: float = 0.01
+    pitch: float,
+    length_s: float = 1.0,
+    harmonics: int = 8,
+    tilt: float = 1.0,
+    even: float = 1.0,
+    attack_s: float = 0.01,
 ) -> Sound:
     """A steady tone of `harmonics` partials whose amplitudes fall as n ** -tilt, even ones weighted by `even`."""
     t = np.arange(round(length_s * RATE)) / RATE

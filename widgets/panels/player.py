@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from traitlets import Dict
+from traitlets import Bool, Dict, Float
 
 from amtsep.notes import Notes
 from widgets.panels.roll import Roll
@@ -20,6 +20,14 @@ class Player(Roll):
 
     sound = Dict().tag(sync=True)
     """What can be asked for: `version` changes with the recording."""
+    playing = Bool(False).tag(sync=True)
+    """Whether it sounds; setting it starts and stops (browsers want a click on the page before the first sound)."""
+    speed = Float(1.0).tag(sync=True)
+    """One quarter to two, the pitch kept."""
+    position = Float(0.0).tag(sync=True)
+    """Seconds, told every `report_s` while it plays and at its end; setting it jumps there."""
+    report_s = Float(0.0).tag(sync=True)
+    """How often `position` is told; 0, the default, leaves it out and the kernel in peace."""
 
     def __init__(self, session: Session | Notes | None = None, **kwargs: Any) -> None:
         super().__init__(session, **kwargs)
@@ -46,6 +54,10 @@ class Player(Roll):
         """The picture is the roll's."""
         posteriors = self.session.posteriors
         self.about = {"duration": self.session.notes.end if posteriors is None else posteriors.duration_s}
+
+    def audition(self, pitch: int, program: int = 0, seconds: float = 0.8) -> None:
+        """Sound one note at once, with a General MIDI program (0 to 127)."""
+        self.send({"do": "audition", "pitch": int(pitch), "program": int(program), "seconds": float(seconds)})
 
     def do_sound(self, message: dict[str, Any], _buffers: Any) -> None:
         """Send a piece of the recording, 16-bit."""

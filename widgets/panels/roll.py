@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from traitlets import Bytes, Dict
+from traitlets import Bytes, Dict, Instance
 
 from amtsep.notes import Notes
 from amtsep.posteriors import DB_FLOOR, DB_STEP, Posteriors
@@ -64,8 +64,13 @@ class Roll(Panel):
         A `Session` to follow, or a `Notes` table to show.
     height
         Pixels, where the widget stands alone in a notebook.
+
+    Notes
+    -----
+    The trait `notes` can be observed; where there is no recording (``Roll(notes)``), setting it shows other notes.
     """
 
+    notes = Instance(Notes)
     notes_data = Bytes(b"").tag(sync=True)
     tracks = Dict().tag(sync=True)
     about = Dict().tag(sync=True)
@@ -84,6 +89,15 @@ class Roll(Panel):
         self.session.observe(self._on_reference, "reference")
         self._on_posteriors()
         self._on_notes()
+        self.observe(self._on_own_notes, "notes")
+
+    def _on_own_notes(self, change: Any) -> None:
+        """Notes set from outside."""
+        if change["new"] is not self.session.notes:
+            if self.session.posteriors is not None:
+                self.notes = self.session.notes
+                raise ValueError("These notes follow from a recording: change them through the session.")
+            self.session.notes = change["new"]
 
     def _on_posteriors(self, _change: Any = None) -> None:
         posteriors = self.session.posteriors
@@ -152,6 +166,9 @@ class Roll(Panel):
 
     def _on_notes(self, _change: Any = None) -> None:
         session = self.session
+        self.notes = session.notes
+        if session.posteriors is None and session.notes.end > self.about.get("duration", 0.0):
+            self._on_posteriors()
         with self.hold_sync():
             views = session.state.tracks
             self.history = {

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from traitlets import Bytes, Dict, Int
+from traitlets import Bytes, Dict, Float, Int
 
 from amtsep.config import Decoding
 from amtsep.posteriors import Posteriors
@@ -15,6 +15,8 @@ from widgets.state.presets import PRESETS, automatic
 from widgets.state.session import Session
 
 BINS = 50
+OWN = ["onset_threshold", "frame_threshold", "min_note_length"]
+"""What is a trait of the widget, too."""
 
 
 def histogram(heights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -23,8 +25,14 @@ def histogram(heights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 class Thresholds(Panel):
-    """Onset threshold, frame threshold, minimum note length and the finer settings of the decoding."""
+    """Onset threshold, frame threshold, minimum note length and the finer settings of the decoding.
 
+    The three have a trait each, which can be observed, linked and set from Python.
+    """
+
+    onset_threshold = Float(Decoding.onset_threshold)
+    frame_threshold = Float(Decoding.frame_threshold)
+    min_note_length = Float(Decoding.min_note_length)
     values = Dict().tag(sync=True)
     defaults = Dict().tag(sync=True)
     presets = Dict().tag(sync=True)
@@ -42,10 +50,18 @@ class Thresholds(Panel):
         self._on_state()
         self._on_posteriors()
         self._on_notes()
+        self.observe(self._on_own, OWN)
+
+    def _on_own(self, change: Any) -> None:
+        """A threshold set from Python."""
+        if change["new"] != getattr(self.session.state.decoding, change["name"]):
+            self.session.set_decoding(**{change["name"]: change["new"]})
 
     def _on_state(self, _change: Any = None) -> None:
         before = self.values.get("inferred_onsets")
         self.values = asdict(self.session.state.decoding)
+        for name in OWN:
+            setattr(self, name, self.values[name])
         if before is not None and before != self.values["inferred_onsets"]:
             self._on_posteriors()
 

@@ -157,6 +157,13 @@ class Session(HasTraits):
 
         self._start(work, Status("busy", "opening", {"name": label}))
 
+    def show(self, audio: Any, posteriors: Posteriors) -> None:
+        """Show a recording (`amtsep.audio.Audio`) whose posteriors are at hand, at once: what a lesson begins with."""
+        self.cancel()
+        state = State(decoding=self.state.decoding, clustering=self.state.clustering)
+        decoder, derived = self._prepare(posteriors, state)
+        self._adopt(audio, posteriors, decoder, derived, key="")
+
     def open_saved(self, file: BinaryIO, name: str) -> None:
         """Reopen a session file."""
         from widgets.state.session_file import read_session

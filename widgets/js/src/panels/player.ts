@@ -109,6 +109,11 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
 
   let asked = false;
   let samples: Float32Array<ArrayBuffer> | null = null;
+  const wantSoundfont = () => {
+    if (transport.soundfont || asked) return;
+    asked = true;
+    model.send({ do: "soundfont" });
+  };
   const want = (version: number, start: number) => model.send({ do: "sound", version, start });
   scope.watch("sound", (about) => {
     if (hub.actions.sound_version?.() === about?.version && transport.recording) return;
@@ -140,11 +145,50 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
       transport.setRecording(samples, about.rate);
       hub.actions.sound_version = () => about.version;
       sound.textContent = "";
-      if (!transport.soundfont && !asked) {
-        asked = true;
-        model.send({ do: "soundfont" });
-      }
+      wantSoundfont();
     }
+  });
+
+  // --- what Python may follow and set ----------------------------------------------------------------------------------
+
+  const tell = (name: string, value: unknown) => {
+    if (model.get(name) === value) return;
+    model.set(name, value);
+    model.save_changes();
+  };
+  let told = performance.now();
+  const report = () => {
+    const every = Number(model.get("report_s") ?? 0);
+    if (!every || (transport.playing && performance.now() - told < 1000 * every)) return;
+    told = performance.now();
+    tell("position", Math.round(transport.position * 1000) / 1000);
+  };
+  const clockwork = window.setInterval(() => transport.playing && report(), 50);
+  scope.add(() => clearInterval(clockwork));
+  scope.add(
+    hub.on("transport", () => {
+      tell("playing", transport.playing);
+      tell("speed", transport.rate);
+      report();
+    }),
+  );
+  scope.watch("playing", (value) => {
+    if (value !== undefined && value !== transport.playing) transport.toggle();
+  });
+  scope.watch("speed", (value) => {
+    if (value && value !== transport.rate) transport.setRate(value);
+  });
+  // Not at once, as the others are: a player that is built again while it sounds goes on where it is.
+  const jump = () => {
+    const value = Number(model.get("position"));
+    if (Math.abs(value - transport.position) > 0.3) transport.seek(value);
+  };
+  model.on("change:position", jump);
+  scope.add(() => model.off("change:position", jump));
+  scope.message((content) => {
+    if (content.do !== "audition") return;
+    wantSoundfont();
+    void transport.audition(content.pitch, 0, 90, content.seconds, content.program);
   });
   return () => scope.end();
 }

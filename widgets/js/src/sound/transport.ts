@@ -410,7 +410,7 @@ export class Transport {
   }
 
   /** Sound one pitch at once: what a piano key does. */
-  async audition(pitch: number, track = 0, velocity = 90, duration = 0.5): Promise<void> {
+  async audition(pitch: number, track = 0, velocity = 90, duration = 0.5, program = -1): Promise<void> {
     const context = this.ready();
     if (context.state !== "running") await context.resume();
     this.instrument(context, this.trackNode(track), {
@@ -418,7 +418,7 @@ export class Transport {
       duration,
       pitch,
       velocity,
-      program: this.hub.tracks[track]?.program ?? 0,
+      program: program >= 0 ? program : (this.hub.tracks[track]?.program ?? 0),
       late: false,
     });
   }
