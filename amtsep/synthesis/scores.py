@@ -29,7 +29,7 @@ _CHORD_STEPS = np.array([4, 5, 7, 12])
 
 @dataclass(frozen=True)
 class Style:
-    """Shares of the kinds of segments; they need not sum to one."""
+    """Shares of the kinds of segments, which need not sum to one, and what their notes are drawn from."""
 
     line: float = 4.0
     legato: float = 2.0
@@ -41,6 +41,12 @@ class Style:
     slow: float = 2.0
     run: float = 0.8
     octaves: float = 0.7
+    octave_weights: tuple[float, ...] = OCTAVE_WEIGHTS
+    """How often the octaves of a range are drawn, low to high (interpolated over the range)."""
+    ahead: int = 4
+    """Of so many next pitches the nearest is taken: 1 leaps about, more go by small steps."""
+    longer: float = 0.0
+    """Octaves of duration (twice as long for each) that note values are moved by."""
 
 
 def with_keys(score: NDArray[np.void]) -> NDArray[np.void]:
@@ -88,11 +94,11 @@ def monophonic(score: NDArray[np.void], overlap_s: float = 0.0) -> NDArray[np.vo
 class _Bag:
     """Every pitch of a range at least once, the middle octaves more often, in an order that moves by small steps."""
 
-    def __init__(self, rng: np.random.Generator, low: int, high: int, ahead: int = 4) -> None:
-        self._rng, self.low, self.high, self._ahead = rng, low, high, ahead
+    def __init__(self, rng: np.random.Generator, low: int, high: int, style: Style) -> None:
+        self._rng, self.low, self.high, self._ahead = rng, low, high, style.ahead
         pitches = np.arange(low, high + 1)
-        place = np.linspace(0, len(OCTAVE_WEIGHTS) - 1, len(pitches))
-        weights = np.interp(place, np.arange(len(OCTAVE_WEIGHTS)), OCTAVE_WEIGHTS)
+        place = np.linspace(0, len(style.octave_weights) - 1, len(pitches))
+        weights = np.interp(place, np.arange(len(style.octave_weights)), style.octave_weights)
         counts = np.maximum(np.round(weights).astype(int), 1)
         self._all = np.repeat(pitches, counts)
         self._next: list[int] = []
@@ -141,8 +147,8 @@ def random_score(
         span = int(rng.integers(14, width))
         low += int(rng.integers(0, width - span + 1))
         high = low + span
-    bag = _Bag(rng, low, high)
-    beat = 60.0 / float(np.exp(rng.uniform(np.log(50), np.log(170))))
+    bag = _Bag(rng, low, high, style)
+    beat = 60.0 / float(np.exp(rng.uniform(np.log(50), np.log(170)))) * 2.0**style.longer
     base = float(rng.uniform(45, 105))
     spread = float(rng.uniform(3, 18))
     names = ["line", "legato", "chords", "wide", "repeated", "trill", "staccato", "slow", "run", "octaves"]

@@ -91,8 +91,10 @@ class Clock:
         return float(self.fabric.broadcast(now))
 
 
-def train(settings: Training, run: Run) -> Path:
+def train(settings: Training, run: Run, watch: Callable[[int, dict[str, float]], object] | None = None) -> Path:
     """Train a network and return the path of its weights (the moving average).
+
+    `watch` is called after every step with its number and the losses; where it returns ``False``, training ends there.
 
     Writes ``last.safetensors`` and ``best.safetensors`` (weights with metadata, the best by the mean of the development
     figures), ``state/`` (what resuming needs), ``log.csv`` and TensorBoard events into `run.out`.
@@ -162,6 +164,10 @@ def train(settings: Training, run: Run) -> Path:
             journal.stepped(evaluated)
             if state.step % settings.checkpoint_every == 0:
                 keep(run, settings, net, average, optimizer, state, clip_hours)
+        if watch is not None:
+            go_on = watch(state.step, {name: float(value.detach()) for name, value in losses.items()})
+            if fabric.broadcast(go_on is False):
+                break
         if evaluated and settings.patience is not None and fabric.broadcast(state.stale) >= settings.patience:
             break
     if journal is not None:

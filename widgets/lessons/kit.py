@@ -11,8 +11,12 @@ import numpy as np
 import plotly.graph_objects as go
 import soundfile
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from widgets.lessons.text import say
+
+# A slider's step is little work: threads that wait for each other on a busy computer take longer.
+threadpool_limits(1, user_api="blas")
 
 Values = NDArray[np.floating[Any]]
 

@@ -9,17 +9,20 @@ from functools import cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import signal
 from torch import Tensor
 
 from amtsep.config import MIDI_MIN, FrontEnd, Network, Training
 from amtsep.nets.model import TranscriberNet
 from amtsep.synthesis import sampler
+from amtsep.synthesis.augment import impulse_response
 from amtsep.synthesis.expression import Expression
 from amtsep.synthesis.mixing import targets
 from amtsep.synthesis.scores import random_score
 from amtsep.training.losses import focal_loss
 from amtsep.training.optim import build_optimizer
 from widgets.lessons import material
+from widgets.lessons.kit import RATE
 
 Values = NDArray[np.float32]
 
@@ -53,21 +56,27 @@ class SmallSet:
 
 
 @cache
-def small_set(clips: int = 8, seconds: float = 2.6, timbres: int = 4, seed: int = 3) -> SmallSet:
-    """Random scores, played by made-up timbres."""
+def small_set(clips: int = 6, seconds: float = 1.8, seed: int = 3) -> SmallSet:
+    """Random scores, two at a time, played by made-up timbres in a room with a little noise."""
     hop_s, columns = FrontEnd().hop_s, []
     for k in range(clips):
         rng = np.random.default_rng([seed, k])
-        made = material.timbre(seed * 10 + k % timbres)
-        score = random_score(rng, made.instrument, seconds, shortest_s=0.1)
-        sound, played = sampler.render_samples(rng, made, score, seconds, Expression())
-        power = material.power(sound[: len(sound) // 256 * 256])
-        table = np.zeros((len(played), 4), np.float32)
-        for column, name in enumerate(("onset", "offset", "pitch")):
-            table[:, column] = played[name]
+        room = impulse_response(rng, RATE)
+        sound: Values = np.zeros(round(seconds * RATE), np.float32)
+        tables = []
+        for part in range(2):
+            made = material.timbre(seed * 10 + (k + part) % 4)
+            score = random_score(rng, made.instrument, seconds, shortest_s=0.1)
+            audio, played = sampler.render_samples(rng, made, score, seconds, Expression())
+            sound += audio
+            tables.append(np.stack([played[n].astype(np.float32) for n in ("onset", "offset", "pitch")], axis=1))
+        sound = signal.fftconvolve(sound, room)[: len(sound) // 256 * 256].astype(np.float32)
+        sound += rng.normal(0, 1e-3, len(sound)).astype(np.float32)
+        power = material.power(sound)
+        table = np.pad(np.concatenate(tables), ((0, 0), (0, 1)))
         columns.append((power, *targets(table, power.shape[1], hop_s), table))
-    powers, onsets, frames, tables = zip(*columns)
-    return SmallSet(*(torch.from_numpy(np.stack(a)) for a in (powers, onsets, frames)), tables)
+    powers, onsets, frames, notes = zip(*columns)
+    return SmallSet(*(torch.from_numpy(np.stack(a)) for a in (powers, onsets, frames)), notes)
 
 
 class SmallTraining:
@@ -103,7 +112,7 @@ class SmallTraining:
         self.steps = 0
         self.losses: list[tuple[float, float]] = []
 
-    def step(self, batch: int = 4) -> tuple[float, float]:
+    def step(self, batch: int = 3) -> tuple[float, float]:
         """One step; returns the onset and the frame loss (times a hundred)."""
         which = self.rng.choice(len(self.data.power), batch, replace=False)
         self.net.train()
@@ -116,15 +125,15 @@ class SmallTraining:
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self.steps += 1
-        self.losses.append((100 * float(onset_loss), 100 * float(frame_loss)))
+        self.losses.append((100 * onset_loss.item(), 100 * frame_loss.item()))
         return self.losses[-1]
 
-    def hear(self, which: int = 0) -> tuple[Values, Values]:
-        """Onset and frame posterior of a clip, each (88, T)."""
+    def hear(self, power: Tensor) -> tuple[Values, Values]:
+        """Onset and frame posterior of one clip's power, (306, T): each (88, T)."""
         # Statistics of the clip itself: the running ones have not settled after so few steps.
         self.net.train()
         with torch.no_grad():
-            onset, frame, _ = self.net(self.data.power[which : which + 1])
+            onset, frame, _ = self.net(power[None])
         return torch.sigmoid(onset)[0].numpy(), torch.sigmoid(frame)[0].numpy()
 
 
@@ -144,9 +153,13 @@ def tail_ms(posterior: Values, notes: Values, hop_s: float, most: int = 30) -> f
 
 
 def onset_ms(posterior: Values, notes: Values, hop_s: float) -> float:
-    """For how long the onset posterior is over one half after a note's true onset, in ms, a mean over notes."""
+    """For how long the onset posterior of a note is over half of its highest value, in ms, a mean over notes.
+
+    An onset proper is two or three frames wide, 23 to 35 ms; a posterior that stays up through the note is a frame's.
+    """
     lengths = []
     for start, end, pitch, _ in notes:
-        first, last = round(start / hop_s), max(round(end / hop_s), round(start / hop_s) + 3)
-        lengths.append(float((posterior[int(pitch) - MIDI_MIN, max(first - 1, 0) : last] > 0.5).sum()))
+        first, last = round(start / hop_s), max(round(end / hop_s), round(start / hop_s) + 4)
+        here = posterior[int(pitch) - MIDI_MIN, max(first - 2, 0) : last]
+        lengths.append(float((here > 0.5 * here.max(initial=1e-6)).sum()))
     return 1000 * hop_s * float(np.mean(lengths)) if lengths else 0.0

@@ -1,0 +1,31 @@
+# %% begin
+from widgets.lessons import decoding as lesson
+
+lesson.speak(LANGUAGE)
+tune = lesson.Tune("piano")
+tune
+# %% steps
+lesson.Steps("piano", pitch=68)
+# %% observe
+lowest = tune.thresholds.onset_threshold
+tune.thresholds.onset_threshold = 0.3
+len(tune.roll.notes), lowest
+# %% answer1
+f1 = ...
+lesson.check(1, f1)
+# %% solution 1
+precision, recall = 0.9, 0.6
+f1 = 2 * precision * recall / (precision + recall)
+lesson.check(1, f1)
+# %% answer2
+falls = ...
+lesson.check(2, falls)
+# %% solution 2
+falls = "recall"
+lesson.check(2, falls)
+# %% answer3
+seconds = ...
+lesson.check(3, seconds)
+# %% solution 3
+seconds = 11 * 256 / 22050
+lesson.check(3, seconds)
