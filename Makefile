@@ -4,11 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?= -n 2 --dist loadfile
 DASHBOARD_ARGS ?=
+WORKSHOP_ARGS ?=
 
-.PHONY: help dashboard web web-runtime app dev test lint format lock demos clean
+.PHONY: help dashboard workshop learn lessons web web-runtime app dev test lint format lock demos clean
 
 help:
 	@echo "make dashboard   install the light set into .venv and open the dashboard"
+	@echo "make workshop    install what the lessons need (with torch) and open them in JupyterLab"
+	@echo "make lessons     build the lessons' notebooks from their sources"
 	@echo "make web         the page that transcribes in the browser, on localhost; needs nothing but Python"
 	@echo "make test        install everything and run all tests, browser tests included"
 	@echo "make lint        ruff and mypy"
@@ -21,6 +24,15 @@ app:
 
 dev:
 	@tools/install.sh dev $(PYTHON)
+
+workshop: learn
+	@$(BIN)/python -m amtsep workshop $(WORKSHOP_ARGS)
+
+learn:
+	@tools/install.sh workshop $(PYTHON)
+
+lessons:
+	@$(BIN)/python -m widgets.lessons.build
 
 dashboard: app
 	@$(BIN)/python -m amtsep dashboard $(DASHBOARD_ARGS)

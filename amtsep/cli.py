@@ -50,6 +50,7 @@ examples:
   amtsep transcribe *.wav -o midi/ --csv             many files into one folder
   amtsep transcribe quartet.flac --timbres 4         one track for each of four timbres
   amtsep transcribe music/ -o midi/ --jobs 4 --resume  a library, going on where it was left
+  amtsep workshop                                    ten lessons, in JupyterLab
   amtsep dashboard song.mp3                          tune it by eye and ear in the browser
 
 'amtsep COMMAND --help' explains each command.
@@ -124,6 +125,7 @@ def build_parser(arguments: Sequence[str] = ()) -> tuple[argparse.ArgumentParser
 
     _add_transcribe(commands.add_parser("transcribe", help="recordings to MIDI, CSV, JSON", formatter_class=_Help))
     _add_dashboard(commands.add_parser("dashboard", help="the app, in the browser", formatter_class=_Help))
+    _add_workshop(commands.add_parser("workshop", help="ten lessons, in JupyterLab or as pages", formatter_class=_Help))
     room = None
     for name, (module, _, text) in ROOMS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=_Help)
@@ -455,6 +457,51 @@ def _add_dashboard(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_workshop(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Open the ten lessons in JupyterLab, in copies of your own; or show them as pages (--pages); or write them\n"
+        "with their pictures as HTML (--html)."
+    )
+    parser.set_defaults(run=run_workshop)
+    parser.add_argument(
+        "folder", nargs="?", default="amtsep-workshop", help="where your copies go; what is there stays (%(default)s)"
+    )
+    parser.add_argument("--language", choices=("en", "zh"), default="en", help="English or 中文 (%(default)s)")
+    parser.add_argument("--pages", action="store_true", help="show the lessons as pages without code")
+    parser.add_argument("--html", action="store_true", help="run all lessons and write them as HTML into FOLDER")
+    parser.add_argument("--port", type=count, help="first port to try")
+    parser.add_argument("--host", help="address to listen on (this computer only); others need a token")
+    parser.add_argument("--token", help="ask visitors for this token; 'auto' makes one")
+    parser.add_argument(
+        "--browser", action=argparse.BooleanOptionalAction, help="open a browser (if there is a display)"
+    )
+
+
+def workshop_arguments(args: argparse.Namespace) -> list[str]:
+    """The same choices as the app's own command line has them."""
+    words = [str(args.folder), "--language", args.language]
+    for name in ("port", "host", "token"):
+        if getattr(args, name) is not None:
+            words += [f"--{name}", str(getattr(args, name))]
+    words += [f"--{name}" for name in ("pages", "html") if getattr(args, name)]
+    if args.browser is not None:
+        words.append("--browser" if args.browser else "--no-browser")
+    return words
+
+
+def run_workshop(args: argparse.Namespace) -> int:
+    """Run the lessons' server as a process of its own."""
+    absent = [
+        n for n in ("jupyterlab", "ipywidgets", "anywidget", "plotly", "torch") if importlib.util.find_spec(n) is None
+    ]
+    if absent:
+        raise AmtsepError(
+            f"the workshop needs {absent[0]}, which is not installed; run: pip install 'amtsep[app,train]'"
+        )
+    command = [sys.executable, "-m", "widgets.serving.workshop", *workshop_arguments(args)]
+    return _wait(subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"}))
+
+
 def seconds_or_number(text: str) -> float:
     """A number over zero."""
     with suppress(ValueError):
@@ -484,7 +531,11 @@ def run_dashboard(args: argparse.Namespace) -> int:
         raise AmtsepError(f"{args.file} does not exist; check the path.")
     # A folder named widgets where the user happens to be must not be taken for the app.
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "widgets", *dashboard_arguments(args)], env=environment)
+    return _wait(subprocess.Popen([sys.executable, "-m", "widgets", *dashboard_arguments(args)], env=environment))
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """For the end of the app, which gets this process's signals."""
     with suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     while True:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: tools/install.sh app|dev [python]
+# Usage: tools/install.sh app|workshop|dev [python]
 #
 # Makes .venv and installs the pinned versions into it: `app` is the light set (ONNX Runtime, no torch) that runs the
 # dashboard, `dev` adds training, evaluation and the tests. Stamps make a second call return at once.
@@ -9,11 +9,13 @@ set_name=$1
 python=${2:-python3}
 venv=.venv
 stamp=$venv/.installed-$set_name
+# The lessons' packages are some of those for development.
+case $set_name in workshop) pins=requirements/dev.txt ;; *) pins=requirements/$set_name.txt ;; esac
 
 say() { printf '%s\n' "$*"; }
 die() { say "$*" >&2; exit 1; }
 
-if [ -e "$stamp" ] && [ -z "$(find pyproject.toml requirements/"$set_name".txt -newer "$stamp")" ]; then
+if [ -e "$stamp" ] && [ -z "$(find pyproject.toml "$pins" -newer "$stamp")" ]; then
     exit 0
 fi
 
@@ -34,7 +36,6 @@ if [ ! -x $venv/bin/python ] || ! $venv/bin/python -m pip --version >/dev/null 2
 fi
 
 pip() { $venv/bin/python -m pip --disable-pip-version-check -qq "$@"; }
-pins=requirements/$set_name.txt
 case $set_name in
 app)
     say "Installing the app (pinned versions, no torch; a few minutes the first time) ..."
@@ -46,6 +47,11 @@ dev)
     pip install "$(grep '^torch==' "$pins" | sed 's/ *;.*//')"
     pip install -c "$pins" -e ".[app,train,evaluate,musicxml,test]"
     ;;
-*) die "usage: tools/install.sh app|dev [python]" ;;
+workshop)
+    say "Installing what the lessons need (pinned versions, with torch; some minutes the first time) ..."
+    pip install "$(grep '^torch==' "$pins" | sed 's/ *;.*//')"
+    pip install -c "$pins" -e ".[app,train,evaluate]"
+    ;;
+*) die "usage: tools/install.sh app|workshop|dev [python]" ;;
 esac
 touch "$stamp"

@@ -76,13 +76,24 @@ class Steps(Piece):
         self.frame = slider(say("Frame threshold"), DEFAULT.frame_threshold, 0.05, 0.95, 0.01)
         self.tolerance = whole(say("Energy tolerance (frames)"), DEFAULT.energy_tolerance, 0, 40)
         self.words = note()
-        self.figure = panels(3, 1, [say("Onset posterior"), say("Frame posterior"), say("Notes")], 470, row_heights=[0.38, 0.38, 0.24], vertical_spacing=0.11, shared_xaxes=True)
+        self.figure = panels(
+            3,
+            1,
+            [say("Onset posterior"), say("Frame posterior"), say("Notes")],
+            470,
+            row_heights=[0.38, 0.38, 0.24],
+            vertical_spacing=0.11,
+            shared_xaxes=True,
+        )
         traces = [
-            (line([], [], say("onset posterior"), SOFT), 1), (line([], [], say("smoothed"), COLOURS[0]), 1),
+            (line([], [], say("onset posterior"), SOFT), 1),
+            (line([], [], say("smoothed"), COLOURS[0]), 1),
             (line([], [], say("peaks"), COLOURS[1], mode="markers", marker={"size": 10}), 1),
-            (line([], [], say("frame posterior"), COLOURS[2]), 2), (line([], [], say("sounding"), COLOURS[3], width=7), 2),
-            (line([], [], say("found"), COLOURS[0], width=12), 3), (line([], [], say("true"), DARK, width=12), 3),
-        ]  # fmt: skip
+            (line([], [], say("frame posterior"), COLOURS[2]), 2),
+            (line([], [], say("sounding"), COLOURS[3], width=7), 2),
+            (line([], [], say("found"), COLOURS[0], width=12), 3),
+            (line([], [], say("true"), DARK, width=12), 3),
+        ]
         for trace, place in traces:
             self.figure.add_trace(trace, place, 1)
         for place in (1, 2):
@@ -99,9 +110,13 @@ class Steps(Piece):
     def settings(self) -> Decoding:
         """What the sliders say."""
         return replace(
-            DEFAULT, onset_threshold=self.onset.value, frame_threshold=self.frame.value, energy_tolerance=self.tolerance.value,
-            inferred_onsets=False, leftover_notes=False,
-        )  # fmt: skip
+            DEFAULT,
+            onset_threshold=self.onset.value,
+            frame_threshold=self.frame.value,
+            energy_tolerance=self.tolerance.value,
+            inferred_onsets=False,
+            leftover_notes=False,
+        )
 
     def draw(self) -> None:
         """Take the steps up to the one chosen."""
@@ -113,16 +128,24 @@ class Steps(Piece):
         high = peaks.select(peaks.height >= settings.onset_threshold)
         segments = find_segments(frame, settings.frame_threshold, settings.energy_tolerance)
         notes = self.decoder(settings)
-        mine, true = notes.select(notes.pitch == self.pitch.value), self.truth.select(self.truth.pitch == self.pitch.value)
+        mine, true = (
+            notes.select(notes.pitch == self.pitch.value),
+            self.truth.select(self.truth.pitch == self.pitch.value),
+        )
         spans = np.stack([segments.start, segments.end - 1, segments.end], axis=1) * found.hop_s
         none = (np.zeros(0), np.zeros(0))
         # A peak's height is its smoothed posterior, brought from [0, 2] into [0, 1) without changing the order.
         shown = [
-            (times, onset[0]), (times, 1 - np.exp2(-2 * smooth(onset)[0])) if step >= 2 else none,
-            (high.time, high.height) if step >= 3 else none, (times, frame[0]),
-            (spans.reshape(-1), np.tile([settings.frame_threshold, settings.frame_threshold, np.nan], len(spans))) if step >= 4 else none,
-            bars(mine, 1.0) if step >= 5 else none, bars(true, 0.0),
-        ]  # fmt: skip
+            (times, onset[0]),
+            (times, 1 - np.exp2(-2 * smooth(onset)[0])) if step >= 2 else none,
+            (high.time, high.height) if step >= 3 else none,
+            (times, frame[0]),
+            (spans.reshape(-1), np.tile([settings.frame_threshold, settings.frame_threshold, np.nan], len(spans)))
+            if step >= 4
+            else none,
+            bars(mine, 1.0) if step >= 5 else none,
+            bars(true, 0.0),
+        ]
         with self.figure.batch_update():
             for trace, (x, y) in zip(self.figure.data, shown):
                 trace.x, trace.y = x, y
@@ -157,10 +180,14 @@ class Tune(ipw.VBox):
     def __init__(self, clip: str = "piano", model: str = "base") -> None:
         prefs = {"language": language(), "theme": "light"}
         self.session, self.model = Session(), str(model)
-        self.clip = choices(say("Recording"), [(say("piano"), "piano"), (say("duet"), "duet"), (say("chorale"), "chorale")], clip)
+        self.clip = choices(
+            say("Recording"), [(say("piano"), "piano"), (say("duet"), "duet"), (say("chorale"), "chorale")], clip
+        )
         self.figure = figure(330, say("Recall (%)"), say("Precision (%)"))
         self.figure.add_trace(line([], [], say("every onset threshold"), SOFT, mode="lines+markers"))
-        self.figure.add_trace(line([], [], say("your thresholds"), COLOURS[3], mode="markers", marker={"size": 16, "symbol": "x"}))
+        self.figure.add_trace(
+            line([], [], say("your thresholds"), COLOURS[3], mode="markers", marker={"size": 16, "symbol": "x"})
+        )
         self.figure.update_xaxes(range=[0, 102])
         self.figure.update_yaxes(range=[0, 102])
         self.words = note()
@@ -183,7 +210,9 @@ class Tune(ipw.VBox):
         self.session.show(material.clip(name), material.posteriors(name, self.model))
         self.session.set_reference(self.truth, name)
         decoder = Decoder(material.posteriors(name, self.model))
-        scores = [score(self.truth, decoder(replace(DEFAULT, onset_threshold=float(t)))) for t in np.arange(0.05, 1.0, 0.1)]
+        scores = [
+            score(self.truth, decoder(replace(DEFAULT, onset_threshold=float(t)))) for t in np.arange(0.05, 1.0, 0.1)
+        ]
         with self.figure.batch_update():
             self.figure.data[0].x = [100 * s.recall for s in scores]
             self.figure.data[0].y = [100 * s.precision for s in scores]
@@ -194,27 +223,35 @@ class Tune(ipw.VBox):
         with self.figure.batch_update():
             self.figure.data[1].x, self.figure.data[1].y = [100 * found.recall], [100 * found.precision]
         self.words.value = say(
-            "Precision {p}: so many of the notes found are true. Recall {r}: so many of the true ones are found. F1 {f}.",
-            p=percent(found.precision), r=percent(found.recall), f=percent(found.f1),
-        )  # fmt: skip
+            "Precision {p}: so many of the notes found are true. Recall {r}: so many of the true ones are "
+            "found. F1 {f}.",
+            p=percent(found.precision),
+            r=percent(found.recall),
+            f=percent(found.f1),
+        )
 
 
 def check(exercise: int, *answer: Any) -> Verdict:
     """The verdict on an answer to exercise 1, 2 or 3."""
     if exercise == 1:
         return number(
-            answer[0], 2 * 0.9 * 0.6 / 1.5, 0.006,
+            answer[0],
+            2 * 0.9 * 0.6 / 1.5,
+            0.006,
             say("Right: F1 is the harmonic mean, nearer to the worse of the two."),
             say("Not yet. F1 = 2 · precision · recall / (precision + recall)."),
-        )  # fmt: skip
+        )
     if exercise == 2:
         return choice(
-            answer[0], "recall",
+            answer[0],
+            "recall",
             say("Right: fewer peaks pass, so fewer notes are found, and those that are left are surer."),
             say("Not yet. Drag the onset threshold up, and watch which way the cross goes."),
-        )  # fmt: skip
+        )
     return number(
-        answer[0], DEFAULT.energy_tolerance * 256 / 22050, 0.006,
+        answer[0],
+        DEFAULT.energy_tolerance * 256 / 22050,
+        0.006,
         say("Right: a gap of an eighth of a second is bridged."),
         say("Not yet. A frame is 256 samples at 22,050 a second; take the default of the slider."),
-    )  # fmt: skip
+    )

@@ -83,7 +83,7 @@ def transform(samples: NDArray[np.float32], filtered: bool) -> NDArray[np.float3
 
 
 class Octaves(Piece):
-    """The transform octave by octave from the top: each time the recording is halved, the same few filters serve again."""
+    """The transform octave by octave from the top: the rate is halved, and the same few filters serve again."""
 
     def __init__(self, clip: str = "piano", length_s: float = 5.0) -> None:
         settings = FrontEnd()
@@ -230,10 +230,12 @@ class Responses(Piece):
                 self.figure.data[2 + index].y = sound
         delay = float((np.arange(-200, 201) * iir**2).sum() / (iir**2).sum())
         self.words.value = say(
-            "Multiplications a sample: FIR {fir}, IIR {iir}. The click's middle comes {delay:.1f} samples late from the IIR, "
-            "0.0 from the FIR.",
-            fir=(self.taps.value + 1) // 2, iir=(2 * self.order.value + 1) * power, delay=delay,
-        )  # fmt: skip
+            "Multiplications a sample: FIR {fir}, IIR {iir}. The click's middle comes {delay:.1f} samples late from "
+            "the IIR, 0.0 from the FIR.",
+            fir=(self.taps.value + 1) // 2,
+            iir=(2 * self.order.value + 1) * power,
+            delay=delay,
+        )
 
 
 class Windows(Piece):
@@ -282,18 +284,23 @@ def check(exercise: int, *answer: Any) -> Verdict:
     """The verdict on an answer to exercise 1, 2 or 3."""
     if exercise == 1:
         return number(
-            answer[0], RATE / 8 / 2, 1.0,
+            answer[0],
+            RATE / 8 / 2,
+            1.0,
             say("Right: 22,050 / 2 / 2 / 2 = 2,756 samples a second hold tones under 1,378 Hz."),
             say("Not yet. Halve the rate three times; a rate holds tones up to half of it."),
-        )  # fmt: skip
+        )
     if exercise == 2:
         return number(
-            answer[0], alias(8000, RATE / 2), 1.0,
+            answer[0],
+            alias(8000, RATE / 2),
+            1.0,
             say("Right: it is mirrored at half the new rate."),
             say("Not yet. The new rate is 11,025 Hz; the tone is mirrored at half of it."),
-        )  # fmt: skip
+        )
     return choice(
-        answer[0], "fir",
+        answer[0],
+        "fir",
         say("Right: a symmetric FIR delays every frequency alike, so all octaves keep the same time."),
         say("Not yet. Look at the click: which of the two stays where it was, with all its frequencies?"),
-    )  # fmt: skip
+    )

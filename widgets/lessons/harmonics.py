@@ -87,9 +87,14 @@ class Stack(Piece):
         self.harmonics = Network().harmonics[1:]
         self.words = note()
         self.figure = panels(
-            2, 1, [say("The stack: a row a harmonic"), say("Mean of the rows: how much a pitch has its partials")], 420,
-            vertical_spacing=0.2, row_heights=[0.45, 0.55], shared_xaxes=True,
-        )  # fmt: skip
+            2,
+            1,
+            [say("The stack: a row a harmonic"), say("Mean of the rows: how much a pitch has its partials")],
+            420,
+            vertical_spacing=0.2,
+            row_heights=[0.45, 0.55],
+            shared_xaxes=True,
+        )
         bins = MIDI_MIN + np.arange(3 * N_PITCHES) / 3
         self.figure.add_trace(heat(np.zeros((7, 264)), bins, [f"{h:g}" for h in self.harmonics], zmin=0, zmax=1), 1, 1)
         self.figure.add_trace(line(bins, np.zeros(264), say("mean of the stack"), COLOURS[0]), 2, 1)
@@ -135,8 +140,10 @@ class Stack(Piece):
         hits = sum(p in true for p in best)
         self.words.value = say(
             "The {n} highest peaks: {found}. {hits} of them sound.",
-            n=len(true), found=", ".join(pitch_name(p) for p in sorted(best)), hits=hits,
-        )  # fmt: skip
+            n=len(true),
+            found=", ".join(pitch_name(p) for p in sorted(best)),
+            hits=hits,
+        )
 
 
 def peaks(mean: Values, count: int) -> list[int]:
@@ -155,7 +162,7 @@ def peaks(mean: Values, count: int) -> list[int]:
 
 
 def random_chords(rng: np.random.Generator, count: int) -> tuple[Values, Values]:
-    """Spectra of chords at a row a semitone: (count, 2, 88) mean of the harmonic stack and level, and (count, 88) truth."""
+    """Spectra of chords, a row a semitone: (count, 2, 88) mean of the stack and level, and (count, 88) truth."""
     rows = N_PITCHES + 40
     level = np.full((count, rows), 0.0)
     truth = np.zeros((count, N_PITCHES))
@@ -254,9 +261,13 @@ class KernelHeight(Piece):
         self.reach = whole(say("Kernel: semitones either way"), 3, 0, most)
         self.words = note()
         self.figure = panels(
-            1, 2, [say("What the kernel learned"), say("How well it does")], 330, column_widths=[0.55, 0.45],
+            1,
+            2,
+            [say("What the kernel learned"), say("How well it does")],
+            330,
+            column_widths=[0.55, 0.45],
             specs=[[{}, {"secondary_y": True}]],
-        )  # fmt: skip
+        )
         for index, name in enumerate((say("on the mean of the stack"), say("on the fundamental"))):
             self.figure.add_bar(x=[], y=[], name=name, marker={"color": COLOURS[index]}, row=1, col=1)
         self.figure.add_trace(line(self.reaches, 100 * self.kernels.f1, say("F1 (%)"), COLOURS[2]), 1, 2)
@@ -359,26 +370,34 @@ class Inside(Piece):
         self.words.value = say(
             "Pitches heard: {a} through the stack, {b} through the 3 × 3 layers, {c} through the harmonic layers "
             "({taps} weights each layer and pair of channels; a dense kernel of that height has 73).",
-            a=heard[0], b=heard[1], c=heard[2], taps=len(HarmonicConv(1, 1).shifts),
-        )  # fmt: skip
+            a=heard[0],
+            b=heard[1],
+            c=heard[2],
+            taps=len(HarmonicConv(1, 1).shifts),
+        )
 
 
 def check(exercise: int, *answer: Any) -> Verdict:
     """The verdict on an answer to exercise 1, 2 or 3."""
     if exercise == 1:
         return number(
-            answer[0], 24, 0.5,
+            answer[0],
+            24,
+            0.5,
             say("Right: the fourth harmonic lies two octaves up, and the stack moves it down by as much."),
             say("Not yet. How many octaves are a factor of four? How many semitones is that?"),
-        )  # fmt: skip
+        )
     if exercise == 2:
         return choice(
-            answer[0], "above",
+            answer[0],
+            "above",
             say("Right: an octave above, every harmonic of the ghost is one of the note's own."),
             say("Not yet. Take one note, stacked the right way: on which side of the highest peak is the next one?"),
-        )  # fmt: skip
+        )
     return number(
-        answer[0], 12, 2.1,
+        answer[0],
+        12,
+        2.1,
         say("Right: an octave either way, 25 rows, is where the ghosts go; that is the kernel of our network."),
         say("Not yet. Drag the height, and look for the step of the red curve."),
-    )  # fmt: skip
+    )

@@ -13,8 +13,6 @@ import soundfile
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from widgets.lessons.text import say
-
 # A slider's step is little work: threads that wait for each other on a busy computer take longer.
 threadpool_limits(1, user_api="blas")
 
@@ -22,16 +20,16 @@ Values = NDArray[np.floating[Any]]
 
 RATE = 22050
 COLOURS = ("#1f6fd6", "#e07b00", "#0a8f6a", "#c2372e", "#7b4bc4", "#8a6d1f", "#d14c93", "#4c7a8c")
-"""Of tracks and curves, in this order; told apart on white by the colour-blind too, as the order of lightness varies."""
+"""Of tracks and curves, in this order, on white."""
 SOFT = "#c9d3df"
 DARK = "#1c2430"
 HEAT = "Magma"
 NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
-def pitch_name(pitch: float) -> str:
+def pitch_name(pitch: Any) -> str:
     """C4 for 60."""
-    number = round(pitch)
+    number = round(float(pitch))
     return f"{NAMES[number % 12]}{number // 12 - 1}"
 
 
@@ -81,9 +79,7 @@ def dress(made: Any, height: int, legend: bool) -> None:
     made.update_yaxes(zeroline=False)
 
 
-def line(
-    x: Values | Sequence[float], y: Values | Sequence[float], name: str = "", colour: str = COLOURS[0], **options: Any
-) -> Any:
+def line(x: Any, y: Any, name: str = "", colour: str = COLOURS[0], **options: Any) -> Any:
     """A curve."""
     options.setdefault("mode", "lines")
     width = options.pop("width", 2)
@@ -97,7 +93,7 @@ def line(
     )
 
 
-def heat(z: Values, x: Values | None = None, y: Values | None = None, **options: Any) -> Any:
+def heat(z: Any, x: Any = None, y: Any = None, **options: Any) -> Any:
     """A picture of a matrix, its first row at the bottom."""
     options.setdefault("colorscale", HEAT)
     options.setdefault("showscale", False)
@@ -255,8 +251,3 @@ class Piece(ipw.VBox):
 def percent(value: float) -> str:
     """0.256 to 26 %."""
     return f"{100 * value:.0f} %"
-
-
-def show_time(seconds: float) -> str:
-    """A time for a caption."""
-    return say("{s:.2f} s", s=seconds)

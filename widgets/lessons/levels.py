@@ -48,7 +48,8 @@ def _network() -> Transcriber:
 def hear(sound: Sound) -> Posteriors:
     """What the shipped network says about samples as they are, without any normalisation before it."""
     settings = FrontEnd()
-    onset, frame, _ = _network().engine(np.asarray(sound, np.float32))
+    said = _network().engine(np.asarray(sound, np.float32))
+    onset, frame = said["onset"], said["frame"]
     level = np.zeros((settings.n_bins, onset.shape[1]), np.uint8)
     return Posteriors(onset, frame, level, settings.hop_s, len(sound) / RATE)
 
@@ -123,8 +124,10 @@ class Level(Piece):
             mark.x0 = mark.x1 = self.level.value
         self.words.value = say(
             "{n} notes found of {m}; onset F1 {f}.",
-            n=len(Decoder(found)(Decoding())), m=len(self.truth), f=percent(self.f1(found)),
-        )  # fmt: skip
+            n=len(Decoder(found)(Decoding())),
+            m=len(self.truth),
+            f=percent(self.f1(found)),
+        )
 
 
 def normalised(feature: NDArray[Any], how: str, mean: float, spread: float) -> NDArray[np.float32]:
@@ -251,18 +254,22 @@ def check(exercise: int, *answer: Any) -> Verdict:
     """The verdict on an answer to exercise 1, 2 or 3."""
     if exercise == 1:
         return number(
-            answer[0], 100.0, 0.5,
+            answer[0],
+            100.0,
+            0.5,
             say("Right: ten times the amplitude is a hundred times the energy, 20 dB."),
             say("Not yet. Energy grows with the square of the amplitude; the gain is one over the root of the energy."),
-        )  # fmt: skip
+        )
     if exercise == 2:
         return choice(
-            answer[0], "layer",
+            answer[0],
+            "layer",
             say("Right: it makes every frame as contrasted as any other, and a pause is a frame too."),
             say("Not yet. Put the noise at -40 dB, and look at the pause in the three pictures."),
-        )  # fmt: skip
+        )
     return choice(
-        answer[0], "running",
+        answer[0],
+        "running",
         say("Right: one gain for all leaves the soft half where the loud one put it."),
         say("Not yet. Make the second half 48 dB softer, and compare its F1."),
-    )  # fmt: skip
+    )

@@ -43,7 +43,8 @@ def spectrum(samples: NDArray[Any], at_s: float, window_s: float) -> tuple[Value
     first = int(at_s * RATE) - length // 2
     piece = np.pad(samples, (length, length))[first + length : first + 2 * length]
     level = np.abs(np.fft.rfft(piece * np.hanning(length), max(8192, length)))
-    return np.fft.rfftfreq(max(8192, length), 1 / RATE), 20 * np.log10(level / (0.25 * length) + 1e-5)
+    frequency = np.asarray(np.fft.rfftfreq(max(8192, length), 1 / RATE), np.float64)
+    return frequency, np.asarray(20 * np.log10(level / (0.25 * length) + 1e-5), np.float64)
 
 
 def bin_of(frequency: float) -> float:
@@ -68,18 +69,37 @@ class Look(Piece):
         self.axis = choices(say("Frequency axis"), [(say("linear"), "linear"), (say("logarithmic"), "log")], "linear")
         self.sound = Sound(say("The recording"), self.samples)
         self.figure = panels(
-            2, 2, [say("Wave"), say("Spectrum at this moment"), say("Constant-Q transform: every octave is equally high"), ""],
-            460, specs=[[{}, {"rowspan": 2}], [{}, None]], column_widths=[0.62, 0.38], row_heights=[0.32, 0.68],
-            vertical_spacing=0.16, shared_xaxes=False,
-        )  # fmt: skip
+            2,
+            2,
+            [
+                say("Wave"),
+                say("Spectrum at this moment"),
+                say("Constant-Q transform: every octave is equally high"),
+                "",
+            ],
+            460,
+            specs=[[{}, {"rowspan": 2}], [{}, None]],
+            column_widths=[0.62, 0.38],
+            row_heights=[0.32, 0.68],
+            vertical_spacing=0.16,
+            shared_xaxes=False,
+        )
         self._wave()
         self._transform()
         self.figure.add_trace(line([], [], colour=COLOURS[0], width=1.5), 1, 2)
         for index in (1, 3):
             self.figure.add_shape(
-                type="rect", x0=0, x1=0, y0=0, y1=1, yref="y domain" if index == 1 else "y3 domain",
-                xref="x" if index == 1 else "x3", fillcolor=COLOURS[1], opacity=0.45, line={"color": COLOURS[1], "width": 1.5},
-            )  # fmt: skip
+                type="rect",
+                x0=0,
+                x1=0,
+                y0=0,
+                y1=1,
+                yref="y domain" if index == 1 else "y3 domain",
+                xref="x" if index == 1 else "x3",
+                fillcolor=COLOURS[1],
+                opacity=0.45,
+                line={"color": COLOURS[1], "width": 1.5},
+            )
         super().__init__(
             [self.sound, row(self.time, self.window), self.axis, self.figure], [self.time, self.window, self.axis]
         )
@@ -129,9 +149,12 @@ class Ruler(Piece):
         self.pitch = whole(say("Pitch (MIDI number)"), 57, 33, 81)
         self.partials = whole(say("Partials"), 8, 1, 16)
         self.figure = panels(
-            2, 1, [say("Linear axis: the pattern stretches"), say("Logarithmic axis: the pattern moves as it is")], 380,
+            2,
+            1,
+            [say("Linear axis: the pattern stretches"), say("Logarithmic axis: the pattern moves as it is")],
+            380,
             vertical_spacing=0.28,
-        )  # fmt: skip
+        )
         for where, low, high in ((1, 0, 8000), (2, np.log10(50), np.log10(16000))):
             for index in range(2):
                 width = 2 if index == 0 else 3

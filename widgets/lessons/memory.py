@@ -15,7 +15,7 @@ from amtsep.clustering import cluster, embedding_map
 from amtsep.config import Clustering
 from amtsep.nets.timbre import FlowAttention, Hebbian, LinearAttention, Memory
 from widgets.lessons.check import Verdict, choice, number
-from widgets.lessons.kit import COLOURS, Piece, choices, figure, heat, line, note, panels, percent, row, slider, whole
+from widgets.lessons.kit import COLOURS, Piece, figure, heat, line, note, panels, percent, row, slider, whole
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 from widgets.lessons.timbres import MARKS, agreement, heard
@@ -48,7 +48,7 @@ def letters() -> Values:
 
 
 def hopfield(patterns: Values, cue: Values, rounds: int) -> list[Values]:
-    """States of a Hopfield network (1982) that has learned patterns by Hebb's rule, from a cue on, all units at once."""
+    """States, from a cue on, of a Hopfield network (1982) that has learned patterns by Hebb's rule."""
     weights = patterns.T @ patterns / patterns.shape[1]
     np.fill_diagonal(weights, 0)
     states = [cue]
@@ -68,7 +68,9 @@ class Hopfield(Piece):
         self.words = note()
         self.figure = panels(1, 3, [say("The letter"), say("The cue"), say("What is recalled")], 260)
         for column in (1, 2, 3):
-            self.figure.add_trace(heat(np.zeros((8, 8)), zmin=-1, zmax=1, colorscale="Blues", xgap=1, ygap=1), 1, column)
+            self.figure.add_trace(
+                heat(np.zeros((8, 8)), zmin=-1, zmax=1, colorscale="Blues", xgap=1, ygap=1), 1, column
+            )
             anchor = "x" if column == 1 else f"x{column}"
             self.figure.update_yaxes(autorange="reversed", scaleanchor=anchor, showticklabels=False, row=1, col=column)
             self.figure.update_xaxes(showticklabels=False, row=1, col=column)
@@ -166,7 +168,9 @@ class Capacity(Piece):
         self.figure = figure(360, say("Items in the memory"), say("Likeness of the answer (1 = the item itself)"))
         self.counts = (2, 4, 8, 16, 32)
         names = ("Hebb", say("linear attention"), say("flow attention"), say("softmax attention"))
-        self.figure.add_trace(line(self.counts, np.zeros(len(self.counts)), say("the question itself"), "#9aa7b5", width=4))
+        self.figure.add_trace(
+            line(self.counts, np.zeros(len(self.counts)), say("the question itself"), "#9aa7b5", width=4)
+        )
         for k, name in enumerate(names):
             self.figure.add_trace(line(self.counts, np.zeros(len(self.counts)), name, COLOURS[k], mode="lines+markers"))
         self.figure.update_xaxes(type="log", tickvals=list(self.counts))
@@ -188,14 +192,23 @@ class OnNetwork(Piece):
     def __init__(self, clip: str = "chorale", timbres: int = 4) -> None:
         self.notes, self.truth = heard(clip)
         self.settings = Clustering(timbres=timbres)
-        names = [("Hebb", "hebb"), (say("linear attention"), "linear"), (say("flow attention"), "flow"), (say("softmax attention"), "softmax")]
-        self.kind = ipw.Dropdown(options=names, value="hebb", description=say("Memory"), style={"description_width": "190px"})
+        names = [
+            ("Hebb", "hebb"),
+            (say("linear attention"), "linear"),
+            (say("flow attention"), "flow"),
+            (say("softmax attention"), "softmax"),
+        ]
+        self.kind = ipw.Dropdown(
+            options=names, value="hebb", description=say("Memory"), style={"description_width": "190px"}
+        )
         self.strength = slider(say("How much of the recalled is added"), 0, 0, 4, 0.1, ".1f")
         self.noise = slider(say("Noise on the embeddings"), 0.3, 0, 0.6, 0.02)
         self.words = note()
         self.figure = figure(400, say("first principal component"), say("second"))
         for k in range(int(self.truth.max()) + 1):
-            trace = line([], [], say("timbre {k}", k=k + 1), COLOURS[k], mode="markers", marker={"size": 10, "symbol": MARKS[k]})
+            trace = line(
+                [], [], say("timbre {k}", k=k + 1), COLOURS[k], mode="markers", marker={"size": 10, "symbol": MARKS[k]}
+            )
             self.figure.add_trace(trace)
         super().__init__(
             [row(self.kind, self.strength), self.noise, self.words, self.figure], [self.kind, self.strength, self.noise]
@@ -226,18 +239,22 @@ def check(exercise: int, *answer: Any) -> Verdict:
     """The verdict on an answer to exercise 1, 2 or 3."""
     if exercise == 1:
         return number(
-            answer[0], 0.14 * 64, 0.6,
+            answer[0],
+            0.14 * 64,
+            0.6,
             say("Right: about nine random patterns; letters, which are alike, even fewer."),
             say("Not yet. The rule of thumb is 0.14 patterns a unit, and there are 8 × 8 units."),
-        )  # fmt: skip
+        )
     if exercise == 2:
         return choice(
-            answer[0], "softmax",
+            answer[0],
+            "softmax",
             say("Right: an exponential lets one item win, where sums let all of them speak."),
             say("Not yet. Which curve stays up to the right, at a sharpness of 16 or more?"),
-        )  # fmt: skip
+        )
     return choice(
-        answer[0], "frequent",
+        answer[0],
+        "frequent",
         say("Right: a Hebbian memory amplifies the directions that most notes share."),
         say("Not yet. Take Hebb, drag what is added to 4: where do the points of all timbres go?"),
-    )  # fmt: skip
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from amtsep.config import FrontEnd, Training
+from amtsep.config import Training
 from amtsep.synthesis.mixing import targets
 from amtsep.training.losses import focal_loss
 from widgets.lessons import material
@@ -69,7 +69,9 @@ class Focal(Piece):
         self.posteriors = {"new": np.full_like(trained, 0.05), "trained": trained}
         self.alpha = slider(say("α, weight of positives"), 0.5, 0.05, 0.95, 0.01)
         self.gamma = slider(say("γ, how much easy cells are left out"), 0.0, 0.0, 4.0, 0.1, ".1f")
-        self.which = choices(say("Network"), [(say("untrained: 5 % everywhere"), "new"), (say("trained"), "trained")], "new")
+        self.which = choices(
+            say("Network"), [(say("untrained: 5 % everywhere"), "new"), (say("trained"), "trained")], "new"
+        )
         self.which.style.button_width = "200px"
         self.words = note(say("Of all cells (pitch × frame) {share} sound.", share=percent(float(self.target.mean()))))
         self.figure = panels(1, 2, [say("Loss of one cell"), say("Who is heard: share of the whole loss (%)")], 330)
@@ -77,7 +79,9 @@ class Focal(Piece):
         self.figure.add_trace(line(self.p, self.p, say("it sounds"), COLOURS[0]), 1, 1)
         self.figure.add_trace(line(self.p, self.p, say("it is silent"), COLOURS[3]), 1, 1)
         names = [say("it sounds"), say("silent, taken for a note"), say("silent, and known to be")]
-        self.figure.add_bar(x=names, y=[0, 0, 0], marker={"color": [COLOURS[0], COLOURS[3], "#9aa7b5"]}, showlegend=False, row=1, col=2)
+        self.figure.add_bar(
+            x=names, y=[0, 0, 0], marker={"color": [COLOURS[0], COLOURS[3], "#9aa7b5"]}, showlegend=False, row=1, col=2
+        )
         self.figure.update_xaxes(title_text=say("What the network says"), row=1, col=1)
         self.figure.update_yaxes(range=[0, 3], row=1, col=1)
         self.figure.update_yaxes(range=[0, 100], row=1, col=2)
@@ -112,9 +116,17 @@ class Train(Piece):
         self.words = note()
         self.said: list[tuple[int, Values, Values]] = []
         self.figure = panels(
-            2, 2, [say("Loss while it trains"), say("Frames: what it says"), say("Onsets: what it says"), say("The truth: frames")], 470,
+            2,
+            2,
+            [
+                say("Loss while it trains"),
+                say("Frames: what it says"),
+                say("Onsets: what it says"),
+                say("The truth: frames"),
+            ],
+            470,
             vertical_spacing=0.16,
-        )  # fmt: skip
+        )
         self.figure.add_trace(line([], [], say("frames"), COLOURS[0], width=1.5), 1, 1)
         self.figure.add_trace(line([], [], say("onsets"), COLOURS[1], width=1.5), 1, 1)
         truth = self.test.frame[0].numpy()
@@ -148,9 +160,14 @@ class Train(Piece):
                     self.look()
         found = measure(training, self.test)
         self.words.value = say(
-            "α {fa:.2f} and {oa:.2f}, {n} steps: frames go on for {tail:.0f} ms after the end of a note; onsets are {wide:.0f} ms wide.",
-            fa=self.frame_alpha.value, oa=self.onset_alpha.value, n=self.count.value, tail=found["tail_ms"], wide=found["onset_ms"],
-        )  # fmt: skip
+            "α {fa:.2f} and {oa:.2f}, {n} steps: frames go on for {tail:.0f} ms after the end of a note; onsets are "
+            "{wide:.0f} ms wide.",
+            fa=self.frame_alpha.value,
+            oa=self.onset_alpha.value,
+            n=self.count.value,
+            tail=found["tail_ms"],
+            wide=found["onset_ms"],
+        )
         self.at.max, self.at.value = self.count.value, self.count.value
         self.button.disabled = False
 
@@ -176,9 +193,15 @@ class Published(Piece):
         for column, name in ((1, "tail_ms"), (2, "onset_ms")):
             top = max(r[name] for r in self.rows)
             trace = heat(
-                np.zeros((len(FRAME_ALPHAS), len(ONSET_ALPHAS))), [f"{a:.2f}" for a in ONSET_ALPHAS], [f"{a:.2f}" for a in FRAME_ALPHAS],
-                colorscale="YlOrRd", zmin=0, zmax=top, texttemplate="%{z:.0f}", textfont={"size": 15, "color": DARK},
-            )  # fmt: skip
+                np.zeros((len(FRAME_ALPHAS), len(ONSET_ALPHAS))),
+                [f"{a:.2f}" for a in ONSET_ALPHAS],
+                [f"{a:.2f}" for a in FRAME_ALPHAS],
+                colorscale="YlOrRd",
+                zmin=0,
+                zmax=top,
+                texttemplate="%{z:.0f}",
+                textfont={"size": 15, "color": DARK},
+            )
             self.figure.add_trace(trace, 1, column)
             self.figure.update_xaxes(title_text=say("α of the onsets"), type="category", row=1, col=column)
             self.figure.update_yaxes(title_text=say("α of the frames"), type="category", row=1, col=column)
@@ -200,19 +223,25 @@ def check(exercise: int, *answer: Any) -> Verdict:
     """The verdict on an answer to exercise 1, 2 or 3."""
     if exercise == 1:
         return number(
-            answer[0], 0.95, 0.011,
+            answer[0],
+            0.95,
+            0.011,
             say("Right: 19 silent cells to each sounding one; weighed 0.95 to 0.05 both sides count the same."),
             say("Not yet. Both sides count the same when α · share = (1 - α) · (1 - share)."),
-        )  # fmt: skip
+        )
     if exercise == 2:
         return choice(
-            answer[0], "longer",
+            answer[0],
+            "longer",
             say("Right: where the network is in doubt, a missed positive is the dearer mistake."),
-            say("Not yet. After a note's end the network is in doubt. Which mistake costs more if positives weigh more?"),
-        )  # fmt: skip
-    alpha = Training.frame_alpha, Training.onset_alpha, FrontEnd.hop_length
+            say(
+                "Not yet. After a note's end the network is in doubt. Which mistake costs more if positives weigh more?"
+            ),
+        )
     return number(
-        answer[0], alpha[1], 0.011,
+        answer[0],
+        Training.onset_alpha,
+        0.011,
         say("Right, it is in amtsep/config.py: lighter than one half, though onsets are so rare."),
         say("Not yet. Print it: from amtsep.config import Training; Training.onset_alpha"),
-    )  # fmt: skip
+    )

@@ -64,22 +64,48 @@ class RandomScore(Piece):
         self.figure = panels(1, 2, [say("Which pitches"), say("How long (seconds, logarithmic)")], 230)
         for column in (1, 2):
             self.figure.add_bar(x=[], y=[], marker={"color": COLOURS[column - 1]}, showlegend=False, row=1, col=column)
-        self.figure.update_xaxes(tickvals=np.arange(24, 109, 12), ticktext=[pitch_name(p) for p in np.arange(24, 109, 12)], range=[26, 102], row=1, col=1)
+        self.figure.update_xaxes(
+            tickvals=np.arange(24, 109, 12),
+            ticktext=[pitch_name(p) for p in np.arange(24, 109, 12)],
+            range=[26, 102],
+            row=1,
+            col=1,
+        )
         lengths = 2.0 ** np.arange(-5, 4)
-        self.figure.update_xaxes(tickvals=np.arange(-5, 4), ticktext=[f"{x:.2g}" for x in lengths], range=[-5, 3], row=1, col=2)
+        self.figure.update_xaxes(
+            tickvals=np.arange(-5, 4), ticktext=[f"{x:.2g}" for x in lengths], range=[-5, 3], row=1, col=2
+        )
         self.sound = self.hears(say("Hear it"), lambda: material.render(self.roll.notes, timbre))
         moved = [self.centre, self.ahead, self.chords, self.longer, self.seed]
         super().__init__(
-            [row(self.centre, self.ahead), row(self.chords, self.longer), row(self.seed, self.sound), self.roll, self.figure], moved
+            [
+                row(self.centre, self.ahead),
+                row(self.chords, self.longer),
+                row(self.seed, self.sound),
+                self.roll,
+                self.figure,
+            ],
+            moved,
         )
 
     def score(self) -> NDArray[np.void]:
         """A score of these settings."""
         share = self.chords.value
         style = Style(
-            line=3 * (1 - share), legato=2 * (1 - share), chords=5 * share, wide=0, repeated=0, trill=0, staccato=0, slow=0,
-            run=0, octaves=0, octave_weights=octave_weights(self.centre.value), ahead=self.ahead.value, longer=self.longer.value,
-        )  # fmt: skip
+            line=3 * (1 - share),
+            legato=2 * (1 - share),
+            chords=5 * share,
+            wide=0,
+            repeated=0,
+            trill=0,
+            staccato=0,
+            slow=0,
+            run=0,
+            octaves=0,
+            octave_weights=octave_weights(self.centre.value),
+            ahead=self.ahead.value,
+            longer=self.longer.value,
+        )
         # The range is drawn anew with the seed; here it stays whole, so that the octaves show.
         rng = np.random.default_rng([self.seed.value, 2])
         return random_score(rng, self.instrument, self.seconds, style)
@@ -112,17 +138,41 @@ class Overlap(Piece):
     def __init__(self) -> None:
         self.interval = whole(say("Interval (semitones)"), 7, 1, 24)
         self.words = note()
-        self.figure = panels(1, 2, [say("Partials of the two notes"), say("How many of the upper note's partials are hidden")], 300)
+        self.figure = panels(
+            1, 2, [say("Partials of the two notes"), say("How many of the upper note's partials are hidden")], 300
+        )
         for index in range(2):
-            trace = line([], [], (say("lower note"), say("upper note"))[index], COLOURS[index], mode="markers", marker={"size": 11, "symbol": ("line-ns-open", "circle-open")[index], "line": {"width": 2.5}})
+            trace = line(
+                [],
+                [],
+                (say("lower note"), say("upper note"))[index],
+                COLOURS[index],
+                mode="markers",
+                marker={"size": 11, "symbol": ("line-ns-open", "circle-open")[index], "line": {"width": 2.5}},
+            )
             self.figure.add_trace(trace, 1, 1)
-        self.figure.add_trace(line([], [], say("they meet"), COLOURS[3], mode="markers", marker={"size": 18, "symbol": "circle-open"}), 1, 1)
+        self.figure.add_trace(
+            line([], [], say("they meet"), COLOURS[3], mode="markers", marker={"size": 18, "symbol": "circle-open"}),
+            1,
+            1,
+        )
         self.all = np.arange(1, 25)
-        self.figure.add_bar(x=self.all, y=[len({b for _, b in coincide(int(i))}) for i in self.all], marker={"color": [SOFT] * 24}, showlegend=False, row=1, col=2)
-        self.figure.update_xaxes(title_text=say("Semitones over the lower note"), range=[-2, 62], dtick=12, tick0=0, row=1, col=1)
+        self.figure.add_bar(
+            x=self.all,
+            y=[len({b for _, b in coincide(int(i))}) for i in self.all],
+            marker={"color": [SOFT] * 24},
+            showlegend=False,
+            row=1,
+            col=2,
+        )
+        self.figure.update_xaxes(
+            title_text=say("Semitones over the lower note"), range=[-2, 62], dtick=12, tick0=0, row=1, col=1
+        )
         self.figure.update_yaxes(showticklabels=False, range=[-0.6, 1.6], row=1, col=1)
         self.figure.update_xaxes(title_text=say("Interval (semitones)"), dtick=2, row=1, col=2)
-        self.hear = self.hears(say("Hear both"), lambda: material.chord((52, 52 + self.interval.value), 1.4, harmonics=12))
+        self.hear = self.hears(
+            say("Hear both"), lambda: material.chord((52, 52 + self.interval.value), 1.4, harmonics=12)
+        )
         super().__init__([row(self.interval, self.hear), self.words, self.figure], [self.interval])
 
     def draw(self) -> None:
@@ -136,7 +186,9 @@ class Overlap(Piece):
             places = [12 * np.log2(a) for a, _ in pairs]
             self.figure.data[2].x, self.figure.data[2].y = np.repeat(places, 2), np.tile([0.0, 1.0], len(places))
             self.figure.data[3].marker.color = [COLOURS[3] if i == interval else SOFT for i in self.all]
-        self.words.value = say("{n} of the upper note's first twelve partials lie on one of the lower note.", n=len({b for _, b in pairs}))
+        self.words.value = say(
+            "{n} of the upper note's first twelve partials lie on one of the lower note.", n=len({b for _, b in pairs})
+        )
 
 
 class Human(Piece):
@@ -154,7 +206,10 @@ class Human(Piece):
         self.figure.add_trace(heat(np.zeros((2, 2))))
         for step in range(len(self.TUNE)):
             self.figure.add_vline(x=0.2 + 0.3 * step, line={"color": "white", "dash": "dot", "width": 1}, opacity=0.6)
-        self.figure.update_yaxes(tickvals=[60, 62, 64, 67, 69, 72, 74, 76], ticktext=[pitch_name(p) for p in (60, 62, 64, 67, 69, 72, 74, 76)])
+        self.figure.update_yaxes(
+            tickvals=[60, 62, 64, 67, 69, 72, 74, 76],
+            ticktext=[pitch_name(p) for p in (60, 62, 64, 67, 69, 72, 74, 76)],
+        )
         self.hear = self.hears(say("Hear it"), self.sound)
         moved = [self.jitter, self.force, self.vibrato, self.detune]
         super().__init__([row(self.jitter, self.force), row(self.vibrato, self.detune), self.hear, self.figure], moved)
@@ -163,7 +218,9 @@ class Human(Piece):
         """The tune with these liberties."""
         rng = np.random.default_rng(8)
         score = np.zeros(len(self.TUNE), SCORE_DTYPE)
-        score["onset"] = 0.2 + 0.3 * np.arange(len(self.TUNE)) + rng.uniform(-1, 1, len(self.TUNE)) * self.jitter.value / 1000
+        score["onset"] = (
+            0.2 + 0.3 * np.arange(len(self.TUNE)) + rng.uniform(-1, 1, len(self.TUNE)) * self.jitter.value / 1000
+        )
         score["offset"] = score["onset"] + 0.27
         score["pitch"] = self.TUNE
         score["velocity"] = np.clip(90 + rng.normal(0, 1, len(self.TUNE)) * self.force.value, 20, 120)
@@ -241,16 +298,30 @@ class TimbreMap(Piece):
             some = slice(8 * family, 8 * family + 8)
             self.figure.add_trace(
                 go.Scatter(
-                    x=[], y=[], mode="markers", name=say(name), text=self.names[some], hovertemplate="%{text}<extra></extra>",
-                    marker={"size": 12, "color": palette[family % 8], "symbol": "circle" if family < 8 else "diamond", "line": {"width": 1, "color": "white"}},
+                    x=[],
+                    y=[],
+                    mode="markers",
+                    name=say(name),
+                    text=self.names[some],
+                    hovertemplate="%{text}<extra></extra>",
+                    marker={
+                        "size": 12,
+                        "color": palette[family % 8],
+                        "symbol": "circle" if family < 8 else "diamond",
+                        "line": {"width": 1, "color": "white"},
+                    },
                 )
-            )  # fmt: skip
+            )
             for event in ("on_hover", "on_click"):
                 getattr(self.figure.data[family], event)(self._sounds(family))
         self.figure.update_xaxes(showticklabels=False)
         self.figure.update_yaxes(showticklabels=False, scaleanchor="x")
-        self.figure.update_layout(legend={"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"}, hovermode="closest")
-        super().__init__([row(self.attack, self.pitch), self.words, self.figure, self.player], [self.attack, self.pitch])
+        self.figure.update_layout(
+            legend={"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"}, hovermode="closest"
+        )
+        super().__init__(
+            [row(self.attack, self.pitch), self.words, self.figure, self.player], [self.attack, self.pitch]
+        )
 
     def _sounds(self, family: int) -> Any:
         def play(_trace: Any, points: Any, _state: Any) -> None:
@@ -287,21 +358,23 @@ def check(exercise: int, *answer: Any) -> Verdict:
     """The verdict on an answer to exercise 1, 2 or 3."""
     if exercise == 1:
         return number(
-            answer[0], 12, 0.5,
+            answer[0],
+            12,
+            0.5,
             say("Right: every partial of the octave is one of the lower note's."),
             say("Not yet. In the bars, which interval hides all twelve?"),
-        )  # fmt: skip
+        )
     if exercise == 2:
         return choice(
-            answer[0], "rendering",
+            answer[0],
+            "rendering",
             say("Right: the label is known because the sound is made from it."),
             say("Not yet. Which of the two gives onsets that are exact to the sample, for nothing?"),
-        )  # fmt: skip
+        )
     truth = "violin"
     return choice(
-        answer[0], truth,
-        say("Right: without the attack, the ear (and the spectrum) has the steady sound alone, and a viola's is a violin's."),
+        answer[0],
+        truth,
+        say("Right: without the attack there is the steady sound alone, and a viola's is a violin's."),
         say("Not yet. Look for the viola among the strings: which of its own family lies nearest."),
-    )  # fmt: skip
-
-
+    )

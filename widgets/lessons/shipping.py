@@ -26,8 +26,7 @@ from amtsep.synthesis.generate import Recipe, Sources, synthesize
 from amtsep.training.balance import Balance, surgery
 from amtsep.training.calibration import calibrate
 from amtsep.training.loop import Run, train
-
-from widgets.lessons.check import Verdict, choice, number
+from widgets.lessons.check import Verdict, number
 from widgets.lessons.decoding import Tune as Tune
 from widgets.lessons.kit import COLOURS, DARK, Piece, figure, line, note, panels, row, slider, wav, whole
 from widgets.lessons.small import effort
@@ -51,8 +50,16 @@ def make_bank(folder: str | Path, minutes: float | None = None) -> Bank:
         return Bank.open(folder)
     length = effort(240, 60) / 60 if minutes is None else minutes
     recipe = Recipe(
-        hours=length / 60, clip_s=5.0, music=0.0, recorded=0.0, synthetic=1.0, guitarset=0.0, dev=0.15, held_out=0.0, seed=2
-    )  # fmt: skip
+        hours=length / 60,
+        clip_s=5.0,
+        music=0.0,
+        recorded=0.0,
+        synthetic=1.0,
+        guitarset=0.0,
+        dev=0.15,
+        held_out=0.0,
+        seed=2,
+    )
     return synthesize(folder, recipe, Sources(), jobs=1)
 
 
@@ -98,15 +105,20 @@ class Live(ipw.VBox):
         self.bank, self.folder = bank, Path(folder)
         self.minutes = slider(say("Minutes"), effort(240, 6) / 60, 0.1, 5.0, 0.1, ".1f")
         self.rate = slider(say("Learning rate (times the default)"), 1.0, 0.1, 4.0, 0.1, ".1f")
-        self.balance = ipw.Dropdown(options=["fixed", "resistor", "pcgrad"], value="fixed", description=say("Balance"), style={"description_width": "190px"})
+        self.balance = ipw.Dropdown(
+            options=["fixed", "resistor", "pcgrad"],
+            value="fixed",
+            description=say("Balance"),
+            style={"description_width": "190px"},
+        )
         self.smooth = slider(say("Smoothing of the curves"), 0.8, 0.0, 0.98, 0.02)
         self.go = ipw.Button(description=say("Train"), button_style="primary", icon="play")
         self.halt = ipw.Button(description=say("Stop"), icon="stop", disabled=True)
         self.go.on_click(lambda _: self.start())
-        self.halt.on_click(lambda _: self.stop.set())
         self.words = note()
         self.curves: dict[str, list[float]] = {"onset": [], "frame": []}
         self.stop = threading.Event()
+        self.halt.on_click(lambda _: self.stop.set())
         self.thread: threading.Thread | None = None
         self.problem: BaseException | None = None
         self.figure = figure(320, say("Steps"), say("Loss, 1 = at the start"))
@@ -122,10 +134,19 @@ class Live(ipw.VBox):
     def settings(self) -> Training:
         """A training of the network of `light` that fits two cores and a few minutes."""
         return Training(
-            network="light", steps=effort(100_000, 3), batch_size=2, learning_rate=Training.learning_rate * self.rate.value,
-            warm_up=10, ema_decay=0.98, workers=0, checkpoint_every=10**9, evaluate_every=10**9, dev_clips=0,
-            balance=self.balance.value, mixing=Mixing(clip_s=3.0, parts=(0.5, 0.5)),
-        )  # fmt: skip
+            network="light",
+            steps=effort(100_000, 3),
+            batch_size=2,
+            learning_rate=Training.learning_rate * self.rate.value,
+            warm_up=10,
+            ema_decay=0.98,
+            workers=0,
+            checkpoint_every=10**9,
+            evaluate_every=10**9,
+            dev_clips=0,
+            balance=self.balance.value,
+            mixing=Mixing(clip_s=3.0, parts=(0.5, 0.5)),
+        )
 
     def start(self) -> None:
         """Begin, unless one is under way."""
@@ -146,12 +167,16 @@ class Live(ipw.VBox):
             if time.monotonic() - shown[0] > 1.0:
                 shown[0] = time.monotonic()
                 self.draw()
-                self.words.value = say("Step {n}: onset loss {a:.4f}, frame loss {b:.4f}", n=step, a=losses["onset"], b=losses["frame"])
+                self.words.value = say(
+                    "Step {n}: onset loss {a:.4f}, frame loss {b:.4f}", n=step, a=losses["onset"], b=losses["frame"]
+                )
             return not self.stop.is_set()
 
         try:
             assert self.bank.folder is not None
-            run = Run(self.bank.folder, self.folder, precision="32-true", accelerator="cpu", max_minutes=self.minutes.value)
+            run = Run(
+                self.bank.folder, self.folder, precision="32-true", accelerator="cpu", max_minutes=self.minutes.value
+            )
             # The progress bar is for terminals; here the picture moves.
             with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
                 train(self.settings(), run, watch)
@@ -192,7 +217,12 @@ def size(weights: str | Path) -> str:
     """How large a network is: a sentence."""
     net, checkpoint = load_checkpoint(Path(weights))
     count = sum(p.numel() for p in net.parameters())
-    return say("{name}: {n:,} parameters, {kb:.0f} kB", name=checkpoint.network.name, n=count, kb=Path(weights).stat().st_size / 1000)
+    return say(
+        "{name}: {n:,} parameters, {kb:.0f} kB",
+        name=checkpoint.network.name,
+        n=count,
+        kb=Path(weights).stat().st_size / 1000,
+    )
 
 
 def export(weights: str | Path) -> Path:
@@ -227,7 +257,9 @@ def browser_page(onnx: str | Path, folder: str | Path) -> ipw.HTML:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}/notebooks/web/"
-    page = ipw.HTML(f'<a href="{address}" target="_blank">{say("Open the page with your network in it")}: {address}</a>')
+    page = ipw.HTML(
+        f'<a href="{address}" target="_blank">{say("Open the page with your network in it")}: {address}</a>'
+    )
     page.server = server
     return page
 
@@ -244,9 +276,22 @@ class Surgery(Piece):
         self.words = note()
         self.figure = figure(380)
         styles = (("solid", COLOURS[0]), ("solid", COLOURS[1]), ("dot", DARK), ("solid", COLOURS[2]))
-        names = (say("gradient of the onsets"), say("gradient of the frames"), say("plain sum"), say("sum after surgery"))
+        names = (
+            say("gradient of the onsets"),
+            say("gradient of the frames"),
+            say("plain sum"),
+            say("sum after surgery"),
+        )
         for name, (dash, colour) in zip(names, styles):
-            trace = line([], [], name, colour, width=4, mode="lines+markers", marker={"symbol": "arrow", "size": 15, "angleref": "previous"})
+            trace = line(
+                [],
+                [],
+                name,
+                colour,
+                width=4,
+                mode="lines+markers",
+                marker={"symbol": "arrow", "size": 15, "angleref": "previous"},
+            )
             trace.line.dash = dash
             self.figure.add_trace(trace)
         self.figure.update_xaxes(range=[-4, 4])
@@ -284,7 +329,15 @@ class Resistors(Piece):
         methods = (say("fixed"), say("resistor"), say("dwa"))
         for column in (1, 2):
             for index, name in enumerate((say("onsets"), say("frames"))):
-                self.figure.add_bar(x=list(methods), y=[0, 0, 0], name=name, marker={"color": COLOURS[1 - index]}, showlegend=column == 1, row=1, col=column)
+                self.figure.add_bar(
+                    x=list(methods),
+                    y=[0, 0, 0],
+                    name=name,
+                    marker={"color": COLOURS[1 - index]},
+                    showlegend=column == 1,
+                    row=1,
+                    col=column,
+                )
         super().__init__([row(self.first, self.second), self.slow, self.figure], [self.first, self.second, self.slow])
 
     def weights(self) -> np.ndarray[Any, Any]:
@@ -311,22 +364,25 @@ def check(exercise: int, *answer: Any) -> Verdict:
     """The verdict on an answer to exercise 1, 2 or 3."""
     if exercise == 1:
         return number(
-            answer[0], 1.5, 0.02,
+            answer[0],
+            1.5,
+            0.02,
             say("Right: 2 · (1/1) / (1/1 + 1/3); weighed so, both losses count 1.5."),
             say("Not yet. The weights are in the ratio of 1/loss, and their mean is one."),
-        )  # fmt: skip
+        )
     if exercise == 2:
         return number(
-            answer[0], 90, 0.5,
+            answer[0],
+            90,
+            0.5,
             say("Right: over a right angle they disagree, and surgery begins."),
             say("Not yet. Drag the angle, and look where the two sums part."),
-        )  # fmt: skip
+        )
     path = Path(str(answer[0]))
     ok = path.suffix == ".onnx" and path.is_file()
     return Verdict(
         ok,
-        say("Right: one file from waveform to posteriors, {kb:.0f} kB.", kb=path.stat().st_size / 1000) if ok
+        say("Right: one file from waveform to posteriors, {kb:.0f} kB.", kb=path.stat().st_size / 1000)
+        if ok
         else say("Not yet. Export the weights, and give the path of the .onnx file."),
-    )  # fmt: skip
-
-
+    )

@@ -76,7 +76,8 @@ def small_set(clips: int = 6, seconds: float = 1.8, seed: int = 3) -> SmallSet:
         table = np.pad(np.concatenate(tables), ((0, 0), (0, 1)))
         columns.append((power, *targets(table, power.shape[1], hop_s), table))
     powers, onsets, frames, notes = zip(*columns)
-    return SmallSet(*(torch.from_numpy(np.stack(a)) for a in (powers, onsets, frames)), notes)
+    stacks = [torch.from_numpy(np.stack(a)) for a in (powers, onsets, frames)]
+    return SmallSet(stacks[0], stacks[1], stacks[2], notes)
 
 
 class SmallTraining:
@@ -116,9 +117,9 @@ class SmallTraining:
         """One step; returns the onset and the frame loss (times a hundred)."""
         which = self.rng.choice(len(self.data.power), batch, replace=False)
         self.net.train()
-        onset, frame, _ = self.net(self.data.power[which])
-        frame_loss = focal_loss(frame, self.data.frame[which], self.alphas[0], self.gamma)
-        onset_loss = focal_loss(onset, self.data.onset[which], self.alphas[1], self.gamma)
+        heard = self.net(self.data.power[which])
+        frame_loss = focal_loss(heard.frame, self.data.frame[which], self.alphas[0], self.gamma)
+        onset_loss = focal_loss(heard.onset, self.data.onset[which], self.alphas[1], self.gamma)
         loss = 100.0 * (Training.onset_weight * onset_loss + frame_loss)
         self.optimizer.zero_grad()
         loss.backward()
@@ -133,8 +134,8 @@ class SmallTraining:
         # Statistics of the clip itself: the running ones have not settled after so few steps.
         self.net.train()
         with torch.no_grad():
-            onset, frame, _ = self.net(power[None])
-        return torch.sigmoid(onset)[0].numpy(), torch.sigmoid(frame)[0].numpy()
+            heard = self.net(power[None])
+        return torch.sigmoid(heard.onset)[0].numpy(), torch.sigmoid(heard.frame)[0].numpy()
 
 
 def tail_ms(posterior: Values, notes: Values, hop_s: float, most: int = 30) -> float:

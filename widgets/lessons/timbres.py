@@ -54,7 +54,9 @@ def heard(clip: str) -> tuple[Notes, Labels]:
     notes = decode(found, Decoding())
     pairs = match(material.truth(clip), notes)
     order = np.argsort(pairs[:, 1])
-    return embed_notes(notes.select(pairs[order, 1]), found), material.truth(clip).track[pairs[order, 0]].astype(np.intp)
+    return embed_notes(notes.select(pairs[order, 1]), found), material.truth(clip).track[pairs[order, 0]].astype(
+        np.intp
+    )
 
 
 def agreement(labels: Labels, truth: Labels) -> tuple[float, dict[int, int]]:
@@ -94,14 +96,24 @@ class Embeddings(Piece):
         self.parts = [t.name for t in material.truth(clip).tracks]
         self.count = whole(say("Timbres"), 2, 1, 6)
         self.length = steps(
-            say("A point is a mean over"), [(f"{x:g} s", x) for x in (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)] + [(say("the whole note"), 60.0)], 60.0
+            say("A point is a mean over"),
+            [(f"{x:g} s", x) for x in (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)] + [(say("the whole note"), 60.0)],
+            60.0,
         )
-        self.method = ipw.Dropdown(options=[*METHODS], value="ward-kmeans", description=say("Method"), style={"description_width": "190px"})
+        self.method = ipw.Dropdown(
+            options=[*METHODS], value="ward-kmeans", description=say("Method"), style={"description_width": "190px"}
+        )
         self.words = note()
         self.figure = figure(420, say("first principal component"), say("second"))
         for k, part in enumerate(self.parts):
             self.figure.add_trace(
-                line([], [], part, mode="markers", marker={"size": 10, "symbol": MARKS[k], "line": {"width": 0.5, "color": "white"}})
+                line(
+                    [],
+                    [],
+                    part,
+                    mode="markers",
+                    marker={"size": 10, "symbol": MARKS[k], "line": {"width": 0.5, "color": "white"}},
+                )
             )
         super().__init__(
             [row(self.count, self.method), self.length, self.words, self.figure], [self.count, self.length, self.method]
@@ -155,11 +167,15 @@ class Pull(Piece):
         self.temperature = steps(say("Temperature"), [(f"{t:g}", t) for t in (0.05, 0.1, 0.15, 0.3, 0.6, 1.0)], 0.15)
         self.step = whole(say("Step"), 0, 0, 120)
         self.words = note()
-        self.figure = panels(1, 2, [say("Embeddings on the circle"), say("Affinity: cosine of every two")], 360, column_widths=[0.5, 0.5])
+        self.figure = panels(
+            1, 2, [say("Embeddings on the circle"), say("Affinity: cosine of every two")], 360, column_widths=[0.5, 0.5]
+        )
         circle = np.linspace(0, 2 * np.pi, 200)
         self.figure.add_trace(line(np.cos(circle), np.sin(circle), colour="#d7dde5", width=1), 1, 1)
         for k in range(3):
-            self.figure.add_trace(line([], [], say("timbre {k}", k=k + 1), COLOURS[k], mode="markers", marker={"size": 12}), 1, 1)
+            self.figure.add_trace(
+                line([], [], say("timbre {k}", k=k + 1), COLOURS[k], mode="markers", marker={"size": 12}), 1, 1
+            )
         self.figure.add_trace(heat(np.zeros((24, 24)), zmin=-1, zmax=1, colorscale="RdBu_r"), 1, 2)
         self.figure.update_xaxes(range=[-1.25, 1.25], showticklabels=False, row=1, col=1)
         self.figure.update_yaxes(range=[-1.25, 1.25], scaleanchor="x", showticklabels=False, row=1, col=1)
@@ -198,11 +214,15 @@ class HowMany(Piece):
     """How many timbres there are: a probability for every number, as more and more of a recording is heard."""
 
     def __init__(self) -> None:
-        self.clip = choices(say("Recording"), [(say("piano"), "piano"), (say("duet"), "duet"), (say("chorale"), "chorale")], "duet")
+        self.clip = choices(
+            say("Recording"), [(say("piano"), "piano"), (say("duet"), "duet"), (say("chorale"), "chorale")], "duet"
+        )
         self.heard = slider(say("Heard so far (%)"), 100, 5, 100, 1, ".0f")
         self.words = note()
         self.figure = panels(1, 2, [say("Probability of each number"), say("What is left unexplained")], 300)
-        self.figure.add_bar(x=list(range(1, 9)), y=[0] * 8, marker={"color": COLOURS[0]}, showlegend=False, row=1, col=1)
+        self.figure.add_bar(
+            x=list(range(1, 9)), y=[0] * 8, marker={"color": COLOURS[0]}, showlegend=False, row=1, col=1
+        )
         self.figure.add_trace(line(np.arange(1, 9), np.zeros(8), colour=COLOURS[1], mode="lines+markers"), 1, 2)
         for column in (1, 2):
             self.figure.update_xaxes(title_text=say("Number of timbres"), dtick=1, row=1, col=column)
@@ -218,7 +238,10 @@ class HowMany(Piece):
             self.figure.data[0].y = 100 * np.array(estimate.probability)
             self.figure.data[1].y = np.array(estimate.residual)
         self.words.value = say(
-            "{n} notes heard; most probable: {k}. In truth: {t}.", n=len(some), k=estimate.timbres, t=int(truth.max()) + 1
+            "{n} notes heard; most probable: {k}. In truth: {t}.",
+            n=len(some),
+            k=estimate.timbres,
+            t=int(truth.max()) + 1,
         )
 
 
@@ -245,7 +268,11 @@ class Teach(Piece):
         self.figure.add_trace(line([], [], colour=COLOURS[0], width=6))
         for k in range(timbres):
             self.figure.add_trace(line([], [], colour=COLOURS[k], width=7))
-        self.figure.add_trace(line([], [], colour=DARK, mode="markers", marker={"symbol": "circle-open", "size": 14, "line": {"width": 2}}))
+        self.figure.add_trace(
+            line(
+                [], [], colour=DARK, mode="markers", marker={"symbol": "circle-open", "size": 14, "line": {"width": 2}}
+            )
+        )
         self.figure.add_trace(line([], [], colour=DARK, mode="markers", marker={"symbol": "x", "size": 8}))
         super().__init__([self.taught, self.words, self.figure], [self.taught])
 
@@ -268,7 +295,10 @@ class Teach(Piece):
             self.figure.data[-2].x, self.figure.data[-2].y = marks.onset, marks.pitch
             self.figure.data[-1].x, self.figure.data[-1].y = (misses.onset + misses.offset) / 2, misses.pitch
         self.words.value = say(
-            "{n} put right by hand (circles); still wrong (crosses): {wrong} of {all}.", n=len(some), wrong=int((~ok).sum()), all=len(found)
+            "{n} put right by hand (circles); still wrong (crosses): {wrong} of {all}.",
+            n=len(some),
+            wrong=int((~ok).sum()),
+            all=len(found),
         )
 
 
@@ -291,18 +321,23 @@ def check(exercise: int, *answer: Any) -> Verdict:
     """The verdict on an answer to exercise 1, 2 or 3."""
     if exercise == 1:
         return number(
-            answer[0], 90, 8,
+            answer[0],
+            90,
+            8,
             say("Right: it asks for a cosine of zero, and gets it. InfoNCE pushes them on to 180 degrees."),
             say("Not yet. Two timbres, squared affinity, the step at its end: read the line over the picture."),
-        )  # fmt: skip
+        )
     if exercise == 2:
         return choice(
-            answer[0], "note",
+            answer[0],
+            "note",
             say("Right: a mean over a note is surer than any of its frames."),
             say("Not yet. Drag what a point is a mean over, with four timbres, and read the share."),
-        )  # fmt: skip
+        )
     return number(
-        answer[0], 4, 0.5,
+        answer[0],
+        4,
+        0.5,
         say("Right: flute, clarinet, cello and bassoon, found without being told."),
         say("Not yet. Choose the chorale, let all of it be heard, and look for the highest bar."),
-    )  # fmt: skip
+    )

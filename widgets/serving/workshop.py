@@ -1,0 +1,160 @@
+"""``amtsep workshop``: JupyterLab on the lessons, or the lessons as pages; copies of one's own, the dashboard's rules."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from amtsep.errors import AmtsepError
+from widgets.places import NOTEBOOKS
+from widgets.serving.server import MESSAGE_BYTES, Serve, ServerError, address, check, environment, has_display, settings
+
+WORKSHOP = NOTEBOOKS / "workshop"
+LANGUAGES = ("en", "zh")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``amtsep workshop``."""
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        default="amtsep-workshop",
+        help="where your copies of the lessons go; what is there stays as it is (%(default)s)",
+    )
+    parser.add_argument("--language", choices=LANGUAGES, default="en", help="of the first page (%(default)s)")
+    parser.add_argument("--pages", action="store_true", help="show the lessons as pages, without code, with Voilà")
+    parser.add_argument("--html", action="store_true", help="run all lessons and write them as HTML into FOLDER")
+    parser.add_argument("--port", type=int, default=8888, help="first port to try (%(default)s)")
+    parser.add_argument("--host", default=Serve.host, help="address to listen on (this computer only)")
+    parser.add_argument("--token", help="ask visitors for this token; 'auto' makes one; needed for other addresses")
+    parser.add_argument(
+        "--browser", action=argparse.BooleanOptionalAction, help="open a browser (if there is a display)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the options say; returns the exit status."""
+    if args.html:
+        return render(Path(args.folder), args.language)
+    open_browser = has_display() if args.browser is None else args.browser
+    serve = check(
+        Serve(
+            port=args.port, host=args.host, token=args.token, preheat=0, open_browser=open_browser, idle_timeout=7200.0
+        )
+    )
+    if args.pages:
+        return show_pages(serve, args.language)
+    folder = copy_lessons(Path(args.folder))
+    print(f"Your copies of the lessons: {folder}", flush=True)
+    env = environment(serve)
+    try:
+        return subprocess.run(lab_command(serve, folder, args.language), env=env, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def copy_lessons(folder: Path) -> Path:
+    """Copy what is not there yet, so that nobody's answers are lost; returns the folder's whole path.
+
+    Raises
+    ------
+    ServerError
+        Where the folder cannot be written.
+    """
+    if not WORKSHOP.is_dir():
+        raise ServerError(f"This installation holds no lessons ({WORKSHOP} is missing); install amtsep again.")
+    target = folder.expanduser().resolve()
+    try:
+        for path in sorted(WORKSHOP.rglob("*")):
+            place = target / path.relative_to(WORKSHOP)
+            if path.is_file() and "source" not in path.relative_to(WORKSHOP).parts and not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, place)
+    except OSError as error:
+        raise ServerError(f"{target} cannot be written ({error.strerror}); name another folder.") from None
+    return target
+
+
+def lab_command(serve: Serve, folder: Path, language: str) -> list[str]:
+    """The command that starts JupyterLab there; without a token only for this computer."""
+    page = f"/lab/tree/{language}/index.ipynb"
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--ServerApp.root_dir={folder}",
+        f"--ServerApp.ip={serve.host}",
+        f"--ServerApp.port={serve.port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.default_url={page}",
+        f"--ServerApp.tornado_settings={{'websocket_max_message_size': {MESSAGE_BYTES}}}",
+        # Nothing may be asked of the internet: neither news nor a list of extensions.
+        "--LabApp.news_url=",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.extension_manager=readonly",
+    ]
+    if not serve.open_browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    if serve.token:
+        command.append(f"--IdentityProvider.token={serve.token}")
+        print(f"amtsep workshop: {address(serve)}", flush=True)
+    return command
+
+
+def show_pages(serve: Serve, language: str) -> int:
+    """Serve all lessons with Voilà until interrupted."""
+    os.environ.update(environment(serve))
+    try:
+        from traitlets.config import Config
+        from voila.app import Voila
+    except ImportError as error:
+        raise ServerError(f"The pages need {error.name}: install it with 'pip install amtsep[app]'.") from None
+    config = settings(serve)
+    config["VoilaConfiguration"] |= {"template": "lesson", "preheat_kernel": False, "progressive_rendering": True}
+    config["VoilaExecutor"] = {"timeout": 600}
+    base, _, token = address(serve).partition("?")
+    print(f"amtsep workshop: {base}voila/render/{language}/index.ipynb{'?' + token if token else ''}", flush=True)
+    try:
+        Voila.launch_instance(argv=[str(WORKSHOP)], config=Config(config))
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def render(folder: Path, language: str) -> int:
+    """Run every lesson and write it, with its pictures, as HTML; returns the exit status."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbconvert import HTMLExporter
+
+    target = folder.expanduser().resolve()
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted((WORKSHOP / language).glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(target)}}).execute()
+        exporter = HTMLExporter(template_name="lab")
+        text, _ = exporter.from_notebook_node(notebook)
+        (target / f"{path.stem}.html").write_text(text.replace('.ipynb"', '.html"'), encoding="utf-8")
+        print(target / f"{path.stem}.html", flush=True)
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``python -m widgets.serving.workshop``."""
+    parser = argparse.ArgumentParser(prog="amtsep workshop", description=__doc__)
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args(argv))
+    except AmtsepError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
