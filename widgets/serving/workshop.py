@@ -1,8 +1,9 @@
-"""``amtsep workshop``: JupyterLab on the lessons, or the lessons as pages; copies of one's own, the dashboard's rules."""
+"""``amtsep workshop``: JupyterLab on copies of the lessons, or the lessons as pages; by the dashboard's rules."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
@@ -120,10 +121,8 @@ def show_pages(serve: Serve, language: str) -> int:
     config["VoilaExecutor"] = {"timeout": 600}
     base, _, token = address(serve).partition("?")
     print(f"amtsep workshop: {base}voila/render/{language}/index.ipynb{'?' + token if token else ''}", flush=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         Voila.launch_instance(argv=[str(WORKSHOP)], config=Config(config))
-    except KeyboardInterrupt:
-        pass
     return 0
 
 
