@@ -77,6 +77,16 @@ class Decoding:
 
 
 @dataclass(frozen=True)
+class DrumDecoding:
+    """How posteriors become drum strokes."""
+
+    threshold: float = 0.5
+    """Height in [0, 1] that a peak must reach."""
+    min_gap: float = 0.03
+    """Least time between two strokes of a class, in seconds."""
+
+
+@dataclass(frozen=True)
 class Clustering:
     """How notes become tracks by their timbre embeddings."""
 
@@ -334,6 +344,18 @@ NETWORKS: dict[str, Network] = {
     ),
 }
 
+@dataclass(frozen=True)
+class DrumNetwork:
+    """Shape of the network that hears drums."""
+
+    name: str = "drums"
+    channels: tuple[int, int, int] = (12, 20, 28)
+    """Of the convolutions that bring 306 bins to 17 rows."""
+    hidden: int = 32
+    """Of what runs over time alone."""
+    dilations: tuple[int, ...] = (1, 2, 4)
+
+
 BASELINES: dict[str, Network] = {"basic-pitch": Network(name="basic-pitch", architecture="basic-pitch")}
 """Networks to train beside ours, for comparison."""
 
@@ -353,6 +375,8 @@ class Mixing:
     """Share of the mixes with drums, where the bank has them; half as often beside a part alone."""
     drum_level_db: tuple[float, float] = (-12.0, 6.0)
     """Level of the drums against the sum of the parts."""
+    drums_alone: float = 0.0
+    """Share of the mixes with drums that have nothing else."""
     sources: tuple[tuple[str, float], ...] = (
         ("recorded", 0.46),
         ("soundfont", 0.38),

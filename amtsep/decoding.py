@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.config import MIDI_MIN, Decoding
+from amtsep.config import MIDI_MIN, Decoding, DrumDecoding
 from amtsep.notes import Notes
 from amtsep.posteriors import DB_STEP, Posteriors
 
@@ -297,6 +297,30 @@ class Decoder:
                 level = np.maximum(level, spectrogram[bins, column])
         below = (self._loudest - level) * DB_STEP
         return np.clip(np.round(LOUD_VELOCITY - VELOCITY_PER_DB * below), 1, 127).astype(np.int16)
+
+
+@dataclass(frozen=True, eq=False)
+class Strokes:
+    """Drum strokes sorted by time (seconds): class (`amtsep.drums`) and height of the posterior in [0, 1]."""
+
+    time: NDArray[np.float64]
+    kind: Index
+    height: Values
+
+
+def find_strokes(posterior: Values, hop_s: float, decoding: DrumDecoding = DrumDecoding()) -> Strokes:  # noqa: B008
+    """Peaks of the drum posterior, (5, T); the time between frames is that of a parabola through the peak."""
+    if posterior.shape[1] < 3:
+        return Strokes(np.zeros(0), np.zeros(0, np.intp), np.zeros(0, np.float32))
+    padded = np.pad(posterior, ((0, 0), (1, 1)))
+    before, here, after = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
+    kind, frame = np.nonzero((here >= decoding.threshold) & (here > before) & (here >= after))
+    left, top, right = before[kind, frame], here[kind, frame], after[kind, frame]
+    bend = np.minimum(left - 2.0 * top + right, -1e-6)
+    time = np.maximum((frame + np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) * hop_s, 0.0)
+    peaks = drop_crowded(Peaks(kind, frame, top, time), decoding.min_gap / hop_s)
+    order = np.lexsort((peaks.row, peaks.time))
+    return Strokes(peaks.time[order], peaks.row[order], peaks.height[order])
 
 
 def decode(posteriors: Posteriors, decoding: Decoding = Decoding()) -> Notes:  # noqa: B008 - frozen

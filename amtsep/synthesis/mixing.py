@@ -225,6 +225,8 @@ class Mixer:
         table = np.concatenate(rows) if rows else np.zeros((0, 5), np.float32)
         strokes = np.zeros((0, 2), np.float32)
         if with_drums:
+            if rng.random() < mixing.drums_alone:
+                mix, table, kept = np.zeros_like(mix), table[:0], []
             strokes = self._add_drums(rng, mix, latest, grid)
         audio = self._spoil(rng, mix, grid) if grid is not None else mix
         if self.front_end.normalisation == "running":
