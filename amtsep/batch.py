@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,9 @@ class Work:
     """Replace files of the same kind that are there."""
     music: MusicReading = MusicReading()  # noqa: RUF009 - frozen
     """What is found beside the notes and written with them."""
+
+    drums: str = "off"
+    """A track of drum strokes: "on", "off", or "auto" where there are any."""
 
     @property
     def network(self) -> str:
@@ -262,6 +266,7 @@ def mark_of(task: Task, work: Work) -> str:
         "tempo": work.tempo,
         "also": work.also,
         "music": asdict(work.music),
+        "drums": work.drums,
         "file": [task.source.name.encode("utf-8", "replace").decode(), status.st_size, status.st_mtime_ns],
     }
     return "amtsep " + hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
@@ -313,9 +318,11 @@ def perform(
         posteriors, remark = _posteriors(task, work, progress)
         if task.posteriors is not None:
             posteriors.save(task.posteriors)
-        from amtsep.rhythm.music import read_music
+        from amtsep.decoding import decode_drums
+        from amtsep.rhythm.music import read_music, with_drums
 
         music = read_music(_decode(posteriors, work, task.source.name), posteriors, work.music, work.tempo)
+        music = with_drums(music, decode_drums(posteriors, work.drums))
         notes = music.notes
         write(music, task, work)
     except (ModelError, Cancelled, BrokenPipeError):
@@ -368,14 +375,16 @@ def _posteriors(task: Task, work: Work, progress: Callable[[str, float], Any] | 
 
         return Posteriors.load(task.source), ""
     from amtsep.audio import spool_audio
+    from amtsep.inference import hear_drums
 
     with spool_audio(task.source) as audio:
         transcriber = _transcriber(work.network, work.device, work.threads)
         lean = task.posteriors is None
-        if progress is None:
-            return transcriber(audio, None, lean), audio.remark
-        with progress(audio.name, audio.duration_s) as tell:
-            return transcriber(audio, tell, lean), audio.remark
+        with nullcontext() if progress is None else progress(audio.name, audio.duration_s) as tell:
+            posteriors = transcriber(audio, tell, lean)
+            if work.drums != "off":
+                posteriors = replace(posteriors, drums=hear_drums(audio, work.threads))
+        return posteriors, audio.remark
 
 
 def _decode(posteriors: Posteriors, work: Work, name: str) -> Notes:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from amtsep.config import RECOMMENDED_CLEAN_UP, CleanUp, Decoding, MusicReading, Quantisation
+from amtsep.config import ENDS, RECOMMENDED_CLEAN_UP, CleanUp, Decoding, MusicReading, Quantisation
 from amtsep.errors import AmtsepError, Cancelled, FormatError
 from amtsep.pitch import pitch_number
 
@@ -226,11 +226,24 @@ def timbres(text: str) -> int | None:
     raise argparse.ArgumentTypeError(f"'{text}' is neither 'auto' nor a number of timbres from 1 to 64")
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """One of these words."""
+
+    def read(text: str) -> str:
+        if text in words:
+            return text
+        raise argparse.ArgumentTypeError(f"'{text}' is none of {', '.join(words)}")
+
+    return read
+
+
 OPTIONS: dict[str, tuple[Callable[[str], Any] | None, str, str]] = {
     "onset_threshold": (share, "0-1", "how sure the network must be that a note starts"),
     "frame_threshold": (share, "0-1", "how sure it must be that a note goes on"),
     "min_note_length": (seconds, "S", "shortest note, in seconds"),
     "energy_tolerance": (count, "FRAMES", "frames of 11.6 ms under the frame threshold before a note ends"),
+    "ends": (one_of(*ENDS), "|".join(ENDS), "where notes end: let go, if the network hears that, or died away"),
+    "offset_threshold": (share, "0-1", "how sure it must be that a note is let go"),
     "inferred_onsets": (None, "", "also start notes where the frame posterior rises"),
     "leftover_notes": (None, "", "also keep sustained notes whose start was missed"),
     "min_pitch": (pitch, "PITCH", "lowest pitch, as a name (A0) or MIDI number (21)"),
@@ -293,6 +306,9 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--timbres", type=timbres, default=False, metavar="auto|K", help="one track a timbre: how many, or auto"
     )
+    how.add_argument(
+        "--drums", choices=("auto", "on", "off"), default="off", help="a track of drums: auto where there are any (off)"
+    )
     how.add_argument("--model", metavar="NAME", help="light, base, or a weights file (light; base for --timbres)")
     how.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (auto)")
     how.add_argument("--threads", type=at_least_one, metavar="N", help="processor threads of a process (all, up to 8)")
@@ -331,6 +347,7 @@ def run_transcribe(args: argparse.Namespace) -> int:
             clean_up=CleanUp(strength=args.clean_up),
             quantisation=Quantisation(transposed=args.transposed),
         ),
+        args.drums,
     )
     tasks, refused = batch.plan(args.files, work, args.output, args.posteriors)
     with _Report(args, len(tasks) + len(refused)) as report:

@@ -56,6 +56,10 @@ class FrontEnd:
         return replace(self, **{name: getattr(other, name) for name in levels}) == other
 
 
+ENDS = ("key", "sound")
+"""What `Decoding.ends` may say."""
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How posteriors become notes: what the sliders and the command line set."""
@@ -68,6 +72,11 @@ class Decoding:
     """Shortest note, in seconds."""
     energy_tolerance: int = 11
     """Frames that the frame posterior may stay under its threshold before a note ends."""
+    ends: str = "sound"
+    """Where notes end: "sound", where they have died away; or "key", where the network hears them let go, if it has
+    learned to."""
+    offset_threshold: float = 0.3
+    """Height in [0, 1] that a peak of the offset posterior must reach to end a note."""
     inferred_onsets: bool = True
     """Join the network's onsets with those inferred from rises of the frame posterior."""
     leftover_notes: bool = True
@@ -84,6 +93,10 @@ class DrumDecoding:
     """Height in [0, 1] that a peak must reach."""
     min_gap: float = 0.03
     """Least time between two strokes of a class, in seconds."""
+    sure: float = 0.8
+    """Height from which a stroke counts where it is asked whether there are drums at all."""
+    sure_rate: float = 0.5
+    """So many sure strokes a second, over ten seconds somewhere, are drums: without any there is a tenth of it."""
 
 
 @dataclass(frozen=True)

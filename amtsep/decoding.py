@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.config import MIDI_MIN, Decoding, DrumDecoding
-from amtsep.notes import Notes
+from amtsep.drums import CLASS_KEYS
+from amtsep.notes import Notes, Track
 from amtsep.posteriors import DB_STEP, Posteriors
 
 Index = NDArray[np.intp]
@@ -35,6 +36,8 @@ BLOCK_ROWS = 8
 """Rows taken at once where whole arrays would need copies: an hour of audio stays in memory, and in the cache."""
 BLOCK_CELLS = 1 << 16
 """Frames of notes whose embeddings are averaged at once."""
+RELEASE_REACH = 6
+"""Frames after a note's frame posterior has gone in which its release may still lie."""
 LEVEL_FRAMES = 8
 """Frames after the onset in which the level of a note is taken."""
 LOUD_VELOCITY, VELOCITY_PER_DB = 108.0, 1.6
@@ -200,6 +203,7 @@ class Decoder:
         self.posteriors = posteriors
         self._plain = all_peaks(posteriors.onset, None, posteriors.hop_s)
         self._joined = all_peaks(posteriors.onset, posteriors.frame, posteriors.hop_s)
+        self._releases = None if posteriors.offset is None else all_peaks(posteriors.offset, None, posteriors.hop_s)
         spectrogram = posteriors.spectrogram
         self._loudest = float(np.percentile(spectrogram.max(axis=0), 98)) if spectrogram.size else 0.0
 
@@ -221,6 +225,8 @@ class Decoder:
         segments = find_segments(posteriors.frame, decoding.frame_threshold, decoding.energy_tolerance)
         end, owner = self._ends(peaks, segments, decoding.energy_tolerance)
         offset = np.minimum((end - 0.5) * hop_s, posteriors.duration_s)
+        if self._releases is not None and decoding.ends == "key":
+            offset = self._released(self._releases, peaks, end, offset, decoding)
         struck_again = np.flatnonzero(np.diff(peaks.row) == 0)
         offset[struck_again] = np.minimum(offset[struck_again], peaks.time[struck_again + 1])
         long_enough = offset - peaks.time >= max(decoding.min_note_length, 0.5 * hop_s)
@@ -261,6 +267,31 @@ class Decoder:
         same = np.diff(peaks.row) == 0
         following[:-1][same] = peaks.frame[1:][same]
         return np.minimum(end, following), np.where(fits, safe, -1)
+
+    def _released(
+        self, releases: Peaks, peaks: Peaks, end: Index, offset: NDArray[np.float64], decoding: Decoding
+    ) -> NDArray[np.float64]:
+        """Ends in seconds: the surest release within a note, where there is one, and else where it stops sounding."""
+        releases = releases.select(releases.height >= max(decoding.offset_threshold, PEAK_FLOOR))
+        if not len(releases.row):
+            return offset
+        width = self.posteriors.n_frames + RELEASE_REACH + 2
+        keys = releases.row * width + releases.frame
+        least = max(math.ceil(decoding.min_note_length / self.posteriors.hop_s), 2)
+        low = np.searchsorted(keys, peaks.row * width + peaks.frame + least)
+        high = np.searchsorted(keys, peaks.row * width + end + RELEASE_REACH, side="right")
+        has = np.flatnonzero(high > low)
+        if not len(has):
+            return offset
+        # Ranks of heights are all different: the highest rank in a span is one peak.
+        order = np.argsort(releases.height, kind="stable")
+        rank = np.zeros(len(order) + 1, np.intp)
+        rank[order] = np.arange(len(order))
+        bounds = np.stack([low[has], high[has]], axis=1).reshape(-1)
+        best = order[np.maximum.reduceat(rank, bounds)[::2]]
+        found = offset.copy()
+        found[has] = np.minimum(releases.time[best], self.posteriors.duration_s)
+        return found
 
     def _leftovers(
         self, peaks: Peaks, owner: Index, segments: Segments, decoding: Decoding
@@ -321,6 +352,45 @@ def find_strokes(posterior: Values, hop_s: float, decoding: DrumDecoding = DrumD
     peaks = drop_crowded(Peaks(kind, frame, top, time), decoding.min_gap / hop_s)
     order = np.lexsort((peaks.row, peaks.time))
     return Strokes(peaks.time[order], peaks.row[order], peaks.height[order])
+
+
+DRUM_TRACK = Track("Drums", 0, drums=True)
+STROKE_S = 0.05
+"""Length of a stroke as a note: drums have no end that a player means."""
+LOOK_S = 10.0
+
+
+def has_drums(strokes: Strokes, decoding: DrumDecoding = DrumDecoding()) -> bool:  # noqa: B008 - frozen
+    """Whether a recording has drums: enough sure strokes within some ten seconds."""
+    sure = strokes.time[strokes.height >= decoding.sure]
+    if not len(sure):
+        return False
+    within = np.searchsorted(sure, sure + LOOK_S, side="right") - np.arange(len(sure))
+    return bool(within.max() >= decoding.sure_rate * LOOK_S)
+
+
+def decode_drums(posteriors: Posteriors, when: str = "auto") -> Notes:
+    """A track of drum strokes; see `strokes_of`. Without a note where nobody listened."""
+    if posteriors.drums is None:
+        return strokes_of(np.zeros((len(CLASS_KEYS), 0), np.float32), posteriors.hop_s, "off")
+    return strokes_of(posteriors.drums, posteriors.hop_s, when)
+
+
+def strokes_of(posterior: Values, hop_s: float, when: str, decoding: DrumDecoding = DrumDecoding()) -> Notes:  # noqa: B008
+    """A track of drum strokes of a posterior (5, T); without a note where `when` is "off", or "auto" finds no drums."""
+    strokes = find_strokes(posterior, hop_s, decoding)
+    if when == "off" or (when == "auto" and not has_drums(strokes, decoding)):
+        strokes = Strokes(np.zeros(0), np.zeros(0, np.intp), np.zeros(0, np.float32))
+    return drum_notes(strokes)
+
+
+def drum_notes(strokes: Strokes) -> Notes:
+    """Strokes as notes on one track of drums; the surer, the louder."""
+    key = np.asarray(CLASS_KEYS)[strokes.kind] if len(strokes.kind) else np.zeros(0, np.int64)
+    velocity = np.clip(np.round(30.0 + 80.0 * strokes.height), 1, 127)
+    return Notes.build(
+        strokes.time, strokes.time + STROKE_S, key, velocity, np.clip(strokes.height, 0.0, 1.0), tracks=[DRUM_TRACK]
+    )
 
 
 def decode(posteriors: Posteriors, decoding: Decoding = Decoding()) -> Notes:  # noqa: B008 - frozen

@@ -7,6 +7,7 @@ import json
 import mmap
 import os
 import tempfile
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from amtsep.audio import Recording, Samples
 from amtsep.config import N_PITCHES, FrontEnd, Progress
+from amtsep.drums import CLASSES
 from amtsep.errors import Cancelled, ModelError
 from amtsep.loudness import Conditioning, Loudness
 from amtsep.posteriors import Posteriors, encode_db
@@ -51,7 +53,7 @@ def models_folder() -> Path:
 
 def available_models() -> list[str]:
     """Names of the shipped models."""
-    return sorted(path.stem for path in models_folder().glob("*.onnx"))
+    return sorted(path.stem for path in models_folder().glob("*.onnx") if path.stem != DRUM_MODEL)
 
 
 def find_model(model: str | os.PathLike[str], suffix: str) -> Path:
@@ -217,31 +219,16 @@ class Transcriber:
         Cancelled
             If `progress` returns ``False``.
         """
-        front_end, halo = self.engine.front_end, self.engine.halo
-        rate, samples = self.engine.sample_rate, audio.samples
-        if audio.sample_rate != rate:
-            raise ModelError(
-                f"This network takes sound at {rate} Hz, and {audio.name} has {audio.sample_rate} Hz; resample it with "
-                "amtsep.audio.from_samples, or use another network."
-            )
-        hop = front_end.hop_length * rate // front_end.sample_rate
-        n_frames = max(-(-len(samples) // hop), 1)
-        # What a chunk cannot know: how loud the recording is.
-        loudness = Loudness(front_end, rate)
-        for start in range(0, len(samples), GATHERED):
-            loudness.push(samples[start : start + GATHERED])
-        conditioning = loudness.finish()
+        front_end = self.engine.front_end
+        n_frames = frames_of(self.engine, audio)
         onset = np.zeros((N_PITCHES, n_frames), np.float32)
         frame = np.zeros_like(onset)
         spectrogram = np.zeros((front_end.n_bins, n_frames), np.uint8)
         embedding: NDArray[np.int8] | None = None
         offset: NDArray[np.float32] | None = None
-        for first in range(0, n_frames, self.chunk_frames):
-            last = min(first + self.chunk_frames, n_frames)
-            chunk = conditioned(samples, conditioning, (first - halo) * hop, (last + halo) * hop)
-            heard = {name: o[:, halo : halo + last - first] for name, o in self.engine(chunk).items()}
+        for first, last, heard in heard_in_chunks(self.engine, audio, self.chunk_frames, progress, "Transcribing"):
             onset[:, first:last], frame[:, first:last] = heard["onset"], heard["frame"]
-            spectrogram[:, first:last] = encode_db(heard["level"] + conditioning.level_db(first, last))
+            spectrogram[:, first:last] = encode_db(heard["level"])
             if "offset" in heard:
                 offset = np.zeros_like(onset) if offset is None else offset
                 offset[:, first:last] = heard["offset"]
@@ -252,9 +239,6 @@ class Transcriber:
                 embedding[:, first:last] = np.round(heard["embedding"] * 127.0).astype(np.int8)
                 if isinstance(embedding, np.memmap):
                     release(embedding)
-            done = min(last * hop / rate, audio.duration_s)
-            if progress is not None and progress(done, audio.duration_s, "Transcribing") is False:
-                raise Cancelled("The transcription was cancelled.")
         return Posteriors(
             onset,
             frame,
@@ -266,6 +250,70 @@ class Transcriber:
             self.engine.name,
             offset,
         )
+
+
+def frames_of(engine: Engine, audio: Recording) -> int:
+    """How many frames a recording has."""
+    hop = engine.front_end.hop_length * engine.sample_rate // engine.front_end.sample_rate
+    return max(-(-len(audio.samples) // hop), 1)
+
+
+def heard_in_chunks(
+    engine: Engine, audio: Recording, chunk_frames: int, progress: Progress | None, what: str
+) -> Iterator[tuple[int, int, Arrays]]:
+    """What a network says of a recording, chunk by chunk: first frame, last frame + 1, outputs of these frames.
+
+    A ``level`` is that of the recording, in dB re full scale.
+
+    Raises
+    ------
+    ModelError
+        If the recording has another rate than the network takes.
+    Cancelled
+        If `progress` returns ``False``.
+    """
+    front_end, halo, rate, samples = engine.front_end, engine.halo, engine.sample_rate, audio.samples
+    if audio.sample_rate != rate:
+        raise ModelError(
+            f"This network takes sound at {rate} Hz, and {audio.name} has {audio.sample_rate} Hz; resample it with "
+            "amtsep.audio.from_samples, or use another network."
+        )
+    hop = front_end.hop_length * rate // front_end.sample_rate
+    # What a chunk cannot know: how loud the recording is.
+    loudness = Loudness(front_end, rate)
+    for start in range(0, len(samples), GATHERED):
+        loudness.push(samples[start : start + GATHERED])
+    conditioning = loudness.finish()
+    n_frames = frames_of(engine, audio)
+    for first in range(0, n_frames, chunk_frames):
+        last = min(first + chunk_frames, n_frames)
+        chunk = conditioned(samples, conditioning, (first - halo) * hop, (last + halo) * hop)
+        heard = {name: o[:, halo : halo + last - first] for name, o in engine(chunk).items()}
+        if "level" in heard:
+            heard["level"] = heard["level"] + conditioning.level_db(first, last)
+        yield first, last, heard
+        done = min(last * hop / rate, audio.duration_s)
+        if progress is not None and progress(done, audio.duration_s, what) is False:
+            raise Cancelled("The transcription was cancelled.")
+
+
+DRUM_MODEL = "drums"
+"""Name of the shipped drum network."""
+
+
+def hear_drums(audio: Recording, threads: int | None = None, progress: Progress | None = None) -> NDArray[np.float32]:
+    """Posteriors of drum strokes.
+
+    Returns
+    -------
+    (5, T) float32 in [0, 1]
+        A row a class of `amtsep.drums.CLASSES`, frames as those of `Posteriors`.
+    """
+    engine = OnnxEngine(find_model(DRUM_MODEL, ".onnx"), threads)
+    found = np.zeros((len(CLASSES), frames_of(engine, audio)), np.float32)
+    for first, last, heard in heard_in_chunks(engine, audio, CHUNK_FRAMES, progress, "Listening for drums"):
+        found[:, first:last] = heard["drums"]
+    return found
 
 
 def stored(shape: tuple[int, ...]) -> NDArray[np.int8]:

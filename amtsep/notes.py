@@ -13,10 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class Track:
-    """What a timbre is in the output: a name and a General MIDI sound (0-127)."""
+    """What a timbre is in the output: a name and a General MIDI sound (0-127), or a drum kit.
+
+    Notes of a kit are strokes: their pitch is a key of General MIDI's percussion.
+    """
 
     name: str = "Notes"
     program: int = 0
+    drums: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.program <= 127:
@@ -67,6 +71,23 @@ class Notes:
     from_midi: ClassVar[Callable[..., Notes]]
     from_csv: ClassVar[Callable[..., Notes]]
     from_json: ClassVar[Callable[..., Notes]]
+
+    def joined(self, other: Notes) -> tuple[Notes, NDArray[np.intp]]:
+        """Both tables' notes, the other's tracks behind ours, and where each stood: from ``len(self)`` on in `other`.
+
+        Embeddings are kept where both have one of the same length.
+        """
+        width = self.embedding.shape[1] if self.embedding.shape[1] == other.embedding.shape[1] else 0
+        onset, offset, pitch, velocity, confidence = (
+            np.concatenate([getattr(self, name), getattr(other, name)])
+            for name in ("onset", "offset", "pitch", "velocity", "confidence")
+        )
+        track = np.concatenate([self.track, other.track + len(self.tracks)]).astype(np.int16)
+        embedding = np.concatenate([self.embedding[:, :width], other.embedding[:, :width]])
+        order = np.lexsort((track, pitch, onset))
+        tracks = [*self.tracks, *other.tracks]
+        table = Notes.build(onset, offset, pitch, velocity, confidence, track, embedding, tracks)
+        return table, order
 
     @classmethod
     def build(

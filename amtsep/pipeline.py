@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from amtsep.audio import Audio, load_audio
-from amtsep.config import Clustering, Decoding, Progress
-from amtsep.decoding import decode, embed_notes
-from amtsep.inference import Transcriber
+from amtsep.config import Clustering, Decoding, FrontEnd, Progress
+from amtsep.decoding import decode, embed_notes, strokes_of
+from amtsep.inference import Transcriber, hear_drums
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 
@@ -30,6 +30,7 @@ def transcribe(
     model: str | os.PathLike[str] = "light",
     device: str = "auto",
     progress: Progress | None = None,
+    drums: str = "off",
     **thresholds: Any,
 ) -> Notes:
     """Notes of a recording, all on one track.
@@ -44,6 +45,8 @@ def transcribe(
         See `Transcriber`.
     progress
         Called with seconds done, seconds in all, and what is being done; may return ``False`` to cancel.
+    drums
+        Whether drum strokes become a track of their own: "on", "off", or "auto" where there are any.
 
     Raises
     ------
@@ -58,7 +61,8 @@ def transcribe(
     >>> transcribe("song.wav", onset_threshold=0.4).to_midi("song.mid")  # doctest: +SKIP
     """
     settings = replace(decoding or Decoding(), **thresholds)
-    return decode(to_posteriors(source, model, device, progress), settings)
+    audio = source if isinstance(source, Audio) else load_audio(source)
+    return _with_drums(decode(to_posteriors(audio, model, device, progress), settings), audio, drums)
 
 
 def separate(
@@ -68,6 +72,7 @@ def separate(
     model: str | os.PathLike[str] = "base",
     device: str = "auto",
     progress: Progress | None = None,
+    drums: str = "off",
     **thresholds: Any,
 ) -> Notes:
     """Notes of a recording, one track a timbre.
@@ -76,12 +81,22 @@ def separate(
     ----------
     timbres
         How many; estimated where it is left out.
-    source, decoding, model, device, progress
+    source, decoding, model, device, progress, drums
         As in `transcribe`.
     """
     from amtsep.clustering import cluster
 
     settings = replace(decoding or Decoding(), **thresholds)
-    posteriors = to_posteriors(source, model, device, progress)
+    audio = source if isinstance(source, Audio) else load_audio(source)
+    posteriors = to_posteriors(audio, model, device, progress)
     notes = embed_notes(decode(posteriors, settings), posteriors)
-    return cluster(notes, Clustering(timbres=timbres))
+    return _with_drums(cluster(notes, Clustering(timbres=timbres)), audio, drums)
+
+
+def _with_drums(notes: Notes, audio: Audio, when: str) -> Notes:
+    if when not in ("auto", "on", "off"):
+        raise ValueError(f"drums is 'auto', 'on' or 'off', not {when!r}.")
+    if when == "off":
+        return notes
+    strokes = strokes_of(hear_drums(audio), FrontEnd().hop_s, when)
+    return notes.joined(strokes)[0] if len(strokes) else notes

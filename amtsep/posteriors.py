@@ -51,6 +51,9 @@ class Posteriors:
     offset
         (88, T) float32 in [0, 1]: probability that a note of this pitch is let go in a frame, or ``None`` where the
         network does not say.
+    drums
+        (5, T) float32 in [0, 1]: probability that a class of `amtsep.drums` is struck in a frame, or ``None`` where
+        nobody listened for them.
     """
 
     onset: NDArray[np.float32]
@@ -62,6 +65,7 @@ class Posteriors:
     embedding: NDArray[np.int8] | None = None
     model: str = ""
     offset: NDArray[np.float32] | None = None
+    drums: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.onset.shape != self.frame.shape or self.onset.ndim != 2:
@@ -104,6 +108,8 @@ class Posteriors:
             arrays["embedding"] = self.embedding
         if self.offset is not None:
             arrays["offset"] = quantize(self.offset)
+        if self.drums is not None:
+            arrays["drums"] = quantize(self.drums)
         if not isinstance(path, (str, PathLike)):
             np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
             return
@@ -145,6 +151,7 @@ class Posteriors:
                     embedding=data["embedding"] if "embedding" in data.files else None,
                     model=str(data["model"]),
                     offset=dequantize(data["offset"]) if "offset" in data.files else None,
+                    drums=dequantize(data["drums"]) if "drums" in data.files else None,
                 )
         except FormatError:
             raise

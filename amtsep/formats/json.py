@@ -33,7 +33,7 @@ def json_text(
     With `beats` there is a map ``beats`` (see `Beats.to_dict`), with `bends` a note has ``bend_start_s``,
     ``bend_step_s`` and ``bend_cents``, a value a step.
     """
-    tracks = [{"name": t.name, "program": int(t.program)} for t in notes.tracks]
+    tracks = [{"name": t.name, "program": int(t.program), **({"drums": True} if t.drums else {})} for t in notes.tracks]
     lines = []
     for i in range(len(notes)):
         note: dict[str, Any] = {
@@ -88,7 +88,7 @@ def read_json(source: Readable, *, name: str | None = None) -> Notes:
         if content["version"] > JSON_VERSION:
             raise FormatError(f"{name} was written by a newer amtsep; update amtsep to open it.")
         rows = content["notes"]
-        tracks = [Track(str(t["name"]), int(t["program"])) for t in content["tracks"]]
+        tracks = [Track(str(t["name"]), int(t["program"]), bool(t.get("drums", False))) for t in content["tracks"]]
         for row in rows:
             check_values([float(row[c]) for c in COLUMNS[:5]])
         onset, offset, pitch, velocity, confidence, track = ([row[c] for row in rows] for c in COLUMNS)

@@ -123,8 +123,9 @@ def midi_bytes(
         end = np.maximum(grid.ticks(own.offset), start + 1)
         curves = [bends[position[r]] if bends is not None else None for r in rows]
         bent = any(curve is not None for curve in curves)
-        lanes = _channels(own, channels) if bent else [channels[index % len(channels)]] * len(own)
-        used = sorted(set(lanes)) or [channels[index % len(channels)]]
+        plain = DRUM_CHANNEL if track.drums else channels[index % len(channels)]
+        lanes = _channels(own, channels) if bent and not track.drums else [plain] * len(own)
+        used = sorted(set(lanes)) or [plain]
         # At one tick: endings, then wheel and pedal, then beginnings: a repeated note is not cut off by the end of the
         # one before, and begins at its own pitch.
         events: list[tuple[int, int, int, Any]] = []
@@ -300,7 +301,11 @@ def _notes_of_midi(file: Any, sustain: bool, drums: bool) -> Notes:
                     part_key = (track_index, message.channel, program[message.channel])
                     if part_key not in parts:
                         parts[part_key] = len(tracks)
-                        tracks.append(Track(name or f"Track {len(tracks) + 1}", program[message.channel]))
+                        tracks.append(Track(
+                                name or f"Track {len(tracks) + 1}",
+                                program[message.channel],
+                                message.channel == DRUM_CHANNEL,
+                            ))
                     sounding.setdefault(key, []).append((now, message.velocity, parts[part_key]))
                 elif sounding.get(key):
                     start, velocity, part = sounding[key].pop(0)

@@ -27,7 +27,7 @@ class Checkpoint:
     ----------
     network, front_end
         Settings that rebuild the network.
-    onset_shift, frame_shift
+    onset_shift, frame_shift, offset_shift
         Calibration: added to the logits so that the default thresholds fit.
     info
         Anything worth knowing: steps, seed, bank, figures.
@@ -37,6 +37,7 @@ class Checkpoint:
     front_end: FrontEnd = field(default_factory=FrontEnd)
     onset_shift: float = 0.0
     frame_shift: float = 0.0
+    offset_shift: float = 0.0
     info: dict[str, Any] = field(default_factory=dict)
 
     def to_metadata(self) -> dict[str, str]:
@@ -48,7 +49,9 @@ class Checkpoint:
         """The inverse of `to_metadata`."""
         if metadata.get("format") != FORMAT:
             raise ValueError("another format")
-        values = {f.name: json.loads(metadata[f.name]) for f in fields(Checkpoint)}
+        # Files written before networks had an offset head say nothing of its shift.
+        known = {"offset_shift": "0.0", **metadata}
+        values = {f.name: json.loads(known[f.name]) for f in fields(Checkpoint)}
         network = values.pop("network")
         network["harmonics"] = tuple(network["harmonics"])
         network["blocks"] = tuple(b if isinstance(b, str) else tuple(b) for b in network["blocks"])
@@ -88,7 +91,7 @@ def load_checkpoint(path: Path) -> tuple[AnyNet, Checkpoint]:
 def load_end_to_end(path: Path) -> EndToEnd:
     """The calibrated module from waveform to posteriors."""
     net, checkpoint = load_checkpoint(path)
-    return EndToEnd(net, checkpoint.onset_shift, checkpoint.frame_shift).eval()
+    return EndToEnd(net, checkpoint.onset_shift, checkpoint.frame_shift, checkpoint.offset_shift).eval()
 
 
 def sha256(path: Path) -> str:

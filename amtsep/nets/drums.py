@@ -7,13 +7,23 @@ with the note networks and nothing else; it is trained on its own and lies in a 
 
 from __future__ import annotations
 
+import json
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from amtsep.config import DrumNetwork, FrontEnd
 from amtsep.drums import CLASSES
+from amtsep.errors import ModelError
 from amtsep.nets.cqt import CQT, LogPower
+from amtsep.nets.export import OPSET, describe
 from amtsep.nets.layers import ConvNorm
 
 
@@ -100,3 +110,53 @@ class DrumsEndToEnd(nn.Module):
         """(B, N) at the level that the front end asks for to (B, 5, T) in [0, 1]."""
         shifts: Tensor = self.shifts  # type: ignore[assignment]
         return torch.sigmoid(self.net(self.cqt(audio)) + shifts)
+
+
+FORMAT = "amtsep-drums-1"
+
+
+def save_drums(path: Path, net: DrumNet, shifts: tuple[float, ...], info: dict[str, Any]) -> None:
+    """Write weights (.safetensors) with their settings, calibration and what is known of them."""
+    about = {"network": asdict(net.network), "front_end": asdict(net.front_end), "shifts": shifts, "info": info}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    save_file(tensors, str(path), metadata={"format": FORMAT, **{k: json.dumps(v) for k, v in about.items()}})
+
+
+def load_drums(path: Path) -> DrumsEndToEnd:
+    """The calibrated module in evaluation mode.
+
+    Raises
+    ------
+    ModelError
+        If the file is none that `save_drums` wrote.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            about = {k: json.loads(v) for k, v in (file.metadata() or {}).items() if k != "format"}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in about["network"].items()}
+        net = DrumNet(DrumNetwork(**settings), FrontEnd(**about["front_end"]))
+        net.load_state_dict(tensors)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(f"{path.name} holds no weights of the drum network; fetch it again.") from error
+    return DrumsEndToEnd(net, tuple(about["shifts"])).eval()
+
+
+def export_drums(weights: Path, path: Path) -> Path:
+    """Write the drum network as an ONNX file that `amtsep.inference` runs as it runs the others; output ``drums``."""
+    module = load_drums(weights)
+    front_end = module.net.front_end
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (torch.randn(1, 200 * front_end.hop_length),),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["audio"],
+            output_names=["drums"],
+            dynamic_axes={"audio": {1: "samples"}, "drums": {2: "frames"}},
+        )
+    describe(path, module.net.network.name, module.halo, front_end.sample_rate, "float32", front_end)
+    return path

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from amtsep.config import FrontEnd
 from amtsep.errors import ModelError
 from amtsep.nets.checkpoint import load_checkpoint
 from amtsep.nets.cqt import half_band_filter
@@ -126,7 +127,8 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
     if precision not in PRECISIONS:
         raise ModelError(f"The precision can be {', '.join(PRECISIONS)}, not '{precision}'.")
     net, checkpoint = load_checkpoint(weights)
-    module = Exported(EndToEnd(net, checkpoint.onset_shift, checkpoint.frame_shift), input_rate).eval()
+    shifts = checkpoint.onset_shift, checkpoint.frame_shift, checkpoint.offset_shift
+    module = Exported(EndToEnd(net, *shifts), input_rate).eval()
     outputs = ["onset", "frame", "level"] + (["embedding"] if net.timbre is not None else [])
     outputs += ["offset"] if net.network.offset_head else []
     axes: dict[str, dict[int, str]] = {"audio": {1: "samples"}}
@@ -144,22 +146,29 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
             dynamic_axes=axes,
             do_constant_folding=True,
         )
-    model = onnx.load(str(path))
     if precision != "float32":
+        model = onnx.load(str(path))
         pack_weights(model, precision)
-    metadata: dict[str, Any] = {
-        "amtsep": {
-            "name": checkpoint.network.name,
-            "halo": module.halo,
-            "input_rate": input_rate,
-            "precision": precision,
-            "front_end": asdict(checkpoint.front_end),
-        }
+        onnx.save(model, str(path))
+    describe(path, checkpoint.network.name, module.halo, input_rate, precision, checkpoint.front_end)
+    return path
+
+
+def describe(path: Path, name: str, halo: int, input_rate: int, precision: Precision, front_end: FrontEnd) -> None:
+    """Check an ONNX file, and write what a runtime has to know into its metadata."""
+    import onnx
+
+    model = onnx.load(str(path))
+    about: dict[str, Any] = {
+        "name": name,
+        "halo": halo,
+        "input_rate": input_rate,
+        "precision": precision,
+        "front_end": asdict(front_end),
     }
-    onnx.helper.set_model_props(model, {k: json.dumps(v) for k, v in metadata.items()})
+    onnx.helper.set_model_props(model, {"amtsep": json.dumps(about)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
-    return path
 
 
 def network_weights(model: Any) -> list[Any]:

@@ -201,15 +201,17 @@ class EndToEnd(nn.Module):
     ----------
     net
         The trained network.
-    onset_shift, frame_shift
+    onset_shift, frame_shift, offset_shift
         Added to the logits, so that the default thresholds are the best ones on development material.
     """
 
-    def __init__(self, net: AnyNet, onset_shift: float = 0.0, frame_shift: float = 0.0) -> None:
+    def __init__(
+        self, net: AnyNet, onset_shift: float = 0.0, frame_shift: float = 0.0, offset_shift: float = 0.0
+    ) -> None:
         super().__init__()
         self.cqt = net.cqt if net.cqt is not None else CQT(net.front_end)
         self.net = net
-        self.register_buffer("shifts", torch.tensor([onset_shift, frame_shift]), persistent=False)
+        self.register_buffer("shifts", torch.tensor([onset_shift, frame_shift, offset_shift]), persistent=False)
 
     @property
     def halo(self) -> int:
@@ -227,5 +229,5 @@ class EndToEnd(nn.Module):
             torch.sigmoid(frame + shifts[1]),
             level,
             embedding,
-            None if offset is None else torch.sigmoid(offset),
+            None if offset is None else torch.sigmoid(offset + shifts[2]),
         )

@@ -43,6 +43,18 @@ class Music:
     tuning: float | None = None
 
 
+def with_drums(music: Music, drums: Notes) -> Music:
+    """The same with a track of drums behind the others."""
+    if not len(drums):
+        return music
+    notes, order = music.notes.joined(drums)
+    bends = None
+    if music.bends is not None:
+        known = [*music.bends, *([None] * len(drums))]
+        bends = [known[i] for i in order]
+    return replace(music, notes=notes, bends=bends)
+
+
 def read_music(
     notes: Notes,
     posteriors: Posteriors | None = None,

@@ -32,6 +32,9 @@ class Example:
 
     posteriors: Posteriors
     truth: Notes
+    """To where the notes have sounded."""
+    by_key: Notes | None = None
+    """To where they are let go."""
 
 
 def shifted(posterior: NDArray[np.float32], shift: float) -> NDArray[np.float32]:
@@ -40,10 +43,11 @@ def shifted(posterior: NDArray[np.float32], shift: float) -> NDArray[np.float32]
     return np.asarray(odds / (1.0 + odds), dtype=np.float32)
 
 
-def clip_notes(clip: Clip, duration_s: float) -> Notes:
-    """The truth of a clip: notes that start in it."""
+def clip_notes(clip: Clip, duration_s: float, by_key: bool = False) -> Notes:
+    """The truth of a clip: notes that start in it, to where they are let go or to where they have sounded."""
     rows = clip.notes[(clip.notes[:, 0] >= 0.0) & (clip.notes[:, 0] < duration_s - 0.05)]
-    return Notes.build(rows[:, 0], np.minimum(rows[:, 1], duration_s), rows[:, 2])
+    end = np.maximum(rows[:, 4 if by_key else 1], rows[:, 0] + 0.01)
+    return Notes.build(rows[:, 0], np.minimum(end, duration_s), rows[:, 2])
 
 
 def development_examples(bank: Path, transcriber: Transcriber, count: int, seed: int = 11) -> list[Example]:
@@ -55,7 +59,8 @@ def development_examples(bank: Path, transcriber: Transcriber, count: int, seed:
     for index in range(count):
         clip = mixer.clip(index)
         audio = Audio(clip.audio * np.float32(0.1), front_end.sample_rate, f"clip {index}")
-        examples.append(Example(transcriber(audio), clip_notes(clip, audio.duration_s)))
+        truth, by_key = (clip_notes(clip, audio.duration_s, key) for key in (False, True))
+        examples.append(Example(transcriber(audio), truth, by_key))
     return examples
 
 
@@ -63,20 +68,27 @@ def mean_figures(examples: Iterable[Example], decoding: Decoding) -> tuple[float
     """Mean onset F1, onset+offset F1 and frame F1 of the posteriors as they are."""
     rows = []
     for example in examples:
-        scores = evaluate_agnostic(example.truth, Decoder(example.posteriors)(decoding), example.posteriors.hop_s)
+        truth = example.by_key if decoding.ends == "key" and example.by_key is not None else example.truth
+        scores = evaluate_agnostic(truth, Decoder(example.posteriors)(decoding), example.posteriors.hop_s)
         rows.append((scores.onset.f1, scores.onset_offset.f1, scores.frame.f1))
     return tuple(float(x) for x in np.mean(rows, axis=0))
 
 
 def figures(
-    examples: Sequence[Example], decoding: Decoding, onset_shift: float, frame_shift: float
+    examples: Sequence[Example],
+    decoding: Decoding,
+    onset_shift: float,
+    frame_shift: float,
+    offset_shift: float = 0.0,
 ) -> tuple[float, ...]:
     """Mean onset F1, onset+offset F1 and frame F1 with these shifts."""
 
     def moved(raw: Posteriors) -> Posteriors:
-        return replace(raw, onset=shifted(raw.onset, onset_shift), frame=shifted(raw.frame, frame_shift))
+        offset = None if raw.offset is None else shifted(raw.offset, offset_shift)
+        onset, frame = shifted(raw.onset, onset_shift), shifted(raw.frame, frame_shift)
+        return replace(raw, onset=onset, frame=frame, offset=offset)
 
-    return mean_figures((Example(moved(example.posteriors), example.truth) for example in examples), decoding)
+    return mean_figures((replace(example, posteriors=moved(example.posteriors)) for example in examples), decoding)
 
 
 def maximise(value: Callable[[float], float], low: float, high: float, rounds: int = 3, points: int = 7) -> float:
@@ -95,7 +107,8 @@ def calibrate(
 ) -> Checkpoint:
     """Find the shifts for the default `Decoding` and write calibrated weights.
 
-    The onset shift raises onset F1; the frame shift the mean of onset+offset and frame F1.
+    The onset shift raises onset F1; the frame shift the mean of onset+offset and frame F1, the
+    offset shift that with ends by the key.
 
     Parameters
     ----------
@@ -107,7 +120,7 @@ def calibrate(
         More examples, given the transcriber of the uncalibrated network.
     """
     net, checkpoint = load_checkpoint(weights)
-    plain = replace(checkpoint, onset_shift=0.0, frame_shift=0.0)
+    plain = replace(checkpoint, onset_shift=0.0, frame_shift=0.0, offset_shift=0.0)
     save_checkpoint(out, net, plain)
     transcriber = Transcriber(out, device="cpu")
     examples = development_examples(bank, transcriber, count)
@@ -115,16 +128,21 @@ def calibrate(
         examples += extra(transcriber)
     decoding = Decoding()
     # Notes need both posteriors; a frame shift found first for the segments, then the onsets, then the frames again.
-    onset, frame = 0.0, 1.0
+    onset, frame, offset = 0.0, 1.0, 0.0
     for _ in range(2):
         frame = maximise(lambda x, o=onset: sum(figures(examples, decoding, o, x)[1:]), -2.0, 4.0)  # type: ignore[misc]
         onset = maximise(lambda x, f=frame: figures(examples, decoding, x, f)[0], -3.0, 3.0)  # type: ignore[misc]
+    if any(example.posteriors.offset is not None for example in examples):
+        by_key = replace(decoding, ends="key")
+        offset = maximise(lambda x: sum(figures(examples, by_key, onset, frame, x)[1:]), -3.0, 3.0)
     found = figures(examples, decoding, onset, frame)
     names = ("onset_f1", "onset_offset_f1", "frame_f1")
     info = {
         **plain.info,
         "calibration": {"examples": len(examples), **dict(zip(names, np.round(found, 4).tolist(), strict=True))},
     }
-    calibrated = replace(plain, onset_shift=round(onset, 3), frame_shift=round(frame, 3), info=info)
+    calibrated = replace(
+        plain, onset_shift=round(onset, 3), frame_shift=round(frame, 3), offset_shift=round(offset, 3), info=info
+    )
     save_checkpoint(out, net, calibrated)
     return calibrated

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.config import Clustering, Decoding
+from amtsep.config import ENDS, Clustering, Decoding
 from amtsep.notes import Notes, Track
 
 MAX_TRACKS = 8
@@ -150,6 +150,7 @@ def check(state: State) -> None:
     """Raise ``ValueError`` with a sentence if a value of a state that was read from a file is impossible."""
     decoding, clustering = state.decoding, state.clustering
     _require(0 <= decoding.onset_threshold <= 1 and 0 <= decoding.frame_threshold <= 1, "a threshold")
+    _require(0 <= decoding.offset_threshold <= 1 and decoding.ends in ENDS, "where notes end")
     _require(0 <= decoding.min_note_length <= 60 and 0 <= decoding.energy_tolerance <= 10_000, "a length")
     _require(0 <= decoding.min_pitch <= decoding.max_pitch <= 127, "the pitch range")
     timbres = clustering.timbres
