@@ -38,10 +38,10 @@ dashboard: app
 	@$(BIN)/python -m amtsep dashboard $(DASHBOARD_ARGS)
 
 web:
-	@$(PYTHON) notebooks/web/serve.py
+	@$(PYTHON) web/serve.py
 
 web-runtime:
-	@notebooks/web/vendor/update.sh
+	@web/vendor/update.sh
 
 test: dev
 	@tools/system.sh

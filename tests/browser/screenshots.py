@@ -110,7 +110,7 @@ def lab(browser, files: Path, out: Path) -> None:
 
 def web(browser, out: Path) -> None:
     """The page that needs no Python, with a duet open, dark and on a telephone."""
-    sys.path.insert(0, str(ROOT / "notebooks" / "web"))
+    sys.path.insert(0, str(ROOT / "web"))
     import serve
 
     server = serve.make_server()

@@ -15,7 +15,7 @@ import pretty_midi
 import pytest
 from driving import ROOT, App, fresh_page
 
-WEB = ROOT / "notebooks" / "web"
+WEB = ROOT / "web"
 sys.path.insert(0, str(WEB))
 
 import serve  # noqa: E402
@@ -230,8 +230,8 @@ def test_the_server_of_make_web_isolates_and_shows_nothing_else(chromium):
         for path in (
             "pyproject.toml",
             ".git/HEAD",
-            "notebooks/web/serve.py",
-            "notebooks/web/src/../serve.py",
+            "web/serve.py",
+            "web/src/../serve.py",
             "models/",
         ):
             assert page.page.evaluate("async p => (await fetch(p)).status", f"/{path}") == 404, path
@@ -245,7 +245,7 @@ def test_the_server_of_make_web_isolates_and_shows_nothing_else(chromium):
 
 def test_numbers_are_those_of_python():
     text = (WEB / "src" / "settings.json").read_text()
-    assert text == settings.text(), "run: python notebooks/web/settings.py"
+    assert text == settings.text(), "run: python web/settings.py"
 
 
 def test_the_runtime_is_the_one_that_was_packed():

@@ -1,4 +1,4 @@
-"""Write ``src/settings.json``, all numbers that the page shares with Python: ``python notebooks/web/settings.py``.
+"""Write ``src/settings.json``, all numbers that the page shares with Python: ``python web/settings.py``.
 
 A default stands in `amtsep.config` and nowhere else; a test compares the file with what this would write.
 """

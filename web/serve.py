@@ -1,4 +1,4 @@
-"""Serve the page that transcribes in the browser, or collect its files: ``python notebooks/web/serve.py [--help]``.
+"""Serve the page that transcribes in the browser, or collect its files: ``python web/serve.py [--help]``.
 
 The page is static: any web server does, ``python -m http.server`` in the root of the checkout too. This one hands out
 nothing but the page's own files, and isolates it (two headers), so that the network may use several threads.
@@ -12,8 +12,8 @@ import http.server
 import shutil
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = "notebooks/web/"
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = "web/"
 FILES = (
     "models/light.onnx",
     "widgets/static/amtsep.js",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: notebooks/web/vendor/update.sh [version]
+# Usage: web/vendor/update.sh [version]
 #
 # Fetches onnxruntime-web with npm and packs the two files that the page uses; see README.md beside this file.
 set -eu

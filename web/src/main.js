@@ -1,13 +1,13 @@
 // The page: the dashboard's own parts (widgets/static/amtsep.js) around a model that answers here, in the browser. What
 // Python's Session does there, `Page` does, with the network in a worker.
 
-import widgets, { Decoder, automatic, histogram, percentile } from "../../../widgets/static/amtsep.js";
+import widgets, { Decoder, automatic, histogram, percentile } from "../../widgets/static/amtsep.js";
 import { PLAY_RATE, decodeFile } from "./audio.js";
 import { NONE, apply, edit } from "./edits.js";
 import { csvFile, midiFile } from "./files.js";
 import { PageModel } from "./model.js";
 
-const ROOT = new URL("../../../", import.meta.url);
+const ROOT = new URL("../../", import.meta.url);
 const here = (path) => new URL(path, ROOT).href;
 const PANELS = ["source", "roll", "thresholds", "export", "player"];
 const PICTURE_RANGE_DB = 70;
@@ -71,7 +71,7 @@ class Page {
     this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.heard(data);
     this.worker.onerror = (event) => this.fail(words().network(event.message ?? "worker"));
-    this.worker.postMessage({ do: "load", model: here("models/light.onnx"), runtime: here("notebooks/web/vendor/ort.wasm.gz") });
+    this.worker.postMessage({ do: "load", model: here("models/light.onnx"), runtime: here("web/vendor/ort.wasm.gz") });
   }
 
   // --- a recording ---------------------------------------------------------------------------------------------------
