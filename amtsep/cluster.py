@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,3 +45,20 @@ def connect(address: str) -> Iterator[Any]:
         Client(cluster) as client,
     ):
         yield client
+
+
+@contextmanager
+def executor(address: str, start: Callable[..., object], arguments: tuple[Any, ...]) -> Iterator[Any]:
+    """An executor of `concurrent.futures`' kind on a cluster, each of whose workers calls ``start(*arguments)`` first.
+
+    A worker that comes in the place of a lost one calls it too.
+    """
+    with connect(address) as client:
+        from distributed import WorkerPlugin
+
+        class Starter(WorkerPlugin):
+            def setup(self, worker: Any) -> None:
+                start(*arguments)
+
+        client.register_plugin(Starter(), name="amtsep-start")
+        yield client.get_executor(retries=3)

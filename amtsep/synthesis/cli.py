@@ -63,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-soundfonts", action="store_true", help="use no soundfont at all")
     parser.add_argument("--music", type=float, default=default.music, help="share of real music (default %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="processes, no matter for the result (default %(default)s)")
+    parser.add_argument(
+        "--dask", metavar="ADDRESS", help="render on a Dask cluster: tcp://host:8786, or local:N processes"
+    )
     parser.add_argument("--pack", type=Path, help="also write the bank compressed to this file")
 
 
@@ -98,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
             if sys.stderr.isatty() or int(done) % 500 < 30:
                 print(f"{int(done)}/{int(total)} {what}", end=end, file=sys.stderr, flush=True)
 
-        bank = synthesize(args.out, recipe, sources, max(args.jobs, 1), progress)
+        bank = synthesize(args.out, recipe, sources, max(args.jobs, 1), progress, dask=args.dask)
         seconds = time.monotonic() - began
         print(
             f"{bank!r} in {args.out}: {seconds:.0f} s with {args.jobs} processes, "

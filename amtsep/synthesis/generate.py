@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtsep.cluster import executor
 from amtsep.config import FrontEnd, Progress
 from amtsep.errors import Cancelled, DataError
 from amtsep.synthesis import drums, expression, guitarset, sampler, soundfonts
@@ -523,6 +524,7 @@ def synthesize(
     jobs: int = 2,
     progress: Progress | None = None,
     planner: Planner = plan,
+    dask: str | None = None,
 ) -> Bank:
     """Render a bank into the folder `out`.
 
@@ -538,6 +540,9 @@ def synthesize(
         Called with stems done, stems in all and what is going on.
     planner
         Decides who plays what; see `plan`.
+    dask
+        Address of a Dask cluster to render on (see `amtsep.cluster.connect`), whose workers have one thread each and
+        see the same files under the same names.
 
     Raises
     ------
@@ -549,8 +554,12 @@ def synthesize(
         raise DataError("Soundfonts need FluidSynth: install it (apt install fluidsynth), or give --no-soundfonts.")
     if recipe.sample_rate != sampler.RATE:
         raise DataError(f"Banks are rendered at {sampler.RATE} Hz, not {recipe.sample_rate}.")
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(sources, recipe)) as pool:
+    if dask is None:
+        context = multiprocessing.get_context("spawn")
+        opened: Any = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(sources, recipe))
+    else:
+        opened = executor(dask, _start, (sources, recipe))
+    with opened as pool:
         known = voices(sources, recipe, pool)
         pieces = load_scores(sources.scores, pool=pool) if sources.scores else []
         takes = guitarset.takes(sources.guitarset) if sources.guitarset is not None else []

@@ -94,6 +94,14 @@ def test_a_bank_without_any_source_but_formulas(tmp_path: Path) -> None:
     assert isinstance(Bank.open(tmp_path / "a"), Bank)
 
 
+def test_a_cluster_renders_the_same_bank(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    recipe = Recipe(hours=0.02, seed=3, synthetic=1.0, recorded=0.0)
+    one = synthesize(tmp_path / "a", recipe, Sources(), jobs=1)
+    two = synthesize(tmp_path / "b", recipe, Sources(), jobs=2, dask="local:2")
+    assert len(one) and one.stems == two.stems and np.array_equal(one.samples, two.samples)
+
+
 def _collection(root: Path) -> Path:
     """Three patches of tones, one of them of a bank that is kept back, and one that was dropped."""
     from test_patches import played, tone
