@@ -425,9 +425,7 @@ def write(music: Music, task: Task, work: Work) -> None:
         else:
             # Where a steady tempo was asked for, that is the grid.
             beats = music.beats if work.tempo is None else None
-            formats.write_midi(
-                notes, path, tempo, stem, mark_of(task, work), beats, music.bends, music.pedal
-            )
+            formats.write_midi(notes, path, tempo, stem, mark_of(task, work), beats, music.bends, music.pedal)
 
 
 # --- many recordings -------------------------------------------------------------------------------------------------

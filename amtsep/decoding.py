@@ -32,7 +32,7 @@ bow sets in slowly the posterior is wide, often with a bump where the sound can 
 least error lies between."""
 PEAK_FLOOR = 0.02
 """Peaks under this height are never notes; the sliders start here."""
-BLOCK_ROWS = 8
+BLOCK_ROWS = 4
 """Rows taken at once where whole arrays would need copies: an hour of audio stays in memory, and in the cache."""
 BLOCK_CELLS = 1 << 16
 """Frames of notes whose embeddings are averaged at once."""
@@ -142,6 +142,13 @@ class Segments:
 
 def find_segments(frame: Values, threshold: float, tolerance: int) -> Segments:
     """Stretches of frames at or over the threshold, joined where fewer than `tolerance` frames lie between them."""
+    blocks = [
+        _segments(frame[row : row + BLOCK_ROWS], threshold, tolerance, row) for row in range(0, len(frame), BLOCK_ROWS)
+    ]
+    return Segments(*(np.concatenate([getattr(b, n) for b in blocks]) for n in Segments.__dataclass_fields__))
+
+
+def _segments(frame: Values, threshold: float, tolerance: int, first_row: int) -> Segments:
     n_rows, n_frames = frame.shape
     padded = np.zeros((n_rows, n_frames + 1), bool)
     np.greater_equal(frame, threshold, out=padded[:, :-1])
@@ -156,7 +163,7 @@ def find_segments(frame: Values, threshold: float, tolerance: int) -> Segments:
         joined = (row[1:] == row[:-1]) & (starts[1:] - ends[:-1] < tolerance)
         starts, ends = starts[np.concatenate([[True], ~joined])], ends[np.concatenate([~joined, [True]])]
         row = starts // width
-    return Segments(row, starts - row * width, ends - row * width)
+    return Segments(row + first_row, starts - row * width, ends - row * width)
 
 
 def drop_crowded(peaks: Peaks, min_frames: float) -> Peaks:
