@@ -187,3 +187,32 @@ for name in ('audio', 'cli', 'config', 'decoding', 'errors', 'formats', 'inferen
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+RUN_NOT_IMPORTED = {"voila", "jupyterlab", "ipykernel", "tensorboard", "anywidget"}
+"""Programs that are started, and what others of ours import for us."""
+
+
+def test_every_declared_dependency_is_imported_where_it_is_declared_for() -> None:
+    names = {
+        "scikit-learn": "sklearn",
+        "pyyaml": "yaml",
+        "lightning-fabric": "lightning_fabric",
+        "mir-eval": "mir_eval",
+    }
+    text = {
+        room: "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / room).rglob("*.py"))
+        for room in ("amtsep", "widgets")
+    }
+    everything = "\n".join(text.values())
+    light = "\n".join(
+        p.read_text(encoding="utf-8")
+        for p in [*(ROOT / "amtsep").rglob("*.py"), *(ROOT / "widgets").rglob("*.py")]
+        if not {"evaluation", "training", "synthesis", "nets"} & set(p.parts)
+    )
+    for extra, where in ((None, light), ("app", everything), ("evaluate", everything), ("train", everything)):
+        for text_of in PROJECT["dependencies"] if extra is None else EXTRAS[extra]:
+            name = canonicalize_name(Requirement(text_of).name)
+            module = names.get(name, name.replace("-", "_"))
+            used = re.search(rf"(?:^\s*(?:import|from) |import_module\(\"|find_spec\(\"){module}\b", where, re.M)
+            assert used or module in RUN_NOT_IMPORTED, f"{name} is declared ({extra or 'always'}) and never imported"
