@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -97,10 +96,12 @@ def test_help_is_fast_light_and_names_every_command() -> None:
         "heavy = {'torch', 'scipy', 'onnxruntime', 'sklearn', 'av'} & set(sys.modules);"
         "assert not heavy, heavy; sys.exit(status)"
     )
-    start = time.perf_counter()
+    before = os.times()
     result = run(code=code)
+    after = os.times()
     assert result.returncode == 0, result.stderr
-    assert time.perf_counter() - start < 5
+    # Of a processor, not of a clock: the machine may be busy.
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 3
     for command in ("transcribe", "dashboard", "synthesize", "train", "evaluate", "export"):
         assert command in result.stdout
 

@@ -130,12 +130,12 @@ def tuning_cents(posteriors: Posteriors, notes: Notes | None = None) -> float:
     From the peaks of the spectrogram, weighed by how far they stand out: the circular mean of their places between the
     semitones. With `notes`, only the bins of their fundamentals and second harmonics count.
     """
-    level = posteriors.spectrogram.astype(np.float64) * DB_STEP + DB_FLOOR
+    level = posteriors.spectrogram
     if level.shape[1] == 0 or level.shape[0] < 5:
         return 0.0
     per_octave = posteriors.bins_per_octave
-    # Every few frames are enough; where peaks lie low or high they say little.
-    frames = level[:, :: max(level.shape[1] // 3000, 1)]
+    # Every few frames are enough (all of an hour would take a gigabyte); where peaks lie low or high they say little.
+    frames = level[:, :: max(level.shape[1] // 3000, 1)].astype(np.float64) * DB_STEP + DB_FLOOR
     low, high = per_octave, min(int(5.5 * per_octave), level.shape[0] - 1)
     a, b, c = frames[low - 1 : high - 1], frames[low:high], frames[low + 1 : high + 1]
     bend = a - 2 * b + c
