@@ -467,7 +467,8 @@ def _add_dashboard(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (this computer only); others need a token")
     parser.add_argument("--token", help="ask visitors for this token; 'auto' makes one")
     parser.add_argument("--max-upload", type=seconds_or_number, metavar="MB", help="largest upload")
-    parser.add_argument("--idle-timeout", type=seconds, metavar="S", help="end a closed page's kernel after S seconds")
+    parser.add_argument("--idle-timeout", type=seconds, metavar="S", help="keep a page without connection so long")
+    parser.add_argument("--sessions", type=count, metavar="N", help="pages that may be open at once")
     parser.add_argument("--preheat", type=count, metavar="N", help="pages kept ready, so that they open at once")
     parser.add_argument(
         "--browser", action=argparse.BooleanOptionalAction, help="open a browser (if there is a display)"
@@ -530,7 +531,7 @@ def seconds_or_number(text: str) -> float:
 def dashboard_arguments(args: argparse.Namespace) -> list[str]:
     """What is passed on to ``python -m widgets``: only what was given, whose defaults are the app's."""
     passed = [str(args.file)] if args.file is not None else []
-    for name in ("port", "host", "token", "max_upload", "idle_timeout", "preheat"):
+    for name in ("port", "host", "max_upload", "idle_timeout", "preheat", "sessions"):
         value = getattr(args, name)
         if value is not None:
             passed.append(f"--{name.replace('_', '-')}={value:g}" if isinstance(value, float) else f"--{name}={value}")
@@ -547,12 +548,19 @@ def run_dashboard(args: argparse.Namespace) -> int:
     if args.file is not None and not args.file.is_file():
         raise AmtsepError(f"{args.file} does not exist; check the path.")
     # A folder named widgets where the user happens to be must not be taken for the app.
+<<<<<<< HEAD
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
     return _wait(subprocess.Popen([sys.executable, "-m", "widgets", *dashboard_arguments(args)], env=environment))
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
     """For the end of the app, which gets this process's signals."""
+=======
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "AMTSEP_PARENT": str(os.getpid())}
+    if args.token:  # where no list of processes shows it
+        environment["AMTSEP_TOKEN"] = args.token
+    process = subprocess.Popen([sys.executable, "-m", "widgets", *dashboard_arguments(args)], env=environment)
+>>>>>>> 91ee664 (Nothing lost: autosave, sessions to go on with, a banner when the program is away; a door for the server; one network for all pages)
     with suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     while True:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,18 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip("the data sets are not here (set AMTSEP_DATA to their folder)")
     return root
+
+
+SESSIONS = tempfile.mkdtemp(prefix="amtsep-sessions-")
+# The sessions of whoever runs the tests are none of their business; servers that tests start inherit this.
+os.environ["AMTSEP_SESSIONS"] = SESSIONS
+
+
+@pytest.fixture(autouse=True)
+def no_kept_sessions() -> Iterator[None]:
+    """What one test worked on is not offered to the next."""
+    yield
+    shutil.rmtree(SESSIONS, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -484,7 +484,7 @@ def test_dashboard_passes_on_only_what_was_given() -> None:
         "60",
     ]
     assert dashboard_words(*given, "--no-browser") == [
-        "a b.wav", "--port=9000", "--host=0.0.0.0", "--token=auto", "--max-upload=50", "--idle-timeout=60",
+        "a b.wav", "--port=9000", "--host=0.0.0.0", "--max-upload=50", "--idle-timeout=60",
         "--no-browser",
     ]  # fmt: skip
 
@@ -494,10 +494,10 @@ def test_the_app_understands_what_is_passed_on() -> None:
     from widgets.__main__ import parser
 
     words = dashboard_words(
-        "a.wav", "--port", "9", "--host", "h", "--token", "t", "--max-upload", "5", "--preheat", "0"
+        "a.wav", "--port", "9", "--host", "h", "--sessions", "7", "--max-upload", "5", "--preheat", "0"
     )
     args = parser().parse_args(words)
-    assert (args.file, args.port, args.host, args.token, args.max_upload) == ("a.wav", 9, "h", "t", 5.0)
+    assert (args.file, args.port, args.host, args.sessions, args.max_upload) == ("a.wav", 9, "h", 7, 5.0)
 
 
 def test_dashboard_of_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

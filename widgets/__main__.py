@@ -22,10 +22,13 @@ def parser(prog: str = "python -m widgets") -> argparse.ArgumentParser:
         type=float,
         default=Serve.idle_timeout,
         metavar="S",
-        help="end the kernel of a closed page after so many seconds (default: %(default)g)",
+        help="keep the work of a page that has lost its connection for so many seconds (default: %(default)g)",
     )
     p.add_argument(
         "--preheat", type=int, default=Serve.preheat, metavar="N", help="pages kept ready (default: %(default)s)"
+    )
+    p.add_argument(
+        "--sessions", type=int, default=Serve.sessions, metavar="N", help="pages open at once (default: %(default)s)"
     )
     browser = p.add_mutually_exclusive_group()
     browser.add_argument("--browser", dest="open_browser", action="store_true", default=None, help="open a browser")

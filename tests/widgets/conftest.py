@@ -58,6 +58,7 @@ def transcriber(posteriors, monkeypatch, tmp_path):
     fake = FakeTranscriber(posteriors)
     monkeypatch.setattr(cache, "transcriber", lambda model, device: fake)
     monkeypatch.setenv("AMTSEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("AMTSEP_SESSIONS", str(tmp_path / "sessions"))
     return fake
 
 

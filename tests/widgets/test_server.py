@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from widgets.__main__ import main, parser
+from widgets.serving.guard import Door, sound, without_token
 from widgets.serving.server import Serve, ServerError, address, check, environment, is_local, settings
 
 
@@ -62,3 +63,82 @@ def test_the_command_says_what_is_wrong_in_one_line(argv, word, capsys):
 
 def test_defaults_of_the_command_are_those_of_the_class():
     assert Serve(**vars(parser().parse_args([]))) == Serve()
+
+
+@pytest.mark.parametrize("token", ["short", "fifteen-letters"])
+def test_a_short_token_is_refused_where_others_can_guess(token):
+    with pytest.raises(ServerError, match="16 characters"):
+        check(Serve(host="0.0.0.0", token=token))
+
+
+def test_a_token_can_be_given_where_no_list_of_processes_shows_it(monkeypatch):
+    monkeypatch.setenv("AMTSEP_TOKEN", "a-token-of-the-environment")
+    serve = check(Serve(host="0.0.0.0", port=0))
+    assert serve.token == "a-token-of-the-environment"
+    assert "AMTSEP_TOKEN" not in environment(serve)
+
+
+def test_an_ipv6_address_may_be_written_with_brackets():
+    serve = check(Serve(host="[::1]", port=0))
+    assert serve.host == "::1" and settings(serve)["Voila"]["ip"] == "::1"
+    assert address(serve) == f"http://[::1]:{serve.port}/"
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("127.0.0.1:8866", True),
+        ("localhost:8866", True),
+        ("[::1]:8866", True),
+        ("127.0.0.1.evil.example:8866", False),
+        ("evil.example", False),
+        ("192.168.1.5:8866", False),
+        ("", False),
+    ],
+)
+def test_a_local_server_answers_to_its_own_names_only(host, known):
+    assert Door("", True, "127.0.0.1", 1).knows_host(host) is known
+    assert Door("t" * 16, False, "0.0.0.0", 1).knows_host(host)
+
+
+def v1(parts, channel=b"shell"):
+    """A message of the websocket's protocol."""
+    body = [channel, *parts]
+    offsets = [8 * (len(body) + 2)]
+    for part in body:
+        offsets.append(offsets[-1] + len(part))
+    return b"".join([len(offsets).to_bytes(8, "little"), *(o.to_bytes(8, "little") for o in offsets), *body])
+
+
+def test_only_whole_messages_are_taken_apart():
+    good = v1([b"{}", b"{}", b"{}", b"{}"])
+    assert sound(good)
+    huge = (2**62).to_bytes(8, "little")
+    assert not sound(huge + good[8:]), "the count asks for more than is there"
+    assert not sound(good[:16] + huge + good[24:]), "a part lies outside"
+    assert not sound(good[:-1]) and not sound(b"") and not sound("text") and not sound(b"\0" * 100)
+    assert not sound(v1([b"{}"] * 4, b"elsewhere"))
+
+
+def test_the_token_leaves_the_address():
+    assert without_token("/?token=abc&x=1") == "/?x=1"
+    assert without_token("/?token=abc") == "/"
+
+
+def test_the_command_hands_the_token_over_unseen(monkeypatch):
+    from amtsep import cli
+
+    started = {}
+
+    class Process:
+        def __init__(self, command, env):
+            started.update(command=command, env=env)
+
+        def wait(self, timeout=None):
+            return 0
+
+    monkeypatch.setattr(cli.subprocess, "Popen", Process)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    assert cli.main(["dashboard", "--token", "a-long-enough-token"]) == 0
+    assert not any("long-enough" in word for word in started["command"])
+    assert started["env"]["AMTSEP_TOKEN"] == "a-long-enough-token"

@@ -1,10 +1,10 @@
 // The page: the dashboard's own parts (widgets/static/amtsep.js) around a model that answers here, in the browser. What
 // Python's Session does there, `Page` does, with the network in a worker.
 
-import widgets, { Decoder, automatic, histogram, percentile } from "../../widgets/static/amtsep.js";
+import widgets, {
+  Decoder, NONE, apply, automatic, csvFile, edit, histogram, midiFile, percentile,
+} from "../../widgets/static/amtsep.js";
 import { PLAY_RATE, decodeFile } from "./audio.js";
-import { NONE, apply, edit } from "./edits.js";
-import { csvFile, midiFile } from "./files.js";
 import { PageModel } from "./model.js";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -130,16 +130,23 @@ class Page {
   }
 
   do_upload({ name, size, id }) {
-    this.upload = { name, size, pieces: [], received: 0 };
-    this.model.post({ do: "go", id });
+    this.upload = { id, name, size, pieces: [], received: 0 };
+    this.model.post({ do: "got", id, received: 0 });
   }
 
-  do_chunk(_message, [data]) {
+  do_chunk({ id }, [data]) {
     const { upload } = this;
+    if (upload?.id !== id) return;
     upload.pieces.push(data);
     upload.received += data.byteLength;
-    this.model.post({ do: "got", received: upload.received });
-    if (upload.received >= upload.size) new Blob(upload.pieces).arrayBuffer().then((bytes) => this.open(upload.name, bytes));
+    this.model.post({ do: "got", id, received: upload.received });
+    if (upload.received < upload.size) return;
+    this.upload = null;
+    new Blob(upload.pieces).arrayBuffer().then((bytes) => this.open(upload.name, bytes));
+  }
+
+  do_drop_upload() {
+    this.upload = null;
   }
 
   do_cancel() {

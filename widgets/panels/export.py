@@ -87,4 +87,8 @@ class Export(Panel):
             notes = notes.select(notes.track == index).with_tracks(
                 [0] * int((notes.track == index).sum()), (notes.tracks[index],)
             )
+        # One track, or what the network said, is not the work done here.
+        whole = message.get("track") is None and message["format"] != "posteriors"
         self.send({"do": "file", "name": name + ending, "type": kind}, [make(self.session, notes)])
+        if whole:
+            self.session.exported()

@@ -10,7 +10,7 @@ from traitlets import Bytes, Dict, Instance
 from amtsep.notes import Notes
 from amtsep.posteriors import DB_FLOOR, DB_STEP, Posteriors
 from widgets.panels.panel import Panel
-from widgets.state.edits import Note
+from widgets.state.corrections import correct
 from widgets.state.session import Session
 
 MAX_PICTURE_BYTES = 12_000_000
@@ -45,16 +45,6 @@ def spectrogram_picture(posteriors: Posteriors) -> np.ndarray[Any, Any]:
     return table.astype(np.uint8)[level]
 
 
-def _note(values: dict[str, Any]) -> Note:
-    return Note(
-        float(values["onset"]),
-        float(values["offset"]),
-        int(values["pitch"]),
-        int(values.get("velocity", 80)),
-        int(values.get("track", 0)),
-    )
-
-
 class Roll(Panel):
     """The notes of a session (or of a `Notes` table alone), drawn over the recording's spectrogram.
 
@@ -86,6 +76,7 @@ class Roll(Panel):
             self.session.notes = alone
         self.session.observe(self._on_posteriors, "posteriors")
         self.session.observe(self._on_notes, "notes")
+        self.session.observe(self._on_history, ["state", "turn", "exports"])
         self.session.observe(self._on_reference, "reference")
         self._on_posteriors()
         self._on_notes()
@@ -121,31 +112,9 @@ class Roll(Panel):
         reference = self.session.reference
         self.reference_data = b"" if reference is None else pack_notes(reference)
 
-    # --- corrections by hand: notes are named by (pitch, onset), for the table may have changed on the way ------------
-
     def do_edit(self, message: dict[str, Any], _buffers: Any) -> None:
         """Delete, change, add, split, join or assign notes."""
-        session = self.session
-        anchors = [(int(p), float(t)) for p, t in message.get("at", [])]
-        index = session.find(anchors)
-        what = str(message["what"])
-        if what == "add":
-            session.replace_notes(index[:0], [_note(n) for n in message["notes"]])
-        elif what == "change":
-            # Found one by one, so that each new value meets its own note.
-            pairs = [(session.find([a]), _note(n)) for a, n in zip(anchors, message["notes"])]
-            there = [(i[0], note) for i, note in pairs if len(i)]
-            session.replace_notes(np.asarray([i for i, _ in there], np.intp), [note for _, note in there])
-        elif what == "delete":
-            session.delete(index)
-        elif what == "split":
-            session.split(index, float(message["time"]))
-        elif what == "join":
-            session.join(index)
-        elif what == "assign":
-            session.assign(index, int(message["track"]))
-        else:
-            raise ValueError(f"no such edit: {what}")
+        correct(self.session, message)
 
     def do_posterior(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Send the frame posterior as a picture: most people never look at it."""
@@ -164,6 +133,16 @@ class Roll(Panel):
         """Take again."""
         self.session.redo()
 
+    def _on_history(self, _change: Any = None) -> None:
+        session = self.session
+        self.history = {
+            "undo": session.can_undo,
+            "redo": session.can_redo,
+            "edits": len(session.state.edits) + len(session.state.taught),
+            "turn": session.turn,
+            "unsaved": session.unsaved,
+        }
+
     def _on_notes(self, _change: Any = None) -> None:
         session = self.session
         self.notes = session.notes
@@ -171,11 +150,7 @@ class Roll(Panel):
             self._on_posteriors()
         with self.hold_sync():
             views = session.state.tracks
-            self.history = {
-                "undo": session.can_undo,
-                "redo": session.can_redo,
-                "edits": len(session.state.edits) + len(session.state.taught),
-            }
+            self._on_history()
             self.tracks = {
                 "mix": [{"volume": v.volume, "mute": v.mute, "solo": v.solo, "hidden": v.hidden} for v in views],
                 "list": [

@@ -10,9 +10,11 @@ from typing import Any, BinaryIO, cast
 
 from traitlets import Dict, List
 
-from amtsep.errors import AudioError
+from amtsep.errors import AudioError, FormatError
 from widgets.panels.panel import Panel
 from widgets.places import DEMOS
+from widgets.state.autosave import Autosave
+from widgets.state.corrections import correct_all
 from widgets.state.session import Session
 from widgets.state.session_file import ENDING
 
@@ -44,9 +46,18 @@ class Source(Panel):
     status = Dict().tag(sync=True)
     progress: Any = Dict(allow_none=True).tag(sync=True)
     limits = Dict().tag(sync=True)
+    recent: List[dict[str, Any]] = List().tag(sync=True)
+    """Kept sessions to go on with, the latest first."""
+    offer = Dict().tag(sync=True)
+    """A kept session that the person may want now, and why: ``same`` recording, or ``left`` for this one."""
+    kept = Dict().tag(sync=True)
+    """Where the session that is open is kept, and the number of the last correction that is safely there."""
 
-    def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
+    def __init__(self, session: Session | None = None, autosave: Autosave | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="source", **kwargs)
+        self._autosave = autosave
+        if autosave is not None:
+            autosave.on_saved = self._on_saved
         self.demos = demos()
         self.limits = {
             "megabytes": self.session.limits.max_upload_mb,
@@ -62,7 +73,10 @@ class Source(Panel):
         self._on_progress()
 
     def _on_status(self, _change: Any = None) -> None:
-        self.status = self.session.status.to_dict()
+        status = self.session.status.to_dict()
+        if self._autosave is not None and self._autosave.shared:
+            status["details"] = ""  # how the server is built is no visitor's business
+        self.status = status
 
     def _on_progress(self, _change: Any = None) -> None:
         p = self.session.progress
@@ -71,6 +85,22 @@ class Source(Panel):
     def _on_audio(self, _change: Any = None) -> None:
         audio = self.session.audio
         self.about = {} if audio is None else {"name": audio.name, "duration": audio.duration_s}
+        self.offer = {}
+        if self._autosave is not None and audio is not None:
+            same, left = self._autosave.earlier, self._autosave.left
+            if same is not None:
+                self.offer = {"why": "same", **same.to_dict()}
+            elif left is not None:
+                self.offer = {"why": "left", **left.to_dict()}
+
+    def _on_saved(self) -> None:
+        """The autosave has caught up."""
+        assert self._autosave is not None
+        self.kept = {"id": self.session.slot, "turn": self._autosave.saved_turn}
+
+    def _list(self) -> None:
+        if self._autosave is not None:
+            self.recent = [entry.to_dict() for entry in self._autosave.recent()]
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
@@ -78,6 +108,28 @@ class Source(Panel):
         """Open a bundled clip."""
         name = Path(str(message["id"])).name
         self.session.open(DEMOS / name)
+
+    def do_hello(self, message: dict[str, Any], _buffers: Any) -> None:
+        """A page has come: what can it go on with? A page that has lost its program says what it still holds."""
+        if self._autosave is None:
+            return
+        self._autosave.visitor(str(message.get("visitor", "")))
+        self._list()
+
+    def do_go_on(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Open a kept session, with the corrections that the page has made since."""
+        if self._autosave is None:
+            raise FormatError("No sessions are kept here.")
+        edits = list(message.get("edits", []))
+        self._autosave.go_on(str(message["id"]), lambda: correct_all(self.session, edits))
+
+    def do_list(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """The list of kept sessions is about to be looked at."""
+        self._list()
+
+    def do_ping(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Is anybody there?"""
+        self.send({"do": "pong", "n": message.get("n")})
 
     def do_cancel(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Stop the transcription."""

@@ -20,6 +20,7 @@ from widgets.panels.roll import Roll
 from widgets.panels.source import Source
 from widgets.panels.thresholds import Thresholds
 from widgets.panels.timbres import Timbres
+from widgets.state.autosave import Autosave
 from widgets.state.session import Session
 
 
@@ -57,7 +58,8 @@ class Dashboard(ipw.Box):
     ) -> None:
         self.session = session or Session(model=model, device=device, limits=limits)
         prefs = {k: v for k, v in (("language", language), ("theme", theme)) if v}
-        self.source = Source(self.session, prefs=prefs)
+        shared = bool(os.environ.get("AMTSEP_SHARED"))
+        self.source = Source(self.session, autosave=Autosave(self.session, shared=shared), prefs=prefs)
         self.roll = Roll(self.session, prefs=prefs)
         self.player = Player(self.session, prefs=prefs)
         self.thresholds = Thresholds(self.session, prefs=prefs)
@@ -82,9 +84,10 @@ def warm(session: Session) -> None:
         with contextlib.suppress(Exception):
             import amtsep.clustering
             import amtsep.decoding  # noqa: F401
-            from widgets.state import cache
+            from widgets.state import cache, network
 
-            cache.transcriber(session.model, session.device)
+            if not network.available():  # else one process has it for all pages
+                cache.local_transcriber(session.model, session.device)
 
     threading.Thread(target=load, name="amtsep-warm", daemon=True).start()
 

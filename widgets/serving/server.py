@@ -13,15 +13,18 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from amtsep.config import Limits
 from amtsep.errors import AmtsepError
 from widgets.places import NOTEBOOK, ROOT, SHARE
+from widgets.state.parent import end_with_parent
 
-MESSAGE_BYTES = 64 << 20
+SHORTEST_TOKEN = 16
+PING_MS = 30_000
+MESSAGE_BYTES = 32 << 20
 """Largest websocket message that the server takes; uploads come in pieces of 1 MiB, so this is never near."""
 
 
@@ -38,11 +41,14 @@ class Serve:
     port: int = 8866
     host: str = "127.0.0.1"
     token: str | None = None
-    """Asked for before the page opens; ``auto`` makes one. Needed on any address that others can reach."""
+    """Asked for before the page opens; ``auto`` makes one. Needed on any address that others can reach. The environment
+    variable ``AMTSEP_TOKEN`` gives one that no list of processes shows."""
     max_upload: float = Limits().max_upload_mb
     """Megabytes (10^6 bytes)."""
-    idle_timeout: float = 3600.0
-    """Seconds after which a kernel that nobody looks at is ended."""
+    idle_timeout: float = 900.0
+    """Seconds after which a kernel is ended whose page has lost its connection; that of a closed page ends at once."""
+    sessions: int = 40
+    """Pages that may be open at once; the next visitor is told so."""
     preheat: int = 1
     """Kernels that wait with the page ready; 0 starts one when somebody comes."""
     open_browser: bool | None = None
@@ -66,7 +72,8 @@ def has_display() -> bool:
 
 def check(serve: Serve) -> Serve:
     """The same choices, made whole; raises `ServerError` where they would not work or would not be safe."""
-    if not is_local(serve.host) and not serve.token:
+    given = serve.token or os.environ.get("AMTSEP_TOKEN") or None
+    if not is_local(serve.host) and not given:
         raise ServerError(
             f"{serve.host} can be reached by others: add --token auto (or a token of yours), "
             "or leave --host out to serve this computer only."
@@ -75,12 +82,18 @@ def check(serve: Serve) -> Serve:
         raise ServerError(f"{serve.file} does not exist; give the path of a recording, or none.")
     if not 0 <= serve.port <= 65535:
         raise ServerError(f"{serve.port} is no port; choose one from 1 to 65535.")
+    if serve.sessions < 1:
+        raise ServerError("--sessions must be at least 1.")
     if serve.max_upload <= 0:
         raise ServerError("--max-upload must be over 0 MB.")
-    token = secrets.token_urlsafe(18) if serve.token == "auto" else serve.token
+    token = secrets.token_urlsafe(18) if given == "auto" else given
+    if token and not is_local(serve.host) and len(token) < SHORTEST_TOKEN:
+        raise ServerError(
+            f"A token that others can guess at needs at least {SHORTEST_TOKEN} characters; --token auto makes one."
+        )
     file = None if serve.file is None else str(Path(serve.file).resolve())
-    port = free_port(serve.host, serve.port)
-    return Serve(file, port, serve.host, token, serve.max_upload, serve.idle_timeout, serve.preheat, serve.open_browser)
+    host = serve.host.strip("[]")
+    return replace(serve, file=file, host=host, port=free_port(host, serve.port), token=token)
 
 
 def free_port(host: str, wanted: int) -> int:
@@ -90,7 +103,7 @@ def free_port(host: str, wanted: int) -> int:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((host.strip("[]"), port))
+                probe.bind((host, port))
             except OSError:
                 continue
             return int(probe.getsockname()[1])
@@ -107,12 +120,16 @@ def settings(serve: Serve) -> dict[str, dict[str, Any]]:
             "token": serve.token or "",
             "open_browser": False,
             "log_level": "WARN",
-            "tornado_settings": {"websocket_max_message_size": MESSAGE_BYTES},
+            "tornado_settings": {
+                "websocket_max_message_size": MESSAGE_BYTES,
+                "ws_ping_interval": PING_MS,
+                "ws_ping_timeout": PING_MS,
+            },
         },
         "VoilaConfiguration": {
             "template": "amtsep",
             "strip_sources": True,
-            "show_tracebacks": True,
+            "show_tracebacks": False,
             "allow_template_override": "NO",
             "allow_theme_override": "NO",
             # Nothing beside the notebook is anybody's to fetch: everything the page needs travels with it.
@@ -129,6 +146,10 @@ def settings(serve: Serve) -> dict[str, dict[str, Any]]:
         "cull_connected": False,
     }
     config["MappingKernelManager"] = culling
+    # A kernel that dies stays dead: a fresh one would know nothing of the page. It is looked for every second.
+    config["AsyncIOLoopKernelRestarter"] = {"restart_limit": 0, "time_to_dead": 1.0}
+    if sys.platform != "win32":
+        config["KernelManager"] = {"transport": "ipc"}
     return config
 
 
@@ -139,36 +160,47 @@ def environment(serve: Serve) -> dict[str, str]:
     env["JUPYTER_PATH"] = os.pathsep.join([str(SHARE), *filter(None, [env.get("JUPYTER_PATH")])])
     env["AMTSEP_MAX_UPLOAD_MB"] = f"{serve.max_upload:g}"
     env["AMTSEP_OPEN"] = serve.file or ""
+    env["AMTSEP_SHARED"] = "" if is_local(serve.host) else "1"
+    env.pop("AMTSEP_TOKEN", None)
     return env
 
 
 def address(serve: Serve) -> str:
     """What to type into a browser."""
-    host = f"[{serve.host}]" if ":" in serve.host and not serve.host.startswith("[") else serve.host
-    if serve.host in ("0.0.0.0", "::"):
-        host = socket.gethostname()
+    host = socket.gethostname() if serve.host in ("0.0.0.0", "::") else _bracketed(serve.host)
     return f"http://{host}:{serve.port}/" + (f"?token={serve.token}" if serve.token else "")
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def run(serve: Serve, notebook: Path = NOTEBOOK) -> int:
     """Serve until interrupted; returns the exit status."""
     serve = check(serve)
     os.environ.update(environment(serve))
+    os.environ.pop("AMTSEP_TOKEN", None)
     try:
         from traitlets.config import Config
-        from voila.app import Voila
+
+        from widgets.serving.guard import Door, GuardedVoila
+        from widgets.state.network import Helper
     except ImportError as error:
         raise ServerError(f"The dashboard needs {error.name}: install it with 'pip install amtsep[app]'.") from None
     threading.Thread(target=_announce, args=(serve,), daemon=True).start()
-    with contextlib.suppress(KeyboardInterrupt):
-        Voila.launch_instance(argv=[str(notebook)], config=Config(settings(serve)))
+    end_with_parent()
+    helper = GuardedVoila.helper = Helper()
+    os.environ.update(helper.environment())
+    GuardedVoila.door = Door(serve.token or "", is_local(serve.host), serve.host, serve.sessions)
+    with contextlib.suppress(KeyboardInterrupt), contextlib.closing(helper):
+        GuardedVoila.launch_instance(argv=[str(notebook)], config=Config(settings(serve)))
     return 0
 
 
 def _announce(serve: Serve) -> None:
     """Print the address once it answers, and open it where there is a display."""
-    local = "127.0.0.1" if serve.host in ("0.0.0.0", "localhost") else "[::1]" if serve.host == "::" else serve.host
-    probe = f"http://{local}:{serve.port}/voila/static/voila.js"
+    local = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}.get(serve.host, serve.host)
+    probe = f"http://{_bracketed(local)}:{serve.port}/voila/static/voila.js"
     for _ in range(600):
         try:
             urllib.request.urlopen(probe, timeout=2).close()

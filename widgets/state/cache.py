@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -31,7 +31,23 @@ _lock = threading.Lock()
 
 
 def transcriber(model: str, device: str) -> Any:
-    """The loaded network; a kernel has one of each."""
+    """The network: that of the process which all pages of a server share, or one of our own."""
+    from widgets.state import network
+
+    if not network.available():
+        return local_transcriber(model, device)
+
+    def run(audio: Any, progress: Any = None) -> Posteriors:
+        try:
+            return network.transcribe(model, device, audio, progress)
+        except network.UnreachableError:
+            return cast(Posteriors, local_transcriber(model, device)(audio, progress=progress))
+
+    return run
+
+
+def local_transcriber(model: str, device: str) -> Any:
+    """The loaded network; a process has one of each."""
     with _lock:
         return _load(model, device)
 

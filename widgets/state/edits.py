@@ -180,3 +180,8 @@ def worked_on(state: State) -> int:
     """How many corrections by hand a state holds: notes changed, sorted, tracks joined or named."""
     named = sum(1 for view in state.tracks if view.name)
     return len(state.edits) + len(state.taught) + len(state.merged) + named
+
+
+def hand_work(state: State) -> tuple[object, ...]:
+    """What of a state is work by hand, to see whether there is any that no file holds."""
+    return state.edits, state.taught, state.merged, tuple(view.name for view in state.tracks if view.name)

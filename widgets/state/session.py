@@ -26,7 +26,18 @@ from amtsep.config import Limits
 from amtsep.errors import Cancelled, FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
-from widgets.state.edits import MAX_TRACKS, Edits, Note, State, apply_edits, nearest, new_track, strike
+from widgets.state.edits import (
+    MAX_TRACKS,
+    Edits,
+    Note,
+    State,
+    apply_edits,
+    hand_work,
+    nearest,
+    new_track,
+    strike,
+    worked_on,
+)
 from widgets.state.grouping import Grouping, group, merged, name_tracks
 from widgets.state.words import Status, failure
 
@@ -106,6 +117,9 @@ class Session(HasTraits):
     turn = Int(0)
     """Number of the last correction that a page has sent: what comes again after a broken connection counts once."""
 
+    exports = Int(0)
+    """How many times notes have been saved as a file."""
+
     def __init__(self, model: str | None = None, device: str = "auto", limits: Limits | None = None) -> None:
         super().__init__()
         self.id = uuid.uuid4().hex
@@ -120,6 +134,7 @@ class Session(HasTraits):
         self.grouping = Grouping()
         self.notes = Notes.empty()
         self.status = Status()
+        self._exported: object = None
         self._decoder: Any = None
         self._decoded: Notes | None = None
         self._grouped: Notes | None = None
@@ -266,6 +281,7 @@ class Session(HasTraits):
             )
         self._decoder, self.key, self.slot = decoder, key, slot
         self._rough, self._pending = False, None
+        self._exported = hand_work(derived.state)
         self._undo.clear()
         self._redo.clear()
         with self.hold_trait_notifications():
@@ -334,10 +350,14 @@ class Session(HasTraits):
             if not job.cancelled.is_set():
                 call()
 
+        self.soon(unless_cancelled)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Have `call` run in the thread of the kernel, from any other."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(unless_cancelled)
+            self._loop.call_soon_threadsafe(call)
         else:
-            self._inbox.put(unless_cancelled)
+            self._inbox.put(call)
 
     def wait(self, timeout_s: float = 600.0) -> None:
         """Wait for the work in progress where no event loop runs (scripts, tests); raises ``TimeoutError``."""
@@ -430,6 +450,16 @@ class Session(HasTraits):
             self._refresh()
 
     # --- corrections by hand ----------------------------------------------------------------------------------------
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there are corrections that no saved file holds."""
+        return worked_on(self.state) > 0 and hand_work(self.state) != self._exported
+
+    def exported(self) -> None:
+        """The notes as they are have been saved as a file."""
+        self._exported = hand_work(self.state)
+        self.exports += 1
 
     def find(self, anchors: Sequence[tuple[int, float]]) -> NDArray[np.intp]:
         """Indices of the notes at these (pitch, onset in seconds), those that are still there."""

@@ -4,6 +4,7 @@
 import type { Notes, Track } from "./notes";
 import { findNote, unpack } from "./notes";
 import type { Theme } from "./palette";
+import type { Keeper } from "./link";
 import type { Uploads } from "./panels/upload";
 import { Transport } from "./sound/transport";
 
@@ -34,9 +35,12 @@ export class Hub {
   actions: Record<string, (...args: any[]) => any> = {};
   /** (pitch, onset) of the notes to be selected when an edit comes back. */
   expected: number[][] | null = null;
-  history: { undo?: boolean; redo?: boolean; edits?: number } = {};
+  history: { undo?: boolean; redo?: boolean; edits?: number; turn?: number; unsaved?: boolean } = {};
   mixPending = 0;
   uploads: Uploads | null = null;
+  keeper: Keeper | null = null;
+  /** What has been done without the program has been saved as a file. */
+  savedHere = false;
   recorder: MediaRecorder | null = null;
   recordingSince = 0;
   keyUsers = 0;

@@ -77,5 +77,7 @@ function paintPage(el: HTMLElement, hub: Hub): void {
 }
 
 export default { render };
-// For the static page, which has no Python to decode.
+// For the static page, which has no Python to decode, keep notes and make files.
 export { Decoder, automatic, histogram, percentile } from "./decode";
+export { NONE, apply, edit } from "./edits";
+export { csvFile, midiFile } from "./files";

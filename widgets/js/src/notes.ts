@@ -39,6 +39,18 @@ export function unpack(data: Float32Array): Notes {
   return notes;
 }
 
+/** The inverse of `unpack`, from one object a note. */
+export function pack(notes: { onset: number; offset: number; pitch: number; velocity: number; confidence?: number; track?: number; hand?: number }[]): Float32Array {
+  const { length } = notes;
+  const data = new Float32Array(length * COLUMNS);
+  notes.forEach((n, i) => {
+    [n.onset, n.offset, n.pitch, n.velocity, n.confidence ?? 1, n.track ?? 0, n.hand ?? 0].forEach((value, column) => {
+      data[column * length + i] = value;
+    });
+  });
+  return data;
+}
+
 /** Index of the first note that begins at or after `time`. */
 export function firstAt(notes: Notes, time: number): number {
   let low = 0;

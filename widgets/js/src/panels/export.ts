@@ -1,8 +1,10 @@
 // Every format as a button; the bytes come from Python, sound and picture from the browser itself.
 
 import { h, save } from "../dom";
+import { csvFile, midiFile } from "../files";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
+import { rows } from "../link";
 import { type Model, Scope, octets } from "../model";
 import { wavBytes } from "../sound/wav";
 
@@ -21,7 +23,16 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
     if (format === "wav") {
       done.textContent = t("rendering");
       finish(wavBytes(await hub.transport.render()), `${name()} - notes.wav`, "audio/wav");
+    } else if (hub.keeper?.offline && (format === "midi" || format === "csv")) {
+      // From the page's own notes: the program that makes the files is not there.
+      const own = rows(hub.notes).filter((n) => track === undefined || n.track === track);
+      const stem = track === undefined ? name() : `${name()} - ${hub.tracks[track].name}`;
+      if (format === "csv") finish(csvFile(own, hub.tracks), `${stem}.csv`, "text/csv");
+      else if (track === undefined) finish(midiFile(own, name(), hub.tracks) as BlobPart, `${stem}.mid`, "audio/midi");
+      else finish(midiFile(own, name(), [hub.tracks[track]]) as BlobPart, `${stem}.mid`, "audio/midi");
+      hub.savedHere = true;
     } else if (format === "png") finish(await hub.actions.roll().png(), `${name()}.png`, "image/png");
+    else if (hub.keeper?.offline) done.textContent = t("needs_program");
     else model.send({ do: "export", format, track });
   };
   hub.actions.save = ask;

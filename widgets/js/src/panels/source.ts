@@ -1,10 +1,12 @@
 // The bar at the top: what is open, how far the work is, what went wrong; and the page to begin with.
 
-import { button, h, icon } from "../dom";
+import { button, fill, h, icon } from "../dom";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { type Model, Scope } from "../model";
 import { clock } from "../notes";
+import { Keeper } from "../link";
+import { type Recent, mountBanner, recentButton } from "./banner";
 import { openHelp } from "./help";
 import { Uploads } from "./upload";
 
@@ -12,6 +14,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   const scope = new Scope(model);
   const t = (key: string, values?: Record<string, unknown>) => say(hub, key, values);
   // Uploads and a recording under way outlive a change of language or theme, which builds this part again.
+  const keeper: Keeper = (hub.keeper ??= new Keeper(model, hub));
   const uploads: Uploads = (hub.uploads ??= new Uploads(model));
 
   const picker = h("input", { type: "file", accept: "audio/*,video/mp4,video/webm,.flac,.opus,.ogg,.m4a,.mid,.midi,.amtsep", hidden: true, class: "amt-file" });
@@ -23,7 +26,9 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   const openButton = button({ icon: "open", label: t("open_file"), text: t("open_file"), class: "amt-open", onclick: () => picker.click() });
   const demoButton = button({ icon: "note", label: t("demos"), text: t("demos"), class: "amt-demos", "aria-haspopup": "menu", onclick: () => toggleMenu() }, icon("down", 14));
   const right = h("div", { class: "amt-right" });
-  element.append(
+  const bar = h(
+    "div",
+    { class: "amt-bar-top" },
     h("div", { class: "amt-brand", title: t("tagline") }, mark(), h("b", {}, "amtsep")),
     h("div", { class: "amt-openers" }, openButton, h("div", { class: "amt-anchor" }, demoButton, menu)),
     h("div", { class: "amt-middle" }, title, work, line),
@@ -31,12 +36,14 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     picker,
     details,
   );
+  element.append(bar);
   const undo = button({ icon: "undo", label: t("undo"), keys: "Ctrl Z", class: "amt-undo", onclick: () => hub.actions.undo?.() });
   const redo = button({ icon: "redo", label: t("redo"), keys: "Ctrl Y", class: "amt-redo", onclick: () => hub.actions.redo?.() });
   const history = () => {
-    undo.disabled = !hub.history.undo;
-    redo.disabled = !hub.history.redo;
+    undo.disabled = keeper.offline ? !keeper.canUndo : !hub.history.undo;
+    redo.disabled = keeper.offline || !hub.history.redo;
   };
+  scope.add(hub.on("link", history));
   scope.add(hub.on("history", history));
   history();
   const saveButton = button({ icon: "save", text: t("save_midi"), label: t("save_midi"), keys: "Ctrl S", class: "amt-primary amt-save", onclick: () => hub.actions.save?.("midi") });
@@ -59,7 +66,9 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   const welcome = h("div", { class: "amt-welcome" });
   const fillWelcome = () => {
     const list = (model.get("demos") ?? []) as { id: string; name: string }[];
-    welcome.replaceChildren(
+    const recents = (model.get("recent") ?? []) as Recent[];
+    fill(
+      welcome,
       h(
         "div",
         { class: "amt-card" },
@@ -67,6 +76,8 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
         h("h1", {}, t("drop")),
         h("p", {}, t("formats", limits())),
         button({ icon: "open", text: t("choose"), class: "amt-primary amt-choose", onclick: () => picker.click() }),
+        recents.length ? h("p", { class: "amt-or" }, t("go_on_with")) : null,
+        recents.length ? h("div", { class: "amt-recents" }, ...recents.map((entry, i) => recentButton(hub, entry, !i, goOn))) : null,
         list.length ? h("p", { class: "amt-or" }, t("try_demo")) : null,
         h("div", { class: "amt-chips" }, ...list.map((d) => button({ icon: "play", text: d.name, class: "amt-demo", "data-demo": d.id, onclick: () => demo(d.id) }))),
       ),
@@ -84,13 +95,14 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
 
   const toggleMenu = (open = menu.hidden) => {
     menu.hidden = !open;
-    if (open) (menu.firstElementChild as HTMLElement | null)?.focus();
+    if (open && model.get("recent")) model.send({ do: "list" });
+    if (open) menu.querySelector("button")?.focus();
   };
   scope.listen(document, "pointerdown", (e: PointerEvent) => {
     if (!menu.hidden && !menu.parentElement?.contains(e.target as Node)) toggleMenu(false);
   });
   scope.listen(menu, "keydown", (e: KeyboardEvent) => {
-    const items = [...menu.children] as HTMLElement[];
+    const items: HTMLElement[] = [...menu.querySelectorAll("button")];
     const at = items.indexOf(document.activeElement as HTMLElement);
     if (e.key === "ArrowDown") items[(at + 1) % items.length]?.focus();
     else if (e.key === "ArrowUp") items[(at + items.length - 1) % items.length]?.focus();
@@ -101,6 +113,10 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     e.preventDefault();
     e.stopPropagation();
   });
+  const goOn = (id: string) => {
+    toggleMenu(false);
+    model.send({ do: "go_on", id });
+  };
   const demo = (id: string) => {
     toggleMenu(false);
     model.send({ do: "demo", id });
@@ -259,15 +275,29 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   hub.actions.send = send;
 
   // Followed last, when everything that they call is there: a recording may be open, or on its way, already.
+  const fillMenu = () => {
+    const list = (model.get("demos") ?? []) as { id: string; name: string }[];
+    const recents = (model.get("recent") ?? []) as Recent[];
+    fill(
+      menu,
+      ...list.map((d) => h("button", { type: "button", role: "menuitem", "data-demo": d.id, onclick: () => demo(d.id) }, d.name)),
+      recents.length ? h("p", {}, t("go_on_with")) : null,
+      ...recents.map((entry) => {
+        const made = recentButton(hub, entry, false, goOn);
+        made.setAttribute("role", "menuitem");
+        return made;
+      }),
+    );
+    demoButton.hidden = !list.length && !recents.length;
+  };
   scope.watch("demos", () => {
     fillWelcome();
-    const list = (model.get("demos") ?? []) as { id: string; name: string }[];
-    menu.replaceChildren(
-      ...list.map((d) => h("button", { type: "button", role: "menuitem", "data-demo": d.id, onclick: () => demo(d.id) }, d.name)),
-    );
-    demoButton.hidden = !list.length;
+    fillMenu();
   });
+  scope.watch("recent", fillMenu);
   scope.watch("limits", fillWelcome);
+  scope.watch("recent", fillWelcome);
+  scope.add(mountBanner(model, element, hub, goOn));
   scope.watch("status", () => {
     local = null;
     showLine();

@@ -1,6 +1,7 @@
 // Corrections by hand. The browser says what should become of which notes, by (pitch, onset); Python keeps the edits over
 // the decoded notes and sends the table back.
 
+import type { EditMessage } from "../edits";
 import type { Hub } from "../hub";
 import type { Model } from "../model";
 import type { Hit, RollView } from "./view";
@@ -15,8 +16,10 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
     const { notes } = hub;
     return { onset: notes.onset[i], offset: notes.offset[i], pitch: notes.pitch[i], velocity: notes.velocity[i], track: notes.track[i] };
   };
+  const send = (message: EditMessage) => model.send({ do: "edit", ...message });
+  const tell = (message: EditMessage) => (hub.keeper ? hub.keeper.edit(message, send) : send(message));
   const edit = (what: string, list: Iterable<number>, more: Record<string, unknown> = {}) => {
-    model.send({ do: "edit", what, at: anchors(list), ...more });
+    tell({ what, at: anchors(list), ...more });
   };
   const change = (list: number[], by: (n: ReturnType<typeof note>) => Partial<ReturnType<typeof note>>) => {
     if (!list.length) return;
@@ -25,8 +28,8 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
     edit("change", list, { notes });
   };
   const chosen = () => [...hub.selection];
-  const undo = () => model.send({ do: "undo" });
-  const redo = () => model.send({ do: "redo" });
+  const undo = () => hub.keeper?.undo() || model.send({ do: "undo" });
+  const redo = () => hub.keeper?.offline || model.send({ do: "redo" });
   hub.actions.undo = undo;
   hub.actions.redo = redo;
   hub.actions.assign = (track: number) => {
@@ -109,7 +112,7 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
       const track = first === undefined ? 0 : hub.notes.track[first];
       const made = { onset, offset: onset + length, pitch, velocity: 80, track };
       hub.expected = [[pitch, onset]];
-      model.send({ do: "edit", what: "add", notes: [made] });
+      tell({ what: "add", notes: [made] });
       void transport.audition(pitch, track, 80, 0.3);
     },
   };

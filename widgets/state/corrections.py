@@ -1,0 +1,65 @@
+"""Corrections by hand as the page sends them: notes are named by (pitch, onset), for the table may have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from widgets.state.edits import Note
+from widgets.state.session import Session
+
+
+def _note(values: dict[str, Any]) -> Note:
+    return Note(
+        float(values["onset"]),
+        float(values["offset"]),
+        int(values["pitch"]),
+        int(values.get("velocity", 80)),
+        int(values.get("track", 0)),
+    )
+
+
+def correct(session: Session, message: dict[str, Any]) -> None:
+    """Delete, change, add, split, join or assign notes.
+
+    A message with a `turn` not over that of the one before has been heard already, before a connection broke.
+    """
+    turn = int(message.get("turn", 0))
+    if 0 < turn <= session.turn:
+        return
+    with session.hold_trait_notifications():
+        if turn:
+            session.turn = turn
+        _apply(session, message)
+
+
+def correct_all(session: Session, messages: Iterable[dict[str, Any]]) -> None:
+    """What a page has kept while there was nobody to send it to."""
+    for message in messages:
+        with session.guard():
+            correct(session, message)
+
+
+def _apply(session: Session, message: dict[str, Any]) -> None:
+    anchors = [(int(p), float(t)) for p, t in message.get("at", [])]
+    index = session.find(anchors)
+    what = str(message["what"])
+    if what == "add":
+        session.replace_notes(index[:0], [_note(n) for n in message["notes"]])
+    elif what == "change":
+        # Found one by one, so that each new value meets its own note.
+        pairs = [(session.find([a]), _note(n)) for a, n in zip(anchors, message["notes"])]
+        there = [(i[0], note) for i, note in pairs if len(i)]
+        session.replace_notes(np.asarray([i for i, _ in there], np.intp), [note for _, note in there])
+    elif what == "delete":
+        session.delete(index)
+    elif what == "split":
+        session.split(index, float(message["time"]))
+    elif what == "join":
+        session.join(index)
+    elif what == "assign":
+        session.assign(index, int(message["track"]))
+    else:
+        raise ValueError(f"no such edit: {what}")

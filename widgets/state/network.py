@@ -1,0 +1,180 @@
+"""One process that runs the network for all pages of a server: each page's own process stays small.
+
+The server starts it (``python -m widgets.state.network``); the pages' processes find it by two environment
+variables. Samples go over a local socket, posteriors come back as files of arrays in a folder that only this user can
+read. Where the process cannot be reached, a page runs the network itself.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amtsep.audio import Audio
+from amtsep.errors import AmtsepError, Cancelled, ModelError
+from amtsep.posteriors import Posteriors
+from widgets.state.parent import VARIABLE, end_with_parent
+
+ADDRESS, KEY = "AMTSEP_INFERENCE", "AMTSEP_INFERENCE_KEY"
+ARRAYS = ("onset", "frame", "spectrogram", "embedding")
+NUMBERS = ("hop_s", "duration_s", "bins_per_octave", "model")
+
+
+class UnreachableError(Exception):
+    """There is no such process, or it has ended."""
+
+
+# --- a page's side ---------------------------------------------------------------------------------------------------
+
+
+def available() -> bool:
+    """Whether this process was told of one."""
+    return bool(os.environ.get(ADDRESS) and os.environ.get(KEY))
+
+
+def transcribe(model: str, device: str, audio: Audio, progress: Any = None) -> Posteriors:
+    """A recording's posteriors, computed over there.
+
+    Raises
+    ------
+    UnreachableError
+        If the process is not there, or ends on the way.
+    Cancelled
+        If `progress` returns ``False``.
+    ModelError
+        If the network cannot be run.
+    """
+    try:
+        with Client(os.environ[ADDRESS], authkey=bytes.fromhex(os.environ[KEY])) as line:
+            line.send((model, device, audio.sample_rate))
+            line.send_bytes(np.ascontiguousarray(audio.samples).view(np.uint8).data)
+            while True:
+                kind, value = line.recv()
+                if kind == "progress":
+                    if progress is not None and progress(*value) is False:
+                        raise Cancelled("cancelled")
+                elif kind == "done":
+                    return _load(Path(value))
+                else:
+                    raise ModelError(str(value))
+    except (OSError, EOFError, KeyError, ValueError) as error:
+        raise UnreachableError from error
+
+
+def _load(folder: Path) -> Posteriors:
+    values: dict[str, Any] = {"embedding": None}
+    for path in folder.glob("*.npy"):
+        loaded = np.load(path, allow_pickle=False)
+        values[path.stem] = loaded if path.stem in ARRAYS else loaded.item()
+    shutil.rmtree(folder, ignore_errors=True)
+    return Posteriors(**values)
+
+
+# --- the process -----------------------------------------------------------------------------------------------------
+
+
+def serve(address: str, key: bytes) -> None:
+    """Answer pages until the server ends."""
+    from widgets.state.cache import local_transcriber
+
+    turn = threading.Lock()
+    folder = Path(address).parent
+
+    def answer(line: Connection) -> None:
+        with line, suppress(OSError, EOFError, ValueError):
+            model, device, rate = line.recv()
+            samples = np.frombuffer(line.recv_bytes(), np.float32)
+
+            def report(done: float, total: float, what: str) -> bool:
+                line.send(("progress", (done, total, what)))  # fails when the page has changed its mind
+                return True
+
+            try:
+                while not turn.acquire(timeout=0.5):
+                    report(0.0, 0.0, "transcribe")
+                try:
+                    audio = Audio(samples, rate)
+                    posteriors = local_transcriber(model, device)(audio, progress=report)
+                finally:
+                    turn.release()
+            except AmtsepError as error:
+                line.send(("error", str(error)))
+                return
+            where = Path(tempfile.mkdtemp(dir=folder))
+            for name in (*ARRAYS, *NUMBERS):
+                value = getattr(posteriors, name)
+                if value is not None:
+                    np.save(where / f"{name}.npy", value)
+            try:
+                line.send(("done", str(where)))
+            except OSError:
+                shutil.rmtree(where, ignore_errors=True)
+
+    with suppress(OSError):
+        os.unlink(address)
+    with Listener(address, backlog=64, authkey=key) as door:
+        while True:
+            try:
+                line = door.accept()
+            except Exception:  # whoever called has not shown the key, or has gone
+                continue
+            threading.Thread(target=answer, args=(line,), daemon=True).start()
+
+
+class Helper:
+    """Starts the process, and starts it again if it ends; belongs to the server."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="amtsep-"))
+        pipe = rf"\\.\pipe\amtsep-{secrets.token_hex(8)}"
+        self.address = pipe if sys.platform == "win32" else str(self.folder / "line")
+        self.key = secrets.token_bytes(32)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def environment(self) -> dict[str, str]:
+        """What the pages' processes are told."""
+        return {ADDRESS: self.address, KEY: self.key.hex()}
+
+    def keep(self) -> None:
+        """Start the process if it is not there."""
+        if self.process is None or self.process.poll() is not None:
+            env = {**os.environ, **self.environment(), VARIABLE: str(os.getpid())}
+            self.process = subprocess.Popen([sys.executable, "-m", "widgets.state.network"], env=env)
+
+    def close(self) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def main() -> None:
+    """The process itself."""
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends it
+    from widgets.state.cache import local_transcriber
+    from widgets.state.session import default_model
+
+    def warm() -> None:
+        with suppress(Exception):  # what hinders it is said when a recording asks for the network
+            local_transcriber(default_model(), "auto")
+
+    threading.Thread(target=warm, daemon=True).start()
+    serve(os.environ[ADDRESS], bytes.fromhex(os.environ[KEY]))
+
+
+if __name__ == "__main__":
+    main()
