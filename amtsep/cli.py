@@ -548,19 +548,14 @@ def run_dashboard(args: argparse.Namespace) -> int:
     if args.file is not None and not args.file.is_file():
         raise AmtsepError(f"{args.file} does not exist; check the path.")
     # A folder named widgets where the user happens to be must not be taken for the app.
-<<<<<<< HEAD
-    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "AMTSEP_PARENT": str(os.getpid())}
+    if args.token:  # where no list of processes shows it
+        environment["AMTSEP_TOKEN"] = args.token
     return _wait(subprocess.Popen([sys.executable, "-m", "widgets", *dashboard_arguments(args)], env=environment))
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
     """For the end of the app, which gets this process's signals."""
-=======
-    environment = {**os.environ, "PYTHONSAFEPATH": "1", "AMTSEP_PARENT": str(os.getpid())}
-    if args.token:  # where no list of processes shows it
-        environment["AMTSEP_TOKEN"] = args.token
-    process = subprocess.Popen([sys.executable, "-m", "widgets", *dashboard_arguments(args)], env=environment)
->>>>>>> 91ee664 (Nothing lost: autosave, sessions to go on with, a banner when the program is away; a door for the server; one network for all pages)
     with suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     while True:

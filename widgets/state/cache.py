@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +12,10 @@ from amtsep import cache
 from amtsep.audio import Audio
 from amtsep.inference import model_hash
 from amtsep.posteriors import Posteriors
+from widgets.state import network
+from widgets.state.network import local_transcriber
+
+__all__ = ["key", "local_transcriber", "store", "transcriber"]
 
 
 def key(audio: Audio, model: str) -> str:
@@ -27,13 +30,8 @@ def store(name: str, posteriors: Posteriors) -> None:
     threading.Thread(target=cache.store_posteriors, args=(name, posteriors), name="amtsep-cache", daemon=True).start()
 
 
-_lock = threading.Lock()
-
-
 def transcriber(model: str, device: str) -> Any:
     """The network: that of the process which all pages of a server share, or one of our own."""
-    from widgets.state import network
-
     if not network.available():
         return local_transcriber(model, device)
 
@@ -44,16 +42,3 @@ def transcriber(model: str, device: str) -> Any:
             return cast(Posteriors, local_transcriber(model, device)(audio, progress=progress))
 
     return run
-
-
-def local_transcriber(model: str, device: str) -> Any:
-    """The loaded network; a process has one of each."""
-    with _lock:
-        return _load(model, device)
-
-
-@lru_cache(maxsize=2)
-def _load(model: str, device: str) -> Any:
-    from amtsep.inference import Transcriber
-
-    return Transcriber(model, device=device)

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
+from functools import lru_cache
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,29 @@ NUMBERS = ("hop_s", "duration_s", "bins_per_octave", "model")
 
 class UnreachableError(Exception):
     """There is no such process, or it has ended."""
+
+
+_lock = threading.Lock()
+
+
+def default_model() -> str:
+    """The installed network that tells timbres apart, or the light one."""
+    from amtsep.inference import available_models
+
+    return "base" if "base" in available_models() else "light"
+
+
+def local_transcriber(model: str, device: str) -> Any:
+    """The loaded network; a process has one of each."""
+    with _lock:
+        return _load_network(model, device)
+
+
+@lru_cache(maxsize=2)
+def _load_network(model: str, device: str) -> Any:
+    from amtsep.inference import Transcriber
+
+    return Transcriber(model, device=device)
 
 
 # --- a page's side ---------------------------------------------------------------------------------------------------
@@ -87,7 +111,6 @@ def _load(folder: Path) -> Posteriors:
 
 def serve(address: str, key: bytes) -> None:
     """Answer pages until the server ends."""
-    from widgets.state.cache import local_transcriber
 
     turn = threading.Lock()
     folder = Path(address).parent
@@ -165,8 +188,6 @@ def main() -> None:
     """The process itself."""
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends it
-    from widgets.state.cache import local_transcriber
-    from widgets.state.session import default_model
 
     def warm() -> None:
         with suppress(Exception):  # what hinders it is said when a recording asks for the network

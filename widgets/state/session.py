@@ -39,6 +39,7 @@ from widgets.state.edits import (
     worked_on,
 )
 from widgets.state.grouping import Grouping, group, merged, name_tracks
+from widgets.state.network import default_model
 from widgets.state.words import Status, failure
 
 if TYPE_CHECKING:
@@ -76,13 +77,6 @@ class _Job:
     def __init__(self) -> None:
         self.cancelled = threading.Event()
         self.last = 0.0
-
-
-def default_model() -> str:
-    """The installed network that tells timbres apart, or the light one."""
-    from amtsep.inference import available_models
-
-    return "base" if "base" in available_models() else "light"
 
 
 class Session(HasTraits):
