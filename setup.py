@@ -22,7 +22,7 @@ class BuildWithData(build_py):
             return
         for source, target in INSIDE.items():
             if (ROOT / source).is_dir():
-                hidden = shutil.ignore_patterns(".*", "__pycache__")
+                hidden = shutil.ignore_patterns(".*", "__pycache__", "training")
                 shutil.copytree(ROOT / source, Path(self.build_lib) / target, dirs_exist_ok=True, ignore=hidden)
 
 
