@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Compare", "Dashboard", "Export", "NoteMap", "Player", "Roll", "Session", "Source", "Thresholds", "Timbres"]
+__all__ = ["Compare", "Dashboard", "Export", "NoteMap", "Player", "Roll", "Score", "Session", "Source", "Thresholds", "Timbres"]
 
 if TYPE_CHECKING:
     from widgets.panels.compare import Compare
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from widgets.panels.map import NoteMap
     from widgets.panels.player import Player
     from widgets.panels.roll import Roll
+    from widgets.panels.score import Score
     from widgets.panels.source import Source
     from widgets.panels.thresholds import Thresholds
     from widgets.panels.timbres import Timbres
@@ -28,6 +29,7 @@ _HOME = {
     "NoteMap": "panels.map",
     "Player": "panels.player",
     "Roll": "panels.roll",
+    "Score": "panels.score",
     "Session": "state.session",
     "Source": "panels.source",
     "Thresholds": "panels.thresholds",

@@ -40,7 +40,7 @@ def test_types_hold(npm):
 
 
 def test_nothing_is_fetched_from_elsewhere():
-    for path in [*(WIDGETS / "static").iterdir(), *(WIDGETS / "share").rglob("*.j2")]:
+    for path in [*(p for p in (WIDGETS / "static").iterdir() if p.suffix != ".gz"), *(WIDGETS / "share").rglob("*.j2")]:
         text = path.read_text()
         found = [u for u in re.findall(r"https?://[\w.-]+", text) if not u.startswith("http://www.w3.org")]
         assert not found, f"{path.name} names {found}"

@@ -1,8 +1,10 @@
 // Bundles the browser half into one ES module and one style sheet: `npm ci && npm run build`.
 // `node build.mjs --out DIR` writes elsewhere, for the test that the committed bundle matches its source.
 import { build } from "esbuild";
+import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
+import { gzipSync } from "node:zlib";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const at = process.argv.indexOf("--out");
@@ -29,3 +31,6 @@ await build({
   charset: "utf8",
   logLevel: "warning",
 });
+// The engraver of the score comes along whole and unchanged, packed; the page unpacks it when a score is looked at.
+const engine = readFileSync(path.join(here, "node_modules/verovio/dist/verovio-toolkit-wasm.js"));
+writeFileSync(path.join(outdir, "verovio.js.gz"), gzipSync(engine, { level: 9 }));

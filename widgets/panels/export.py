@@ -12,7 +12,6 @@ from traitlets import Unicode
 from amtsep import formats
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
-from amtsep.tempo import estimate_tempo
 from widgets.panels.panel import Panel
 from widgets.state.session import Session
 from widgets.state.session_file import ENDING
@@ -25,11 +24,12 @@ def stem(session: Session) -> str:
 
 
 def _midi(session: Session, notes: Notes) -> bytes:
-    return formats.midi_bytes(notes, tempo=estimate_tempo(session.notes), title=stem(session))
+    # The bars of a sequencer lie on those of the score.
+    return formats.midi_bytes(notes, title=stem(session), beats=session.beats)
 
 
 def _musicxml(session: Session, notes: Notes) -> bytes:
-    return formats.musicxml_bytes(notes, tempo=estimate_tempo(session.notes), title=stem(session))
+    return formats.musicxml_bytes(notes, title=stem(session), beats=session.beats)
 
 
 def _csv(_session: Session, notes: Notes) -> bytes:

@@ -17,6 +17,7 @@ from widgets.panels.map import NoteMap
 from widgets.panels.panel import Tabs
 from widgets.panels.player import Player
 from widgets.panels.roll import Roll
+from widgets.panels.score import Score
 from widgets.panels.source import Source
 from widgets.panels.thresholds import Thresholds
 from widgets.panels.timbres import Timbres
@@ -68,7 +69,8 @@ class Dashboard(ipw.Box):
         self.timbres = Timbres(self.session, prefs=prefs)
         self.map = NoteMap(self.session, prefs=prefs)
         self.compare = Compare(self.session, prefs=prefs)
-        side = ipw.Box((self.thresholds, self.tabs, self.timbres, self.map, self.compare, self.export))
+        self.score = Score(self.session, prefs=prefs)
+        side = ipw.Box((self.thresholds, self.tabs, self.timbres, self.map, self.score, self.compare, self.export))
         side.add_class("amtsep-side")
         super().__init__(children=(self.source, self.roll, side, self.player), **kwargs)
         self.add_class("amtsep-app")

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from amtsep.config import ENDS, Clustering, Decoding
 from amtsep.notes import Notes, Track
+from amtsep.rhythm.beats import Beats
+from amtsep.rhythm.metre import Metre
 
 MAX_TRACKS = 8
 LONGEST_S = 1e6
@@ -81,6 +83,34 @@ class State:
     """(pitch, onset in seconds, track): notes that a person has assigned to a track."""
     merged: tuple[tuple[int, int], ...] = ()
     """(from, into): timbres that a person has joined, in order."""
+    beats: tuple[tuple[str, str], ...] = ()
+    """Corrections of the beats found, in order: (kind, value), see `edited_beats`."""
+
+
+BEAT_EDITS = ("half", "double", "shift", "metre")
+"""Kinds of corrections of beats: half or double tempo, bar lines one beat later, a time signature for all bars."""
+
+
+def edited_beats(beats: Beats, edits: tuple[tuple[str, str], ...]) -> Beats:
+    """Beats with a person's corrections, in order.
+
+    Raises
+    ------
+    ValueError
+        If one of them is of no known kind, or a time signature is none.
+    """
+    for kind, value in edits:
+        if kind == "half":
+            beats = beats.halved()
+        elif kind == "double":
+            beats = beats.doubled()
+        elif kind == "shift":
+            beats = beats.with_downbeat_shifted(1)
+        elif kind == "metre":
+            beats = beats.with_metre(Metre.parse(value))
+        else:
+            raise ValueError(f"'{kind}' is no correction of beats.")
+    return beats
 
 
 def nearest(notes: Notes, anchors: NDArray[np.float64]) -> NDArray[np.intp]:

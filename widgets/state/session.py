@@ -22,16 +22,18 @@ from numpy.typing import NDArray
 from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Instance, Int, Unicode
 
-from amtsep.config import Limits
+from amtsep.config import Limits, Quantisation
 from amtsep.errors import Cancelled, FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
+from amtsep.rhythm.beats import Beats
 from widgets.state.edits import (
     MAX_TRACKS,
     Edits,
     Note,
     State,
     apply_edits,
+    edited_beats,
     hand_work,
     nearest,
     new_track,
@@ -135,6 +137,8 @@ class Session(HasTraits):
         self._rough = False
         self._settling: asyncio.TimerHandle | None = None
         self._job: _Job | None = None
+        self._beats: tuple[Notes, Beats] | None = None
+        self.quantisation = Quantisation()
         self._undo: list[State] = []
         self._redo: list[State] = []
         self._pending: State | None = None
@@ -417,6 +421,27 @@ class Session(HasTraits):
             del self._undo[:-UNDO_STEPS]
             self._redo.clear()
             self._pending = None
+
+    @property
+    def beats(self) -> Beats | None:
+        """Beats of the notes as they are, with a person's corrections; found when first asked for. None without notes.
+
+        They are found in the notes as decoded and corrected, and kept until those change.
+        """
+        if not len(self.notes):
+            return None
+        if self._beats is None or self._beats[0] is not self.notes:
+            from amtsep.rhythm.tracking import track_beats
+
+            self._beats = (self.notes, track_beats(self.notes))
+        return edited_beats(self._beats[1], self.state.beats)
+
+    def edit_beats(self, edit: tuple[str, str] | None) -> None:
+        """Add a correction of the beats (see `edited_beats`), or take all of them back with ``None``."""
+        edits = () if edit is None else (*self.state.beats, edit)
+        if self.beats is not None:
+            edited_beats(self.beats, () if edit is None else (edit,))  # an impossible one changes nothing
+        self.set(beats=edits)
 
     @property
     def can_undo(self) -> bool:

@@ -8,6 +8,7 @@ import { mountCompare } from "./panels/compare";
 import { mountExport } from "./panels/export";
 import { mountMap } from "./panels/map";
 import { mountPlayer } from "./panels/player";
+import { mountScore } from "./panels/score";
 import { mountSource } from "./panels/source";
 import { followTab, mountTabs } from "./panels/tabs";
 import { mountThresholds } from "./panels/thresholds";
@@ -26,6 +27,7 @@ const PANELS: Record<string, Mount> = {
   timbres: mountTimbres,
   map: mountMap,
   compare: mountCompare,
+  score: mountScore,
 };
 
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {

@@ -5,7 +5,7 @@ import type { Hub } from "../hub";
 import { say } from "../i18n";
 import type { Model } from "../model";
 
-const TABS = ["timbres", "map", "compare", "export"];
+const TABS = ["timbres", "score", "map", "compare", "export"];
 
 export function mountTabs(_model: Model, element: HTMLElement, hub: Hub): () => void {
   if (!hub.tab) hub.tab = TABS[0];

@@ -1,0 +1,92 @@
+"""The score: engraved in the browser by Verovio from MusicXML that is made here."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from traitlets import Bool, Dict
+
+from amtsep import formats
+from amtsep.rhythm.beats import Beats
+from widgets.panels.export import stem
+from widgets.panels.panel import Panel
+from widgets.places import STATIC
+from widgets.state.session import Session
+
+ENGINE = STATIC / "verovio.js.gz"
+REST_S = 0.3
+"""Seconds without a change after which the score is made anew: no slider waits for it."""
+
+
+class Score(Panel):
+    """Bars, staves and a page that follows the playhead; half and double tempo, metre and downbeat to set."""
+
+    beats = Dict().tag(sync=True)
+    """What is shown of the beats: tempo, metre, key, how sure they are, and the times of bar lines."""
+    transposed = Bool(False).tag(sync=True)
+
+    def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
+        super().__init__(session, panel="score", **kwargs)
+        self._visible = False
+        self._stale = True
+        self._timer: asyncio.TimerHandle | None = None
+        self.session.observe(self._later, ["notes", "state"])
+        self.observe(self._later, "transposed")
+
+    def do_visible(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Make the score when its tab is looked at."""
+        self._visible = bool(message["value"])
+        if self._visible and self._stale:
+            self._make()
+
+    def do_engine(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """Hand the engraver to the browser, once and only when a score is looked at."""
+        self.send({"do": "engine"}, [gzip.decompress(ENGINE.read_bytes())])
+
+    def do_beats(self, message: dict[str, Any], _buffers: Any) -> None:
+        """A correction of the beats: ``half``, ``double``, ``shift`` or ``metre``; ``none`` takes them all back."""
+        edit = (str(message["edit"]), str(message.get("value", "")))
+        self.session.edit_beats(None if edit[0] == "none" else edit)
+
+    def _later(self, _change: Any = None) -> None:
+        self._stale = True
+        if not self._visible:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            self._timer = asyncio.get_running_loop().call_later(REST_S, self._make)
+        except RuntimeError:
+            self._make()
+
+    def _make(self) -> None:
+        self._timer = None
+        self._stale = False
+        with self.session.guard():
+            notes = self.session.notes
+            beats = self.session.beats
+            if not len(notes) or beats is None:
+                self.beats = {}
+                self.send({"do": "score", "onsets": []}, [b""])
+                return
+            settings = replace(self.session.quantisation, transposed=self.transposed)
+            text = formats.musicxml_bytes(notes, beats=beats, title=stem(self.session), quantisation=settings)
+            self.beats = about(beats)
+            self.send({"do": "score"}, [text])
+
+
+def about(beats: Beats) -> dict[str, Any]:
+    """What the page shows of beats."""
+    return {
+        "tempo": round(beats.tempo, 1),
+        "metre": str(beats.main_metre),
+        "key": beats.key,
+        "minor": beats.minor,
+        "sure": round(float(np.mean(beats.confidence)), 2) if len(beats) else 0.0,
+        "time": np.round(beats.time, 4).tolist(),
+        "bar": np.flatnonzero(beats.downbeat).tolist(),
+    }
