@@ -81,11 +81,17 @@ def sound(notes: Notes) -> NDArray[np.float32]:
 
 def beats_of_partitura(notes: Notes) -> NDArray[np.float64] | None:
     """Beats by partitura's tracker (Dixon's agents), from the same notes."""
+    # Where it finds a synthesizer it fetches a soundfont when it is imported: it is not to find one.
+    synthesizer = sys.modules.get("fluidsynth")
+    sys.modules["fluidsynth"] = None  # type: ignore[assignment]
     try:
-        sys.modules.setdefault("fluidsynth", None)  # type: ignore[arg-type]  # else it fetches a soundfont
         import partitura
     except ImportError:
         return None
+    finally:
+        del sys.modules["fluidsynth"]
+        if synthesizer is not None:
+            sys.modules["fluidsynth"] = synthesizer
     table = np.zeros(
         len(notes), [("onset_sec", "f4"), ("duration_sec", "f4"), ("pitch", "i4"), ("velocity", "i4"), ("id", "U16")]
     )
@@ -112,6 +118,8 @@ def kind(metre: Any) -> tuple[int, bool]:
 
 def measure_beats(pieces: list[Written], transcriber: Any) -> None:
     """Beat and downbeat F1, metre, beside librosa and partitura."""
+    import pretty_midi  # noqa: F401 - before partitura, which is to find no synthesizer
+
     ours: dict[str, list[float]] = {}
 
     def add(name: str, value: float) -> None:
@@ -262,7 +270,8 @@ def measure_bends(transcriber: Any) -> None:
         print(f"bend error, {name}: mean {error.mean():.1f}, 95th percentile {np.percentile(error, 95):.1f} cents, "
               f"{told} of 8 notes told", flush=True)  # fmt: skip
     for a4 in (432.0, 437.0, 445.0):
-        tones = [0.2 * np.sin(2 * np.pi * a4 * 2 ** ((p - 69) / 12) * h * t) / h for p in (57, 61, 64) for h in (1, 2, 3)]
+        partials = [(a4 * 2 ** ((p - 69) / 12) * h, h) for p in (57, 61, 64) for h in (1, 2, 3)]
+        tones = [0.2 * np.sin(2 * np.pi * f * t) / h for f, h in partials]
         found = tuning_cents(transcriber(Audio(np.sum(tones, axis=0).astype(np.float32), SAMPLE_RATE)))
         print(f"tuning of a recording at A = {a4:.0f} Hz: {440 * 2 ** (found / 1200):.1f} Hz", flush=True)
 
@@ -322,7 +331,7 @@ def measure_clean_up(data: Path, transcriber: Any, count: int = 6) -> None:
             after.append(onset_f1(truth, tidy).f1)
             short += [np.sum(notes.duration < 0.08), np.sum(tidy.duration < 0.08)]
         if before:
-            print(f"clean-up at {RECOMMENDED_CLEAN_UP:g}, {name}: onset F1 {np.mean(before):.3f} -> {np.mean(after):.3f}; "
+            print(f"clean-up, {name}: onset F1 {np.mean(before):.3f} -> {np.mean(after):.3f}; "
                   f"notes under 80 ms {short[0]:.0f} -> {short[1]:.0f}", flush=True)  # fmt: skip
 
 
@@ -332,7 +341,7 @@ def measure_time(pieces: list[Written]) -> None:
     rng = np.random.default_rng(1)
     notes, _, _ = perform(rng, piece, draw_playing(rng, piece))
     notes = notes.select(notes.onset < 180.0)
-    track_beats(notes)  # weights are read once
+    beats = track_beats(notes)  # weights are read once
     for name, call in (
         ("beats, bars, key", lambda: track_beats(notes)),
         ("score", lambda: make_score(notes, beats)),
@@ -340,8 +349,6 @@ def measure_time(pieces: list[Written]) -> None:
         ("MIDI with tempo map", lambda: formats.midi_bytes(notes, beats=beats)),
         ("clean-up", lambda: clean(notes, CleanUp(strength=0.5))),
     ):
-        if name.startswith("beats"):
-            beats = track_beats(notes)
         began, cpu = time.perf_counter(), time.process_time()
         call()
         print(f"{name}: {time.perf_counter() - began:.2f} s ({time.process_time() - cpu:.2f} s of processor) for "

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Compare", "Dashboard", "Export", "NoteMap", "Player", "Roll", "Score", "Session", "Source", "Thresholds", "Timbres"]
+__all__ = [
+    "Compare",
+    "Dashboard",
+    "Export",
+    "NoteMap",
+    "Player",
+    "Roll",
+    "Score",
+    "Session",
+    "Source",
+    "Thresholds",
+    "Timbres",
+]
 
 if TYPE_CHECKING:
     from widgets.panels.compare import Compare

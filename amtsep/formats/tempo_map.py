@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,14 @@ def tempo_map(beats: Beats, ticks_per_quarter: int) -> TempoMap:
 
     What comes before the first downbeat (silence, a pickup) is a first bar of its own, as many beats long as fit.
     """
+    after = beats.time >= 0
+    beats = replace(
+        beats,
+        time=beats.time[after],
+        downbeat=beats.downbeat[after],
+        metre=beats.metre[after],
+        confidence=beats.confidence[after],
+    )
     if len(beats) < 2:
         return steady_map(120.0, ticks_per_quarter)
     quarters = np.array([m.beat_quarters for m in beats.metres])[beats.metre]

@@ -157,7 +157,9 @@ def _part(
     for s in range(2 if keyboard else 1):
         mine = np.flatnonzero((staff == s) & ~placed.grace)
         mine = mine[np.lexsort((pitch[mine], placed.start[mine]))]
-        if drums:
+        if not drums and _is_line(table.select(mine)):
+            voice = np.zeros(len(mine), int)
+        elif drums:
             voice = np.where(np.isin(pitch[mine], (35, 36, 44)), 1, 0)
         else:
             voice = voices.voices(placed.start[mine], sounded[mine], pitch[mine], settings)
@@ -178,6 +180,16 @@ def _part(
         transposition = 0
     out = out[np.lexsort((out["pitch"], ~out["grace"], out["start"], out["voice"], out["staff"]))]
     return ScorePart(track, out, 2 if keyboard else 1, clefs, transposition, placed.triple, drums)
+
+
+def _is_line(notes: Notes) -> bool:
+    """Whether a track plays one note at a time, but for notes that ring into the next."""
+    if len(notes) < 2:
+        return True
+    apart = np.diff(notes.onset)
+    over = np.maximum.accumulate(notes.offset)[:-1] - notes.onset[1:]
+    moving = apart > 0.05
+    return bool(np.mean(moving & (over > 0.1) & (over > 0.4 * np.maximum(notes.duration[1:], 0.05))) < 0.12)
 
 
 def _beat_ticks(beats: Beats, seconds: NDArray[np.float64]) -> NDArray[np.float64]:

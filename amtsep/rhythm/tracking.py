@@ -50,7 +50,7 @@ def track_beats(notes: Notes, settings: BeatTracking = BeatTracking(), drums: ND
     beat, down = load()(features(notes, drums))
     frames = find_beats(beat, settings)
     time = refine(frames, notes, beat)
-    time = _cover(time, notes)
+    time = _cover(time[time >= 0], notes)  # a beat before the recording begins can be drawn nowhere
     down_at, beat_at = _at(down, time), _at(beat, time)
     tuned = notes.select(~drums) if drums is not None else notes
     compound = is_compound(tuned, time)

@@ -11,7 +11,9 @@ import numpy as np
 from traitlets import Bool, Dict
 
 from amtsep import formats
+from amtsep.config import RECOMMENDED_CLEAN_UP, CleanUp
 from amtsep.rhythm.beats import Beats
+from amtsep.rhythm.cleanup import clean
 from widgets.panels.export import stem
 from widgets.panels.panel import Panel
 from widgets.places import STATIC
@@ -28,6 +30,8 @@ class Score(Panel):
     beats = Dict().tag(sync=True)
     """What is shown of the beats: tempo, metre, key, how sure they are, and the times of bar lines."""
     transposed = Bool(False).tag(sync=True)
+    tidy = Bool(True).tag(sync=True)
+    """Leave fragments and ghosts out of the score (see `amtsep.rhythm.cleanup`); the notes themselves stay."""
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="score", **kwargs)
@@ -35,7 +39,7 @@ class Score(Panel):
         self._stale = True
         self._timer: asyncio.TimerHandle | None = None
         self.session.observe(self._later, ["notes", "state"])
-        self.observe(self._later, "transposed")
+        self.observe(self._later, ["transposed", "tidy"])
 
     def do_visible(self, message: dict[str, Any], _buffers: Any) -> None:
         """Make the score when its tab is looked at."""
@@ -71,12 +75,14 @@ class Score(Panel):
             beats = self.session.beats
             if not len(notes) or beats is None:
                 self.beats = {}
-                self.send({"do": "score", "onsets": []}, [b""])
+                self.send({"do": "score", "source": []}, [b""])
                 return
+            title = stem(self.session).replace("_", " ")
             settings = replace(self.session.quantisation, transposed=self.transposed)
-            text = formats.musicxml_bytes(notes, beats=beats, title=stem(self.session), quantisation=settings)
+            cleaned = clean(notes, CleanUp(strength=RECOMMENDED_CLEAN_UP if self.tidy else 0.0))
+            text = formats.musicxml_bytes(cleaned.notes, None, title, beats, settings)
             self.beats = about(beats)
-            self.send({"do": "score"}, [text])
+            self.send({"do": "score", "source": cleaned.source.tolist()}, [text])
 
 
 def about(beats: Beats) -> dict[str, Any]:

@@ -46,6 +46,14 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
     model.set("transposed", transposed.checked);
     model.save_changes();
   });
+  const tidy = h("input", { type: "checkbox" });
+  scope.listen(tidy, "change", () => {
+    model.set("tidy", tidy.checked);
+    model.save_changes();
+  });
+  scope.watch("tidy", (value) => {
+    tidy.checked = Boolean(value);
+  });
   const words = h("span", { class: "amt-grow-text", role: "status" });
   const where = h("span", { class: "amt-grow-text" });
   const paper = h("div", { class: "amt-score-page", tabindex: "0", role: "img", "aria-label": say(hub, "tab_score") });
@@ -72,6 +80,7 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
       button("score_prev", "◀", () => turnTo(page - 1)),
       button("score_next", "▶", () => turnTo(page + 1)),
       where,
+      h("label", { class: "amt-check", title: say(hub, "score_tidy_long") }, tidy, say(hub, "score_tidy")),
       h("label", { class: "amt-check" }, transposed, say(hub, "score_transposed")),
       button("score_svg", "SVG", () => keep()),
       button("score_print", "PDF", () => print()),
@@ -139,7 +148,9 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
     words.textContent = say(hub, "score_about", { tempo: Math.round(beats.tempo), metre: beats.metre });
     if (METRES.includes(beats.metre)) metre.value = beats.metre;
   };
-  const index = (id: string) => Number(/^n(\d+)/.exec(id)?.[1] ?? -1);
+  /** Which note of the table an element of the score is, and the other way round. */
+  let source: number[] = [];
+  const index = (id: string) => source[Number(/^n(\d+)/.exec(id)?.[1] ?? -1)] ?? -1;
   const mark = (now?: Set<number>) => {
     for (const g of paper.querySelectorAll<SVGGElement>("g.note")) {
       const i = index(g.id || (g as any).dataset?.id || "");
@@ -148,7 +159,8 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
     }
   };
   const seek = (i: number) => {
-    if (worker && i >= 0 && !paper.querySelector(`#n${i}`)) worker.postMessage({ turn, find: `n${i}` });
+    const k = source.indexOf(i);
+    if (worker && k >= 0 && !paper.querySelector(`#n${k}`)) worker.postMessage({ turn, find: `n${k}` });
   };
   const follow = () => {
     if (!hub.transport.playing || !pages || element.offsetParent === null) return;
@@ -169,7 +181,14 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
   const clock = window.setInterval(follow, 80);
   scope.add(() => clearInterval(clock));
   scope.listen(paper, "click", (e: MouseEvent) => {
-    const note = (e.target as Element).closest("g.note");
+    // The nearest head within a finger's width: staff lines lie over the heads.
+    let note: Element | null = null;
+    let least = 14 ** 2;
+    for (const head of paper.querySelectorAll("g.note .notehead")) {
+      const box = head.getBoundingClientRect();
+      const away = (box.x + box.width / 2 - e.clientX) ** 2 + (box.y + box.height / 2 - e.clientY) ** 2;
+      if (away < least) [note, least] = [head.closest("g.note"), away];
+    }
     const i = note ? index(note.id) : -1;
     if (i < 0 || i >= hub.notes.n) return hub.select([]);
     hub.select(e.shiftKey ? [...hub.selection, i] : [i]);
@@ -214,6 +233,7 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
   scope.message((content, buffers) => {
     if (content.do === "engine") arrived?.(octets(buffers[0]).slice());
     if (content.do === "score") {
+      source = content.source ?? [];
       xml = new TextDecoder().decode(octets(buffers[0]));
       if (xml) void engrave();
       else {

@@ -125,6 +125,8 @@ export const en = {
   score_print: "Print, or save as PDF",
   score_about: "{tempo} beats a minute, {metre}",
   score_page: "Page {page} of {pages}",
+  score_tidy: "Tidy",
+  score_tidy_long: "Leave fragments and ghosts out of the score",
   tab_map: "Map",
   tab_compare: "Compare",
   tab_export: "Save",

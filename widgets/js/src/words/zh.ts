@@ -122,6 +122,8 @@ export const zh: Words = {
   score_print: "打印或保存为 PDF",
   score_about: "每分钟 {tempo} 拍，{metre}",
   score_page: "第 {page} 页，共 {pages} 页",
+  score_tidy: "整理",
+  score_tidy_long: "乐谱中略去碎音和泛音误检",
   tab_map: "音色图",
   tab_compare: "对比",
   tab_export: "保存",
