@@ -157,6 +157,16 @@ def test_sliders_move_the_pictures_of_a_few_pieces() -> None:
         assert (abs(first + second - cut).max() < 1e-6) is same
 
 
+def test_a_figure_inside_a_piece_reaches_the_browser_with_its_curves() -> None:
+    """Alone a figure widget tells the browser its data when it is displayed; in a box nobody asks it to."""
+    from widgets.lessons import listen
+
+    ruler = listen.Ruler()
+    ruler._repr_mimebundle_()
+    assert len(ruler.figure._widget_data) == 4
+    assert ruler.figure._widget_layout["height"] == 380
+
+
 def test_the_map_of_timbres_knows_its_neighbours() -> None:
     from widgets.lessons import scores
 

@@ -39,7 +39,7 @@ def test_others_are_served_only_with_a_token(capsys: pytest.CaptureFixture[str],
 def test_jupyterlab_is_told_to_ask_nothing_of_the_internet(tmp_path: Path) -> None:
     command = lab_command(Serve(token="secret", open_browser=False), tmp_path, "zh")
     assert "--IdentityProvider.token=secret" in command
-    assert "--LabApp.news_url=" in command
+    assert "--LabApp.news_url=None" in command
     assert "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate" in command
     assert "--ServerApp.default_url=/lab/tree/zh/index.ipynb" in command
     assert "--no-browser" in command

@@ -19,6 +19,7 @@ from widgets.lessons.kit import (
     COLOURS,
     DARK,
     SOFT,
+    Board,
     Piece,
     choices,
     figure,
@@ -161,7 +162,7 @@ class Steps(Piece):
         self.words.value = f"<b>{step}</b> {pitch_name(self.pitch.value)}: {told[step - 1]}"
 
 
-class Tune(ipw.VBox):
+class Tune(Board):
     """The dashboard's own threshold panel and roll on a demo clip, with precision and recall beside them.
 
     Parameters

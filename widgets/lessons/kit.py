@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -227,7 +228,27 @@ class Hear(ipw.HBox):
             self.player.value = data
 
 
-class Piece(ipw.VBox):
+class Board(ipw.VBox):
+    """A box whose plotly figures show what they hold.
+
+    A `FigureWidget` tells the browser its data when it is displayed itself, which inside a box it never is.
+    """
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        refresh(self)
+        return super()._repr_mimebundle_(**kwargs)
+
+
+def refresh(widget: Any) -> None:
+    """Bring what the browser will be given of every figure in a box up to date."""
+    if isinstance(widget, go.FigureWidget):
+        widget._widget_layout = copy.deepcopy(widget._layout_obj._props)
+        widget._widget_data = copy.deepcopy(widget._data)
+    for child in getattr(widget, "children", ()):
+        refresh(child)
+
+
+class Piece(Board):
     """Controls above, pictures below; `draw` is called once and then whenever a control moves.
 
     Subclasses make their controls and figures, then call ``super().__init__(children, watched)``.

@@ -28,7 +28,7 @@ from amtsep.training.calibration import calibrate
 from amtsep.training.loop import Run, train
 from widgets.lessons.check import Verdict, number
 from widgets.lessons.decoding import Tune as Tune
-from widgets.lessons.kit import COLOURS, DARK, Piece, figure, line, note, panels, row, slider, wav, whole
+from widgets.lessons.kit import COLOURS, DARK, Board, Piece, figure, line, note, panels, row, slider, wav, whole
 from widgets.lessons.small import effort
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
@@ -63,7 +63,7 @@ def make_bank(folder: str | Path, minutes: float | None = None) -> Bank:
     return synthesize(folder, recipe, Sources(), jobs=1)
 
 
-class BankSounds(ipw.VBox):
+class BankSounds(Board):
     """A few stems of a bank, to hear and see what a network will learn from."""
 
     def __init__(self, bank: Bank, count: int = 3) -> None:
@@ -84,7 +84,7 @@ class BankSounds(ipw.VBox):
         self.player.value = wav(self.bank.audio(self.which.value) / 32768.0, self.bank.sample_rate)
 
 
-class Live(ipw.VBox):
+class Live(Board):
     """A training with live curves, in a thread: everything else goes on meanwhile.
 
     Parameters

@@ -23,6 +23,7 @@ from widgets.lessons.check import Verdict, choice, number
 from widgets.lessons.kit import (
     COLOURS,
     DARK,
+    Board,
     Piece,
     choices,
     figure,
@@ -302,7 +303,7 @@ class Teach(Piece):
         )
 
 
-class Tracks(ipw.VBox):
+class Tracks(Board):
     """The dashboard's own roll, map and tracks on a demo clip: select notes, press a number, and teach."""
 
     def __init__(self, clip: str = "chorale") -> None:

@@ -94,7 +94,7 @@ def lab_command(serve: Serve, folder: Path, language: str) -> list[str]:
         f"--ServerApp.default_url={page}",
         f"--ServerApp.tornado_settings={{'websocket_max_message_size': {MESSAGE_BYTES}}}",
         # Nothing may be asked of the internet: neither news nor a list of extensions.
-        "--LabApp.news_url=",
+        "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
     ]
