@@ -116,7 +116,7 @@ def test_places_tokens_and_ipv6(tmp_path):
         base = server.url.split("?")[0]
         assert base.startswith("http://[::1]:") and server.url.endswith(token)
         someone = "00000000-0000-4000-8000-000000000000"
-        for path in ("voila/static/voila.js", f"api/kernels/{someone}", f"voila/query/{someone}", "voila/files/x"):
+        for path in ("voila/static/voila.js", f"api/kernels/{someone}", "voila/labextensions/x/y.js", "voila/files/x"):
             assert ask(base + path)[0] in (403, 404), path
         assert "kernelId" not in ask(base)[1] and "token" in ask(base)[1]
         status, text = ask(base, Authorization=f"token {token}")
