@@ -327,8 +327,8 @@ def measure_clean_up(data: Path, transcriber: Any, count: int = 6) -> None:
             truth = Notes.build(table[:, 0], table[:, 1], table[:, 2])
             notes = decode(transcriber(audio), Decoding())
             tidy = clean(notes, CleanUp(strength=RECOMMENDED_CLEAN_UP)).notes
-            before.append(onset_f1(truth, notes).f1)
-            after.append(onset_f1(truth, tidy).f1)
+            before.append(onset_f1(truth, notes))
+            after.append(onset_f1(truth, tidy))
             short += [np.sum(notes.duration < 0.08), np.sum(tidy.duration < 0.08)]
         if before:
             print(f"clean-up, {name}: onset F1 {np.mean(before):.3f} -> {np.mean(after):.3f}; "

@@ -39,6 +39,7 @@ class Score(Panel):
         self._stale = True
         self._timer: asyncio.TimerHandle | None = None
         self.session.observe(self._later, ["notes", "state"])
+        self.session.observe(self._forget, "audio")
         self.observe(self._later, ["transposed", "tidy"])
 
     def do_visible(self, message: dict[str, Any], _buffers: Any) -> None:
@@ -55,6 +56,10 @@ class Score(Panel):
         """A correction of the beats: ``half``, ``double``, ``shift`` or ``metre``; ``none`` takes them all back."""
         edit = (str(message["edit"]), str(message.get("value", "")))
         self.session.edit_beats(None if edit[0] == "none" else edit)
+
+    def _forget(self, _change: Any = None) -> None:
+        """Another recording: its bars are not those that are drawn in the roll."""
+        self.beats = {}
 
     def _later(self, _change: Any = None) -> None:
         self._stale = True

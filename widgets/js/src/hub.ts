@@ -29,6 +29,8 @@ export class Hub {
   mix: Mix[] = [];
   reference: Notes | null = null;
   duration = 0;
+  /** Beats of the music in seconds, and which of them begin a bar; empty until a score has been looked at. */
+  beats: { time: number[]; bar: number[] } = { time: [], bar: [] };
   selection: Set<number> = new Set();
   tab = "";
   /** What parts offer to one another by name: the shortcut keys and the empty page call them. */

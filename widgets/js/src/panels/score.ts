@@ -243,6 +243,10 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
       }
     }
   });
+  scope.watch("beats", (value) => {
+    hub.beats = { time: value?.time ?? [], bar: value?.bar ?? [] };
+    hub.emit("beats");
+  });
   scope.watch("transposed", (value) => {
     transposed.checked = Boolean(value);
   });

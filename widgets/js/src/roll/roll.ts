@@ -61,6 +61,7 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
     }),
   );
   scope.add(hub.on("tracks", () => view.stale("notes")));
+  scope.add(hub.on("beats", () => view.stale()));
   scope.add(hub.on("mix", () => view.stale("notes")));
   scope.add(hub.on("selection", () => view.stale("notes")));
   scope.add(hub.on("prefs", () => requestAnimationFrame(() => view.restyle())));

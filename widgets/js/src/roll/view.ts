@@ -315,12 +315,16 @@ export class RollView {
       g.lineTo(width, y);
     }
     const step = tickStep((w.t1 - w.t0) / plot.width);
-    for (let k = Math.ceil(w.t0 / step); k * step <= w.t1; k++) {
-      const x = Math.round(this.x(k * step)) + 0.5;
-      g.moveTo(x, plot.y);
-      g.lineTo(x, plot.y + plot.height);
+    const { time, bar } = this.hub.beats;
+    if (!bar.length) {
+      for (let k = Math.ceil(w.t0 / step); k * step <= w.t1; k++) {
+        const x = Math.round(this.x(k * step)) + 0.5;
+        g.moveTo(x, plot.y);
+        g.lineTo(x, plot.y + plot.height);
+      }
     }
     g.stroke();
+    if (bar.length) this.paintBars(g, time, bar);
     g.restore();
     // Ruler.
     g.fillStyle = c.panel;
@@ -334,8 +338,41 @@ export class RollView {
       const x = this.x(k * step);
       if (x > width - 24) break;
       g.fillRect(Math.round(x), RULER - 6, 1, 6);
-      g.fillText(clock(k * step, digits), x + 4, RULER / 2);
+      g.fillText(clock(k * step, digits), x + 4, this.hub.beats.bar.length ? 7 : RULER / 2);
     }
+    this.paintBarNumbers(g, width);
+  }
+
+  /** Bar lines, and beats where there is room for them. */
+  private paintBars(g: CanvasRenderingContext2D, time: number[], bar: number[]): void {
+    const { plot, window: w, styleOf: c } = this;
+    const starts = new Set(bar);
+    const period = (time[time.length - 1] - time[0]) / Math.max(time.length - 1, 1);
+    const crowded = (period * plot.width) / (w.t1 - w.t0) < 9;
+    for (let i = 0; i < time.length; i++) {
+      if (time[i] < w.t0 || time[i] > w.t1 || (crowded && !starts.has(i))) continue;
+      const x = Math.round(this.x(time[i])) + 0.5;
+      g.strokeStyle = starts.has(i) ? c.dim : c.line;
+      g.beginPath();
+      g.moveTo(x, plot.y);
+      g.lineTo(x, plot.y + plot.height);
+      g.stroke();
+    }
+  }
+
+  /** Numbers of the bars along the lower edge of the ruler, as many as there is room for. */
+  private paintBarNumbers(g: CanvasRenderingContext2D, width: number): void {
+    const { time, bar } = this.hub.beats;
+    g.font = `600 9px ${FONT}`;
+    g.textAlign = "center";
+    let last = -Infinity;
+    bar.forEach((beat, k) => {
+      const x = this.x(time[beat]);
+      if (x < KEYS || x > width - 8 || x - last < 26) return;
+      g.fillRect(Math.round(x), RULER - 4, 1, 4);
+      g.fillText(String(k + 1), x, RULER - 9);
+      last = x;
+    });
   }
 
   private paintKeys(g: CanvasRenderingContext2D, sounding: Map<number, string>): void {
