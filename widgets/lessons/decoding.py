@@ -23,6 +23,7 @@ from widgets.lessons.kit import (
     Piece,
     choices,
     figure,
+    filled,
     line,
     note,
     panels,
@@ -149,7 +150,7 @@ class Steps(Piece):
         ]
         with self.figure.batch_update():
             for trace, (x, y) in zip(self.figure.data, shown):
-                trace.x, trace.y = x, y
+                trace.x, trace.y = filled(x), filled(y)
             for shape, value in zip(self.figure.layout.shapes, (settings.onset_threshold, settings.frame_threshold)):
                 shape.y0 = shape.y1 = value
         told = (

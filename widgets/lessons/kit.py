@@ -80,13 +80,18 @@ def dress(made: Any, height: int, legend: bool) -> None:
     made.update_yaxes(zeroline=False)
 
 
+def filled(values: Any) -> Any:
+    """Values as an array, or as a plain list where there are none: an empty array has no bytes to send."""
+    return np.asarray(values) if len(values) else []
+
+
 def line(x: Any, y: Any, name: str = "", colour: str = COLOURS[0], **options: Any) -> Any:
     """A curve."""
     options.setdefault("mode", "lines")
     width = options.pop("width", 2)
     return go.Scatter(
-        x=np.asarray(x),
-        y=np.asarray(y),
+        x=filled(x),
+        y=filled(y),
         name=name,
         line={"color": colour, "width": width},
         showlegend=bool(name),

@@ -22,6 +22,7 @@ from widgets.lessons.kit import (
     Piece,
     choices,
     figure,
+    filled,
     heat,
     line,
     note,
@@ -184,7 +185,10 @@ class Overlap(Piece):
                 self.figure.data[index].x = shift + 12 * np.log2(np.arange(1, count + 1))
                 self.figure.data[index].y = np.full(count, float(index))
             places = [12 * np.log2(a) for a, _ in pairs]
-            self.figure.data[2].x, self.figure.data[2].y = np.repeat(places, 2), np.tile([0.0, 1.0], len(places))
+            self.figure.data[2].x, self.figure.data[2].y = (
+                filled(np.repeat(places, 2)),
+                filled(np.tile([0.0, 1.0], len(places))),
+            )
             self.figure.data[3].marker.color = [COLOURS[3] if i == interval else SOFT for i in self.all]
         self.words.value = say(
             "{n} of the upper note's first twelve partials lie on one of the lower note.", n=len({b for _, b in pairs})

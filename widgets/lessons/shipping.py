@@ -28,7 +28,7 @@ from amtsep.training.calibration import calibrate
 from amtsep.training.loop import Run, train
 from widgets.lessons.check import Verdict, number
 from widgets.lessons.decoding import Tune as Tune
-from widgets.lessons.kit import COLOURS, DARK, Board, Piece, figure, line, note, panels, row, slider, wav, whole
+from widgets.lessons.kit import COLOURS, DARK, Board, Piece, figure, filled, line, note, panels, row, slider, wav, whole
 from widgets.lessons.small import effort
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
@@ -198,7 +198,7 @@ class Live(Board):
                         mean = keep * mean + (1 - keep) * value
                         smooth[k] = mean
                     y = smooth / max(y[0], 1e-9)
-                trace.x, trace.y = np.arange(1, len(y) + 1), y
+                trace.x, trace.y = filled(np.arange(1, len(y) + 1)), filled(y)
 
     def result(self) -> Path:
         """Wait for the end, calibrate the thresholds on the bank's development half, and give the weights' path."""

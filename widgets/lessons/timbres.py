@@ -27,6 +27,7 @@ from widgets.lessons.kit import (
     Piece,
     choices,
     figure,
+    filled,
     heat,
     line,
     note,
@@ -133,7 +134,7 @@ class Embeddings(Piece):
         with self.figure.batch_update():
             for k, trace in enumerate(self.figure.data):
                 own = truth == k
-                trace.x, trace.y = plane[own, 0], plane[own, 1]
+                trace.x, trace.y = filled(plane[own, 0]), filled(plane[own, 1])
                 trace.marker.color = colours[own].tolist()
         self.words.value = say("{n} points; {share} in the right track.", n=len(notes), share=percent(right))
 
@@ -197,7 +198,7 @@ class Pull(Piece):
                 # A little outwards and inwards, so that points on one place are seen.
                 lift = 1 + 0.05 * (np.arange(8) - 3.5) / 3.5
                 lift = lift[: len(x[own])]
-                self.figure.data[1 + k].x, self.figure.data[1 + k].y = x[own] * lift, y[own] * lift
+                self.figure.data[1 + k].x, self.figure.data[1 + k].y = filled(x[own] * lift), filled(y[own] * lift)
             self.figure.data[4].z = np.cos(angle[:, None] - angle[None])
         gaps = closest_gap(angle)
         self.words.value = say("The two closest timbres are {gap:.0f}° apart.", gap=gaps)
@@ -293,8 +294,11 @@ class Teach(Piece):
                 x = np.stack([own.onset, own.offset, np.full(len(own), np.nan)], axis=1).reshape(-1)
                 self.figure.data[1 + k].x, self.figure.data[1 + k].y = x, np.repeat(own.pitch, 3).astype(float)
             marks, misses = found.select(np.array(some, int)), found.select(~ok)
-            self.figure.data[-2].x, self.figure.data[-2].y = marks.onset, marks.pitch
-            self.figure.data[-1].x, self.figure.data[-1].y = (misses.onset + misses.offset) / 2, misses.pitch
+            self.figure.data[-2].x, self.figure.data[-2].y = filled(marks.onset), filled(marks.pitch)
+            self.figure.data[-1].x, self.figure.data[-1].y = (
+                filled((misses.onset + misses.offset) / 2),
+                filled(misses.pitch),
+            )
         self.words.value = say(
             "{n} put right by hand (circles); still wrong (crosses): {wrong} of {all}.",
             n=len(some),
