@@ -110,7 +110,7 @@ class Octaves(Piece):
         settings = FrontEnd()
         lowest = (self.count - self.done.value) * settings.bins_per_octave
         level = self.levels[self.filtered.value].copy()
-        level[:lowest] = np.nan
+        level[:lowest] = self.top - 90
         self.figure.data[0].z = level
         # The two highest octaves are both computed at the full rate.
         rate = settings.sample_rate / 2 ** max(self.done.value - 2, 0)
