@@ -72,17 +72,17 @@ class Decoding:
     """Shortest note, in seconds."""
     energy_tolerance: int = 11
     """Frames that the frame posterior may stay under its threshold before a note ends."""
-    ends: str = "sound"
-    """Where notes end: "sound", where they have died away; or "key", where the network hears them let go, if it has
-    learned to."""
-    offset_threshold: float = 0.3
-    """Height in [0, 1] that a peak of the offset posterior must reach to end a note."""
     inferred_onsets: bool = True
     """Join the network's onsets with those inferred from rises of the frame posterior."""
     leftover_notes: bool = True
     """Add notes without an onset where the frame posterior is left unexplained."""
     min_pitch: int = MIDI_MIN
     max_pitch: int = MIDI_MIN + N_PITCHES - 1
+    ends: str = "sound"
+    """Where notes end: "sound", where they have died away; or "key", where the network hears them let go, if it has
+    learned to."""
+    offset_threshold: float = 0.3
+    """Height in [0, 1] that a peak of the offset posterior must reach to end a note."""
 
 
 @dataclass(frozen=True)

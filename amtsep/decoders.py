@@ -58,7 +58,9 @@ def decode(handle: BinaryIO, name: str, limits: Limits) -> Iterator[Item]:
             continue
         if delivered:
             return
-        unreadable = AudioError(f"{name} holds no sound (zero samples); record or export it again.")
+        if decoder is _decode_soundfile:
+            # FFmpeg finds a stream without a packet in any text; only a header that libsndfile reads is a recording's.
+            unreadable = AudioError(f"{name} holds no sound (zero samples); record or export it again.")
     raise unreadable
 
 

@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx", reason="exporting needs onnx (pip install 'am
 from amtsep.audio import Audio, resample  # noqa: E402
 from amtsep.config import NETWORKS  # noqa: E402
 from amtsep.errors import ModelError  # noqa: E402
-from amtsep.inference import Transcriber, models_folder  # noqa: E402
+from amtsep.inference import Transcriber, available_models, models_folder  # noqa: E402
 from amtsep.nets.checkpoint import Checkpoint, save_checkpoint  # noqa: E402
 from amtsep.nets.export import (  # noqa: E402
     INPUT_RATES,
@@ -32,7 +32,7 @@ SMALLEST_HALF = 2.0**-24
 
 
 def shipped() -> list[Path]:
-    return sorted(models_folder().glob("*.safetensors"))
+    return [models_folder() / f"{name}.safetensors" for name in available_models()]
 
 
 @pytest.fixture(scope="module")

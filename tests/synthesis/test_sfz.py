@@ -82,7 +82,8 @@ def test_collections_may_hold_folders_or_files(instrument: Path, tmp_path: Path)
     # Folders beside SFZ files hold their recordings; they are no instruments.
     assert set(instruments_in(instrument)) == {"flute"}
     (instrument.parent / "flute" / "readme.txt").write_text("nothing")
-    known = voices(Sources(samples={"one": instrument.parent, "two": instrument / "flute.sfz"}), Recipe(synthetic=0))
+    sources = Sources(samples={"one": instrument.parent, "two": instrument / "flute.sfz"})
+    known = voices(sources, Recipe(synthetic=0, voices=0))
     assert [v.key for v in known] == ["one:flute", "two:flute"]
 
 

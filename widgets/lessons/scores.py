@@ -261,7 +261,10 @@ def spectral_distance(levels: Values, attack: float) -> Values:
     weights = np.array([attack, *([(1 - attack) / (levels.shape[1] - 1)] * (levels.shape[1] - 1))])
     flat = (levels * np.sqrt(weights / levels.shape[2])[None, :, None]).reshape(len(levels), -1)
     square = (flat**2).sum(axis=1)
-    return np.sqrt(np.maximum(square[:, None] + square[None] - 2 * flat @ flat.T, 0))
+    distance = np.sqrt(np.maximum(square[:, None] + square[None] - 2 * flat @ flat.T, 0))
+    # To the last digit: what rounding leaves is no distance of a program from itself.
+    np.fill_diagonal(distance, 0.0)
+    return distance
 
 
 def scale_down(distance: Values, like: Values | None = None) -> Values:

@@ -244,7 +244,7 @@ def browser_page(onnx: str | Path, folder: str | Path) -> ipw.HTML:
     DataError
         Where the page's sources are not at hand (an installation without the checkout).
     """
-    script = NOTEBOOKS / "web" / "serve.py"
+    script = NOTEBOOKS.parent / "web" / "serve.py"
     spec = importlib.util.spec_from_file_location("amtsep_web_serve", script)
     if not script.is_file() or spec is None or spec.loader is None:
         raise DataError("The browser page comes with the project's checkout; clone it, and open the lesson there.")
@@ -256,7 +256,7 @@ def browser_page(onnx: str | Path, folder: str | Path) -> ipw.HTML:
     handler = functools.partial(_Quiet, directory=str(site))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/notebooks/web/"
+    address = f"http://127.0.0.1:{server.server_port}/web/"
     page = ipw.HTML(
         f'<a href="{address}" target="_blank">{say("Open the page with your network in it")}: {address}</a>'
     )
