@@ -399,7 +399,8 @@ def test_the_shipped_model_hears_a_demo_clip(tmp_path: Path) -> None:
 
 
 SLOW_NETWORK = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
 import amtsep.inference
 class Slow:
     def __init__(self, *a, **k): pass
