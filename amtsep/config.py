@@ -494,7 +494,12 @@ TRAININGS: dict[str, Training] = {
     "light": Training(),
     "base": Training(network="base", mixing=Mixing(parts=(0.15, 0.27, 0.25, 0.21, 0.12))),
     "base-2": Training(
-        network="base-2", timbre_loss="infonce-batch", mixing=Mixing(parts=(0.15, 0.25, 0.25, 0.22, 0.13))
+        network="base-2",
+        learning_rate=1.5e-3,
+        warm_up=100,
+        timbre_loss="infonce-batch",
+        max_notes=128,
+        mixing=Mixing(clip_s=8.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
     ),
     "basic-pitch": Training(network="basic-pitch"),
 }

@@ -8,7 +8,6 @@ with the note networks and nothing else; it is trained on its own and lies in a 
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from amtsep.config import DrumNetwork, FrontEnd
 from amtsep.drums import CLASSES
 from amtsep.errors import ModelError
 from amtsep.nets.cqt import CQT, LogPower
-from amtsep.nets.export import OPSET, describe
+from amtsep.nets.export import describe, trace
 from amtsep.nets.layers import ConvNorm
 
 
@@ -146,17 +145,6 @@ def export_drums(weights: Path, path: Path) -> Path:
     """Write the drum network as an ONNX file that `amtsep.inference` runs as it runs the others; output ``drums``."""
     module = load_drums(weights)
     front_end = module.net.front_end
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            (torch.randn(1, 200 * front_end.hop_length),),
-            str(path),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["audio"],
-            output_names=["drums"],
-            dynamic_axes={"audio": {1: "samples"}, "drums": {2: "frames"}},
-        )
+    trace(module, path, 200 * front_end.hop_length, ["drums"])
     describe(path, module.net.network.name, module.halo, front_end.sample_rate, "float32", front_end)
     return path

@@ -131,13 +131,27 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
     module = Exported(EndToEnd(net, *shifts), input_rate).eval()
     outputs = ["onset", "frame", "level"] + (["embedding"] if net.timbre is not None else [])
     outputs += ["offset"] if net.network.offset_head else []
+    trace(module, path, 200 * module.hop, outputs)
+    if precision != "float32":
+        model = onnx.load(str(path))
+        pack_weights(model, precision)
+        onnx.save(model, str(path))
+    describe(path, checkpoint.network.name, module.halo, input_rate, precision, checkpoint.front_end)
+    return path
+
+
+def trace(module: nn.Module, path: Path, samples: int, outputs: list[str]) -> None:
+    """Write a module from waveform (1, N) to outputs of frames (1, rows, T) as an ONNX file of dynamic length.
+
+    `samples` are what it is tried on.
+    """
     axes: dict[str, dict[int, str]] = {"audio": {1: "samples"}}
     axes |= {name: {2: "frames"} for name in outputs}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
-            (torch.randn(1, 200 * module.hop),),
+            (torch.randn(1, samples),),
             str(path),
             dynamo=False,
             opset_version=OPSET,
@@ -146,12 +160,6 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
             dynamic_axes=axes,
             do_constant_folding=True,
         )
-    if precision != "float32":
-        model = onnx.load(str(path))
-        pack_weights(model, precision)
-        onnx.save(model, str(path))
-    describe(path, checkpoint.network.name, module.halo, input_rate, precision, checkpoint.front_end)
-    return path
 
 
 def describe(path: Path, name: str, halo: int, input_rate: int, precision: Precision, front_end: FrontEnd) -> None:

@@ -37,8 +37,8 @@ class Example:
     """To where they are let go."""
 
 
-def shifted(posterior: NDArray[np.float32], shift: float) -> NDArray[np.float32]:
-    """Add `shift` to the logit of every value."""
+def shifted(posterior: NDArray[np.float32], shift: float | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Add `shift` (one for all, or an array of a shape that fits) to the logit of every value."""
     odds = posterior / np.maximum(1.0 - posterior, 1e-7) * np.float32(np.exp(shift))
     return np.asarray(odds / (1.0 + odds), dtype=np.float32)
 

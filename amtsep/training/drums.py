@@ -21,6 +21,7 @@ from amtsep.nets.cqt import CQT
 from amtsep.nets.drums import DrumNet, DrumsEndToEnd
 from amtsep.synthesis.bank import DRUMS, Bank
 from amtsep.synthesis.mixing import Clip, Mixer, stroke_targets
+from amtsep.training.calibration import shifted
 from amtsep.training.loop import schedule
 from amtsep.training.losses import focal_loss
 from amtsep.training.optim import build_optimizer
@@ -59,9 +60,9 @@ def f1_by_class(
 ) -> NDArray[np.float64]:
     """F1 of every class over all clips together, strokes within 50 ms counted."""
     counts = np.zeros((len(CLASSES), 3))
+    column = np.asarray(shifts, np.float32)[:, None]
     for posterior, clip in zip(posteriors, clips):
-        odds = posterior / np.maximum(1.0 - posterior, 1e-7) * np.exp(np.asarray(shifts, np.float32))[:, None]
-        found = find_strokes(odds / (1.0 + odds), hop_s, decoding)
+        found = find_strokes(shifted(posterior, column), hop_s, decoding)
         counts += stroke_counts(clip.strokes.astype(np.float64), np.stack([found.time, found.kind], axis=1))
     return f1_of(counts)
 
