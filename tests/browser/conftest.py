@@ -42,6 +42,16 @@ def server(files):
     running.stop()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What the server has said stands beside a failure."""
+    report = yield
+    running = item.funcargs.get("server")
+    if report.failed and isinstance(running, Server):
+        report.sections.append(("server", running.account()))
+    return report
+
+
 @pytest.fixture(scope="session")
 def chromium():
     path = find_chromium()

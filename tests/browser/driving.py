@@ -23,6 +23,8 @@ import synthetic  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 20.0
+PATIENCE_MS = 120_000
+"""How long anything may take before a test gives it up: a busy machine is slow, and only a fault is never done."""
 
 
 def find_chromium() -> str | None:
@@ -96,7 +98,6 @@ def fresh_page(browser, kind, folder: Path, url: str):
     context = browser.new_context(
         viewport={"width": 1280, "height": 800}, color_scheme="dark", locale="en-GB", accept_downloads=True
     )
-    context.set_default_timeout(20_000)
     made = kind(context.new_page(), folder)
     made.goto(url)
     yield made
@@ -110,13 +111,14 @@ class Server:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         env = dict(os.environ, AMTSEP_CACHE=str(folder / "cache"), PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")
+        env["PYTHONFAULTHANDLER"] = "1"
         self.log = folder / f"server-{time.monotonic_ns()}.log"
         command = [sys.executable, "-m", "widgets", "--no-browser", "--port", str(free_port()), *arguments]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE_MS / 1000
         self.url = ""
         while not self.url:
             text = self.log.read_text(errors="replace")
@@ -130,9 +132,23 @@ class Server:
     def get(self, path: str) -> int:
         """HTTP status of a path under the address."""
         try:
-            return urllib.request.urlopen(self.url.split("?")[0] + path, timeout=10).status
+            return urllib.request.urlopen(self.url.split("?")[0] + path, timeout=60).status
         except urllib.error.HTTPError as error:
             return error.code
+
+    def account(self) -> str:
+        """What it has said; if it no longer answers, it is ended, and where it stood is part of that."""
+        try:
+            urllib.request.urlopen(self.url.split("?")[0] + "voila/static/voila.js", timeout=20).close()
+            state = "It answers."
+        except urllib.error.HTTPError as error:
+            state = f"It answers: {error.code}."
+        except OSError as error:
+            self.process.send_signal(signal.SIGABRT)  # faulthandler writes down every thread
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(20)
+            state = f"It does not answer ({error}), and ended with {self.process.poll()}."
+        return f"{state}\n{self.log.read_text(errors='replace')[-4000:]}"
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -150,6 +166,7 @@ class App:
         self.page, self.files = page, files
         self.problems: list[str] = []
         self.outside: list[str] = []
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda e: self.problems.append(str(e)))
         page.route("**/*", self._only_here)
 
@@ -164,14 +181,12 @@ class App:
 
     def goto(self, url: str) -> None:
         self.page.goto(url)
-        self.page.wait_for_selector(".amt-player .amt-play", timeout=60_000)
+        self.page.wait_for_selector(".amt-player .amt-play")
 
     def open(self, name: str) -> None:
         self.page.set_input_files(".amt-file", str(self.files / name))
-        self.page.wait_for_function(
-            "n => document.querySelector('.amt-title b')?.title === n", arg=name, timeout=60_000
-        )
-        self.page.wait_for_function(f"() => {self.HUB}.notes.n > 0 && {self.HUB}.transport.recording", timeout=20_000)
+        self.page.wait_for_function("n => document.querySelector('.amt-title b')?.title === n", arg=name)
+        self.page.wait_for_function(f"() => {self.HUB}.notes.n > 0 && {self.HUB}.transport.recording")
 
     HUB = "[...globalThis[Symbol.for('amtsep.hubs')].values()].at(-1)"
 
@@ -179,9 +194,9 @@ class App:
         """Something of the browser's shared state."""
         return self.page.evaluate(f"() => {{ const hub = {self.HUB}; return {expression}; }}")
 
-    def until(self, expression: str, timeout: float = 10_000) -> None:
+    def until(self, expression: str) -> None:
         """Wait for an expression over the shared state to hold."""
-        self.page.wait_for_function(f"() => {{ const hub = {self.HUB}; return {expression}; }}", timeout=timeout)
+        self.page.wait_for_function(f"() => {{ const hub = {self.HUB}; return {expression}; }}")
 
     def slider(self, label: str):
         return self.page.get_by_role("slider", name=label)

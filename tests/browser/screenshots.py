@@ -49,7 +49,7 @@ def dashboard(browser, files: Path, out: Path) -> None:
             timeout=60_000,
         )
         keep(page, out / "dashboard-progress.png", 0)
-        app.until("hub.notes.n > 0 && hub.transport.recording && !document.querySelector('.amt-bar')", 240_000)
+        app.until("hub.notes.n > 0 && hub.transport.recording && !document.querySelector('.amt-bar')")
         page.click("[data-tab=timbres]")
         page.wait_for_timeout(1500)
         app.hub("hub.transport.seek(6.2)")
@@ -98,7 +98,7 @@ def lab(browser, files: Path, out: Path) -> None:
         page.click(".jp-CodeCell .cm-content")
         page.keyboard.press("Shift+Enter")
         page.wait_for_selector(".amtsep-app .amt-title b", timeout=240_000)
-        app.until("hub.notes.n > 0", 60_000)
+        app.until("hub.notes.n > 0")
         page.locator(".amtsep-app").scroll_into_view_if_needed()
         news = page.get_by_role("button", name="No", exact=True)
         if news.is_visible():  # JupyterLab asks only where it could fetch them

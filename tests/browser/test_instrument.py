@@ -26,7 +26,6 @@ def shared(chromium, server, files):
         accept_downloads=True,
         permissions=["microphone"],
     )
-    context.set_default_timeout(20_000)
     app = App(context.new_page(), files)
     app.goto(server.url)
     yield app
@@ -459,7 +458,7 @@ def test_the_microphone_records_and_what_it_heard_arrives(shared):
     shared.page.wait_for_function(
         "() => /Record \\d{4}|There is no model/.test(document.querySelector('.amt-middle').textContent)"
     )
-    shared.page.wait_for_function("() => !document.querySelector('.amt-bar')", timeout=60_000)
+    shared.page.wait_for_function("() => !document.querySelector('.amt-bar')")
     dismiss = shared.page.locator(".amt-dismiss")
     if dismiss.count():
         assert "There is no model" in shared.page.locator(".amt-status").inner_text()

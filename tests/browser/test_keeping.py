@@ -38,17 +38,15 @@ def kept(app):
 
 def banner(app, kind):
     line = app.page.locator(f".amt-banner.amt-{kind}")
-    line.wait_for(timeout=30_000)
+    line.wait_for()
     return line.inner_text()
 
 
 def start_again(app, n):
     """Press the button of the banner; everything is there."""
     app.page.click(".amt-again")
-    app.page.wait_for_function(
-        "() => document.querySelector('.amt-title b')?.textContent === 'tune.wav'", timeout=60_000
-    )
-    app.until(f"hub.notes.n === {n} && hub.transport.recording", 30_000)
+    app.page.wait_for_function("() => document.querySelector('.amt-title b')?.textContent === 'tune.wav'")
+    app.until(f"hub.notes.n === {n} && hub.transport.recording")
 
 
 def test_after_a_reload_the_page_offers_to_go_on(opened):
@@ -57,7 +55,7 @@ def test_after_a_reload_the_page_offers_to_go_on(opened):
     n = correct(app)
     kept(app)
     app.page.once("dialog", lambda d: d.accept())
-    app.page.reload(timeout=60_000)
+    app.page.reload()
     first = app.page.locator(".amt-recents .amt-recent").first
     first.wait_for()
     assert "tune.wav" in first.inner_text() and "2 corrections" in first.inner_text()
@@ -117,7 +115,7 @@ def test_a_connection_that_breaks_and_comes_back(app, server):
     look(app, "lost")
     n = correct(app, 1)
     link.mend()
-    app.page.locator(".amt-banner").wait_for(state="hidden", timeout=40_000)
+    app.page.locator(".amt-banner").wait_for(state="hidden")
     kept(app)
     assert app.hub("hub.notes.n") == n
     # The program has the correction too: a slider does not bring the note back.
@@ -140,7 +138,7 @@ def test_a_server_that_is_killed_leaves_nothing_behind_and_can_be_started_again(
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait(10)
     assert "connection" in banner(app, "lost")
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive, [p.cmdline() for p in alive]
     n = correct(app, 1)
     port = server.url.split(":")[2].split("/")[0]

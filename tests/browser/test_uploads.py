@@ -16,10 +16,10 @@ def big(files):
     return path
 
 
-def arrived(app, name, timeout=30_000):
+def arrived(app, name):
     """The program speaks of the whole file only when it has all of it."""
     line = app.page.locator(".amt-status.amt-error")
-    line.wait_for(timeout=timeout)
+    line.wait_for()
     assert name in line.inner_text() and "did not arrive" not in line.inner_text(), line.inner_text()
 
 
@@ -64,7 +64,7 @@ def test_an_upload_goes_on_after_lost_pieces(chromium, server, files, big):
     app = App(page, files)
     app.goto(server.url)
     page.set_input_files(".amt-file", str(big))
-    arrived(app, "big.wav", 60_000)
+    arrived(app, "big.wav")
     assert count["lost"] == 2
     context.close()
 

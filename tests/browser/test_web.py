@@ -60,7 +60,7 @@ class Page(App):
 
     def goto(self, url: str) -> None:
         self.page.goto(url)
-        self.page.wait_for_selector(".amt-welcome .amt-demo", timeout=60_000)
+        self.page.wait_for_selector(".amt-welcome .amt-demo")
 
     def demo(self, name: str) -> None:
         self.page.click(f'.amt-welcome [data-demo="{name}.ogg"]')
@@ -70,7 +70,6 @@ class Page(App):
         self.page.wait_for_function(
             "n => amtsepPage.model.get('about').name === n && !amtsepPage.model.get('progress')",
             arg=name,
-            timeout=120_000,
         )
         self.until("hub.transport.recording")
 
