@@ -1,0 +1,189 @@
+"""Many people at once on one server: ``python benchmarks/soak.py [--users 10] [--minutes 10]``.
+
+Each user has a browser page of their own and works as a person does: opens a recording, drags thresholds, changes the
+number of timbres, plays, takes the MIDI home, loads the page again. All do so at the same time. Prints what each kind
+of step took (a step of a slider until its notes are there), every error with its user, and the memory of the server's
+processes (PSS: shared pages are counted once). The recording's posteriors wait in the cache, so that this measures the
+app and not the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests" / "widgets"), str(ROOT)]
+
+import synthetic  # noqa: E402
+from driving import PATIENCE_MS, SECONDS, App, Server, find_chromium, keep  # noqa: E402
+
+STEP = """([label, key]) => new Promise((resolve) => {
+  const hub = HUB;
+  const slider = [...document.querySelectorAll('[role=slider]')].find((e) => e.getAttribute('aria-label') === label);
+  const start = performance.now();
+  // A step that changes no note sends none, and is not counted.
+  const off = hub.on('notes', () => { off(); resolve(performance.now() - start); });
+  setTimeout(() => { off(); resolve(null); }, 10000);
+  slider.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+})""".replace("HUB", App.HUB)
+SLIDERS = ("Onset threshold", "Frame threshold", "Timbres")
+
+
+class User:
+    """A page and what is done with it."""
+
+    def __init__(self, number: int, page: Any, url: str, file: Path, seed: int) -> None:
+        self.number, self.page, self.url, self.file = number, page, url, file
+        self.random = random.Random(seed + number)
+        self.times: dict[str, list[float]] = defaultdict(list)
+        self.faults: list[str] = []
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda e: self.faults.append(f"page: {e}"))
+        page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+
+    async def timed(self, name: str, doing: Any) -> None:
+        """Do something, and note how long it took or why it failed."""
+        began = time.monotonic()
+        try:
+            value = await doing
+        except Exception as error:
+            self.faults.append(f"{name}: {str(error).splitlines()[0]}")
+            return
+        if name in SLIDERS:
+            if value is not None:
+                self.times[name].append(value / 1000)
+        else:
+            self.times[name].append(time.monotonic() - began)
+
+    async def arrive(self) -> None:
+        """Load the page."""
+        await self.page.goto(self.url)
+        await self.page.wait_for_selector(".amt-player .amt-play")
+
+    async def open(self) -> None:
+        """Open the recording."""
+        await self.page.set_input_files(".amt-file", str(self.file))
+        await self.page.wait_for_function(f"() => {App.HUB}.notes.n > 0 && {App.HUB}.transport.recording")
+
+    async def play(self) -> None:
+        """Play until the sound runs, then stop."""
+        await self.page.keyboard.press("Space")
+        await self.page.wait_for_function(f"() => {App.HUB}.transport.playing")
+        await self.page.keyboard.press("Space")
+        await self.page.wait_for_function(f"() => !{App.HUB}.transport.playing")
+
+    async def take(self) -> None:
+        """Download the MIDI file."""
+        await self.page.click("[data-tab=export]")
+        async with self.page.expect_download() as waiting:
+            await self.page.click("[data-format=midi]")
+        path = await (await waiting.value).path()
+        if not Path(path).read_bytes().startswith(b"MThd"):
+            raise ValueError("what came is no MIDI file")
+
+    async def work(self, end: float) -> None:
+        """Until the time is over."""
+        await self.timed("load the page", self.arrive())
+        await self.timed("open a recording", self.open())
+        while time.monotonic() < end:
+            chance = self.random.random()
+            if chance < 0.80:
+                label, key = self.random.choice(SLIDERS), self.random.choice(("ArrowLeft", "ArrowRight"))
+                await self.timed(label, self.page.evaluate(STEP, [label, key]))
+            elif chance < 0.88:
+                await self.timed("play", self.play())
+            elif chance < 0.95:
+                await self.timed("take the MIDI", self.take())
+            else:
+                await self.timed("load the page", self.arrive())
+                await self.timed("open a recording", self.open())
+            await asyncio.sleep(self.random.uniform(0.3, 1.5))
+
+
+def memory(server: Server) -> list[tuple[str, float]]:
+    """What each process of the server is, and its PSS in MiB."""
+    found = []
+    root = psutil.Process(server.process.pid)
+    for process in [root, *root.children(True)]:
+        try:
+            line, size = " ".join(process.cmdline()), process.memory_full_info().pss / 2**20
+        except psutil.Error:
+            continue
+        kind = "session" if "ipykernel" in line else "network" if "state.network" in line else "server"
+        found.append((kind, size))
+    return found
+
+
+async def soak(server: Server, file: Path, users: int, minutes: float, seed: int) -> list[User]:
+    """Let them work; returns them with what they met."""
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=find_chromium(),
+            args=["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"],
+        )
+        people = []
+        for number in range(users):
+            context = await browser.new_context(accept_downloads=True, locale="en-GB")
+            people.append(User(number, await context.new_page(), server.url, file, seed))
+        end = time.monotonic() + 60 * minutes
+        working = [asyncio.create_task(person.work(end)) for person in people]
+        while time.monotonic() < end:
+            await asyncio.sleep(min(60.0, max(0.0, end - time.monotonic())))
+            sizes = memory(server)
+            each = [size for kind, size in sizes if kind == "session"]
+            print(
+                f"{minutes - (end - time.monotonic()) / 60:5.1f} min: {sum(s for _, s in sizes):.0f} MiB in all, "
+                f"{len(each)} sessions of {statistics.mean(each):.0f} MiB (largest {max(each):.0f}); "
+                f"{sum(len(p.faults) for p in people)} faults",
+                flush=True,
+            )
+        await asyncio.gather(*working)
+        await browser.close()
+    return people
+
+
+def main() -> None:
+    """Start a server, let them in, print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--users", type=int, default=10)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        notes = synthetic.melody(SECONDS)
+        (folder / "tune.wav").write_bytes(
+            keep(notes, SECONDS, synthetic.perfect(notes, SECONDS, timbres=True), folder / "cache")
+        )
+        server = Server(folder, "--sessions", str(2 * args.users))
+        try:
+            people = asyncio.run(soak(server, folder / "tune.wav", args.users, args.minutes, args.seed))
+            print(f"{'step':<20} {'times':>6} {'median s':>9} {'95 % s':>8} {'longest s':>10}")
+            for kind in sorted({kind for person in people for kind in person.times}):
+                taken = sorted(t for person in people for t in person.times[kind])
+                late = taken[min(int(0.95 * len(taken)), len(taken) - 1)]
+                print(f"{kind:<20} {len(taken):>6} {statistics.median(taken):>9.2f} {late:>8.2f} {taken[-1]:>10.2f}")
+            for person in people:
+                for fault in person.faults:
+                    print(f"user {person.number}: {fault}")
+            if server.process.poll() is not None:
+                print(f"The server has ended with {server.process.poll()}.")
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
