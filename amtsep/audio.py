@@ -461,8 +461,11 @@ class _Collector:
 
 
 def _clock(seconds: float) -> str:
-    """A length for a sentence: "12.3 s" or "4:05 min"."""
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)}:{int(seconds % 60):02d} min"
+    """A length for a sentence: "12.3 s", "4:05 min" or "2:41:00 h"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
 
 
 # --- resampling ------------------------------------------------------------------------------------------------------
