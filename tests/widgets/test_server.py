@@ -142,3 +142,30 @@ def test_the_command_hands_the_token_over_unseen(monkeypatch):
     assert cli.main(["dashboard", "--token", "a-long-enough-token"]) == 0
     assert not any("long-enough" in word for word in started["command"])
     assert started["env"]["AMTSEP_TOKEN"] == "a-long-enough-token"
+
+
+def test_a_message_to_a_page_that_is_just_going_holds_nothing_up() -> None:
+    """A ping without an answer closes the connection; what the kernel says meanwhile once froze the whole server."""
+    from types import SimpleNamespace
+
+    from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
+    from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+
+    from widgets.serving.guard import PROTOCOL, Connection, guarded
+
+    sent: list[bytes] = []
+    Handler = guarded(VoilaKernelWebsocketHandler)
+    handler = Handler.__new__(Handler)
+    connection = Connection.__new__(Connection)
+    connection.websocket_handler = handler
+    stream = SimpleNamespace(closed=lambda: False, channel="iopub")
+    parts = [b'{"msg_type": "comm_msg"}', b"{}", b"{}", b'{"comm_id": "x"}', b"\xff" * 64]
+
+    handler.ws_connection = None
+    assert connection.subprotocol == PROTOCOL
+    connection._on_zmq_reply(stream, parts)
+
+    open_ = SimpleNamespace(is_closing=lambda: False, write_message=lambda m, binary: sent.append(m))
+    handler.ws_connection = open_
+    connection._on_zmq_reply(stream, parts)
+    assert sent == [serialize_msg_to_ws_v1(parts, "iopub")]

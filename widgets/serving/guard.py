@@ -295,6 +295,15 @@ class SocketGuard(Guard):
             raise HTTPError(400, reason="Unknown protocol")
         await super().prepare()
 
+    def write_message(self, message: Any, binary: bool = False) -> Any:
+        """Pass a kernel's message to the page, unless the connection is being closed.
+
+        After a ping without an answer some seconds go by until the close is complete; the kernel may speak meanwhile.
+        """
+        if self.ws_connection is None or self.ws_connection.is_closing():  # type: ignore[attr-defined]
+            return None
+        return super().write_message(message, binary)  # type: ignore[misc]
+
     def on_close(self) -> None:
         """The page has gone, or its connection has."""
         keeper: Keeper = self.application.settings["amtsep_keeper"]
@@ -322,6 +331,15 @@ class ShutdownGuard(Guard):
 
 class Connection(ZMQChannelsWebsocketConnection):
     """Takes messages apart only when their parts lie where they say."""
+
+    @property
+    def subprotocol(self) -> str:
+        """The only one that is let in.
+
+        Jupyter asks the connection, which no longer knows once it is being closed; a message then went out in the old
+        form, whose first bytes Voilà took for a count of thousands of millions: the whole server stood still.
+        """
+        return PROTOCOL
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
         """Pass on a message of the page, or close the connection."""
