@@ -123,7 +123,8 @@ def settings(serve: Serve) -> dict[str, dict[str, Any]]:
             "tornado_settings": {
                 "websocket_max_message_size": MESSAGE_BYTES,
                 "ws_ping_interval": PING_MS,
-                "ws_ping_timeout": PING_MS,
+                # As long as the interval itself would end a connection whose answer comes a moment after the next look.
+                "ws_ping_timeout": 3 * PING_MS,
             },
         },
         "VoilaConfiguration": {
