@@ -184,9 +184,12 @@ class App:
         self.page.wait_for_selector(".amt-player .amt-play")
 
     def open(self, name: str) -> None:
+        # The title comes before the sound: until then the player still holds the recording that was open before.
+        self.page.evaluate(f"() => {{ globalThis.before = {self.HUB}.transport.recording; }}")
         self.page.set_input_files(".amt-file", str(self.files / name))
         self.page.wait_for_function("n => document.querySelector('.amt-title b')?.title === n", arg=name)
-        self.page.wait_for_function(f"() => {self.HUB}.notes.n > 0 && {self.HUB}.transport.recording")
+        self.page.wait_for_function(f"() => {self.HUB}.notes.n > 0")
+        self.until("![null, globalThis.before].includes(hub.transport.recording)")
 
     HUB = "[...globalThis[Symbol.for('amtsep.hubs')].values()].at(-1)"
 

@@ -295,6 +295,13 @@ class SocketGuard(Guard):
             raise HTTPError(400, reason="Unknown protocol")
         await super().prepare()
 
+    def get_websocket_protocol(self) -> Any:
+        """Jupyter sends the pings, by an interval in milliseconds; Tornado would read the same number as seconds."""
+        protocol = super().get_websocket_protocol()  # type: ignore[misc]
+        if protocol is not None:
+            protocol.params.ping_interval = None
+        return protocol
+
     def write_message(self, message: Any, binary: bool = False) -> Any:
         """Pass a kernel's message to the page, unless the connection is being closed.
 
