@@ -22,7 +22,11 @@ else:
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-LOCKED = {"app": ("app",), "dev": ("app", "train", "evaluate", "musicxml", "test")}
+LOCKED = {
+    "app": ("app",),
+    "workshop": ("app", "train", "evaluate"),
+    "dev": ("app", "train", "evaluate", "musicxml", "test"),
+}
 CONDA_NAMES = {"pysoundfile": "soundfile", "soxr-python": "soxr", "pytorch": "torch"}
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
@@ -31,14 +35,19 @@ def requirements(*extras: str) -> list[Requirement]:
     return [Requirement(text) for text in [*PROJECT["dependencies"], *(r for extra in extras for r in EXTRAS[extra])]]
 
 
-def pins(name: str, python: str) -> dict[str, str]:
-    """Package to version for a Python, from a file of pinned versions."""
+def lines(name: str) -> list[str]:
+    """The requirements of a file, each with its sums."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def pins(name: str, python: str, platform: str = "linux") -> dict[str, str]:
+    """Package to version for a Python, from a file of pinned versions; torch, which stands apart, with them."""
     result: dict[str, str] = {}
-    for line in (ROOT / "requirements" / f"{name}.txt").read_text().splitlines():
-        if not line or line.startswith("#"):
-            continue
-        requirement = Requirement(line)
-        if requirement.marker and not requirement.marker.evaluate({"python_version": python}):
+    for line in [*lines(name), *(lines("torch") if name != "app" else [])]:
+        requirement = Requirement(line.split(" --hash")[0])
+        where = {"python_version": python, "python_full_version": f"{python}.7", "sys_platform": platform}
+        if requirement.marker and not requirement.marker.evaluate(where):
             continue
         (specifier,) = requirement.specifier
         assert specifier.operator == "==", f"{line} is not pinned"
@@ -46,6 +55,30 @@ def pins(name: str, python: str) -> dict[str, str]:
         assert key not in result, f"{key} is pinned twice for Python {python}"
         result[key] = specifier.version
     return result
+
+
+@pytest.mark.parametrize("name", LOCKED)
+def test_every_file_that_is_installed_has_a_sum(name: str) -> None:
+    for line in lines(name):
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}(\s|$)", line), line.split("--hash")[0]
+
+
+@pytest.mark.parametrize("name", LOCKED)
+def test_what_is_pinned_needs_nothing_that_is_not(name: str) -> None:
+    """Installation follows no dependencies: the list must be complete, here as far as it is installed."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    pinned = pins(name, ".".join(map(str, sys.version_info[:2])))
+    for package in pinned:
+        try:
+            needed = [Requirement(text) for text in requires(package) or ()]
+        except PackageNotFoundError:
+            continue
+        for requirement in needed:
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                key = canonicalize_name(requirement.name)
+                own = package == "torch" and key.startswith(("nvidia-", "cuda-", "triton"))
+                assert own or key in pinned, f"{package} needs {key}; run make lock"
 
 
 @pytest.mark.parametrize("python", PYTHONS)

@@ -1,21 +1,24 @@
 #!/bin/sh
 # Usage: tools/install.sh app|workshop|dev [python]
 #
-# Makes .venv and installs the pinned versions into it: `app` is the light set (ONNX Runtime, no torch) that runs the
-# dashboard, `dev` adds training, evaluation and the tests. Stamps make a second call return at once.
+# Makes .venv and installs the pinned versions into it, each file by its sum or not at all: `app` is the light set (ONNX
+# Runtime, no torch) that runs the dashboard, `workshop` adds what the lessons train with, `dev` evaluation and the tests.
+# Stamps make a second call return at once.
 set -eu
 cd "$(dirname "$0")/.."
 set_name=$1
 python=${2:-python3}
 venv=.venv
 stamp=$venv/.installed-$set_name
-# The lessons' packages are some of those for development.
-case $set_name in workshop) pins=requirements/dev.txt ;; *) pins=requirements/$set_name.txt ;; esac
+pins=requirements/$set_name.txt
+torch=requirements/torch.txt
+
+[ -e "$pins" ] || { echo "usage: tools/install.sh app|workshop|dev [python]" >&2; exit 1; }
 
 say() { printf '%s\n' "$*"; }
 die() { say "$*" >&2; exit 1; }
 
-if [ -e "$stamp" ] && [ -z "$(find pyproject.toml "$pins" -newer "$stamp")" ]; then
+if [ -e "$stamp" ] && [ -z "$(find pyproject.toml "$pins" "$torch" -newer "$stamp")" ]; then
     exit 0
 fi
 
@@ -37,21 +40,12 @@ fi
 
 pip() { $venv/bin/python -m pip --disable-pip-version-check -qq "$@"; }
 case $set_name in
-app)
-    say "Installing the app (pinned versions, no torch; a few minutes the first time) ..."
-    pip install -c "$pins" -e ".[app]"
-    ;;
-dev)
-    say "Installing everything for development and tests (pinned versions; some minutes the first time) ..."
-    # torch first and alone, so that nothing that needs it can choose another build.
-    pip install "$(grep '^torch==' "$pins" | sed 's/ *;.*//')"
-    pip install -c "$pins" -e ".[app,train,evaluate,musicxml,test]"
-    ;;
-workshop)
-    say "Installing what the lessons need (pinned versions, with torch; some minutes the first time) ..."
-    pip install "$(grep '^torch==' "$pins" | sed 's/ *;.*//')"
-    pip install -c "$pins" -e ".[app,train,evaluate]"
-    ;;
-*) die "usage: tools/install.sh app|workshop|dev [python]" ;;
+app) say "Installing the app (pinned versions, no torch; a few minutes the first time) ..." ;;
+dev) say "Installing everything for development and tests (pinned versions; some minutes the first time) ..." ;;
+workshop) say "Installing what the lessons need (pinned versions, with torch; some minutes the first time) ..." ;;
 esac
+pip install --require-hashes --no-deps -r "$pins"
+# torch last and by itself: it has a build for each kind of machine, and finds what else it needs installed.
+[ "$set_name" = app ] || pip install -r "$torch"
+pip install --no-deps --no-build-isolation -e .
 touch "$stamp"

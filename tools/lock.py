@@ -1,101 +1,86 @@
-"""Resolve the pinned versions: ``python tools/lock.py``, with the Pythons from 3.10 to 3.13 that are there.
+"""Resolve the pinned versions again: ``python tools/lock.py``, which needs the network and installs uv for the moment.
 
-Writes requirements/app.txt and requirements/dev.txt. They are used as constraints (``pip install -c``), so one file
-serves every platform: a package that only Windows needs is simply not pinned. Python 3.11 decides, since it still gets
-everything that 3.12 and 3.13 get; where 3.10 cannot have a version any more, it gets a line of its own.
+Writes requirements/app.txt, workshop.txt and dev.txt: every package that an installation takes, on every platform and
+Python that we support, with the sums (SHA-256) of its files, so that ``pip install --require-hashes --no-deps`` takes
+these files or none. Versions that are already there are kept; delete a file first to have everything anew.
+
+torch stands apart, in requirements/torch.txt: its builds (CPU, each CUDA) have one version and many sums, and which one
+is right depends on the machine.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SETS = {"app": "app", "dev": "app,train,evaluate,musicxml,test,synths"}
+FOLDER = ROOT / "requirements"
+# Each takes over the versions of the one before it.
+SETS = {
+    "app": ("app",),
+    "workshop": ("app", "train", "evaluate"),
+    "dev": ("app", "train", "evaluate", "musicxml", "test"),
+}
 TORCH = "torch==2.13.0"
-LEADER = "3.11"
-OTHERS = ("3.12", "3.13", "3.10")
+TORCHS_OWN = ("torch", "nvidia-*", "cuda-*", "triton")
+OLDEST = "3.10"
 
 HEADER = """\
-# Pinned versions of amtsep[{extras}]: made by tools/lock.py, used as constraints (pip install -c).
+# Pinned versions and sums of amtsep[{extras}], made by tools/lock.py. They are installed by tools/install.sh:
+#     pip install --require-hashes --no-deps -r requirements/{name}.txt
 """
 
 
-def interpreter(version: str) -> str | None:
-    """A Python of this version that runs, or None."""
-    candidates = [
-        shutil.which(f"python{version}"),
-        sys.executable,
-        *Path.home().glob(f".pyenv/versions/{version}.*/bin/python"),
-    ]
-    for candidate in filter(None, candidates):
-        found = subprocess.run(
-            [str(candidate), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if found.stdout.strip() == version:
-            return str(candidate)
-    return None
-
-
-def resolve(python: str, extras: str, constraints: list[str]) -> dict[str, str]:
-    """Name to version of everything that pip would install, without installing it."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([python, "-m", "venv", f"{folder}/venv"], check=True)
-        pip = [f"{folder}/venv/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
-        subprocess.run([*pip, "install", "--upgrade", "pip"], check=True, stderr=subprocess.DEVNULL)
-        pins = Path(folder, "constraints.txt")
-        pins.write_text("\n".join([*constraints, TORCH]) + "\n")
-        report = Path(folder, "report.json")
-        subprocess.run(
-            [*pip, "install", "--dry-run", "--ignore-installed", "--only-binary", ":all:", "--report", str(report),
-             "-c", str(pins), "-e", f"{ROOT}[{extras}]"],
-            check=True, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        packages = [item["metadata"] for item in json.loads(report.read_text())["install"]]
-    return {p["name"].lower().replace("_", "-"): p["version"].split("+")[0] for p in packages if p["name"] != "amtsep"}
-
-
-def lines(by_python: dict[str, dict[str, str]]) -> list[str]:
-    """One line a package; two where Python 3.10 needs another version."""
-    pinned: list[str] = []
-    for name in sorted(set().union(*by_python.values())):
-        if name.startswith(("nvidia-", "cuda-", "triton")):  # torch's own business, and other for each build of it
-            continue
-        newer = next((by_python[v][name] for v in (LEADER, *OTHERS[:2]) if name in by_python.get(v, {})), None)
-        older = by_python.get("3.10", {}).get(name)
-        if newer is None:
-            pinned.append(f"{name}=={older} ; python_version < '3.11'")
-        elif older is None or older == newer:
-            pinned.append(f"{name}=={newer}")
-        else:
-            pinned.append(f"{name}=={newer} ; python_version >= '3.11'")
-            pinned.append(f"{name}=={older} ; python_version < '3.11'")
-    return pinned
+def take_out(text: str) -> str:
+    """A set of requirements without what torch brings for its own build."""
+    kept: list[str] = []
+    skipping = False
+    for line in text.splitlines():
+        if not line.startswith(" "):
+            name = line.split("==")[0].strip()
+            skipping = any(name == own or (own[-1] == "*" and name.startswith(own[:-1])) for own in TORCHS_OWN)
+        if not skipping:
+            kept.append(line)
+    return "\n".join(kept) + "\n"
 
 
 def main() -> None:
-    """Write both files; the app's pins are taken over into the development set."""
-    known: dict[str, dict[str, str]] = {}
-    for set_name, extras in SETS.items():
-        by_python: dict[str, dict[str, str]] = {}
-        for version in (LEADER, *OTHERS):
-            python = interpreter(version)
-            if python is None:
-                print(f"Python {version} is not here: its pins are those of {LEADER}.")
-                continue
-            fixed = dict(known.get(version, {}))
-            if version in OTHERS[:2]:
-                fixed |= by_python.get(LEADER, {})
-            by_python[version] = resolve(python, extras, [f"{n}=={v}" for n, v in fixed.items()])
-            print(f"{set_name}: {len(by_python[version])} packages for Python {version}")
-        known = by_python
-        path = ROOT / "requirements" / f"{set_name}.txt"
-        path.write_text(HEADER.format(extras=extras) + "\n".join(lines(by_python)) + "\n")
+    """Write all files."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", f"{folder}/venv"], check=True)
+        python = f"{folder}/venv/bin/python"
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
+        # The package itself is built without a network too: its build backend is one of the pinned.
+        build = Path(folder, "build.in")
+        build.write_text("setuptools>=77\n")
+        before: list[str] = []
+        for name, extras in SETS.items():
+            path = FOLDER / f"{name}.txt"
+            result = Path(folder, f"{name}.txt")
+            if path.exists():  # uv keeps the versions that it finds in its output
+                result.write_text(path.read_text())
+            chosen = [word for extra in extras for word in ("--extra", extra)]
+            pinned = [word for file in before for word in ("-c", file)]
+            torch = Path(folder, "torch.in")
+            torch.write_text(f"{TORCH}\n")
+            subprocess.run(
+                [python, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes",
+                 "--no-annotate", "--no-header", "--only-binary", ":all:", "--python-version", OLDEST,
+                 *chosen, *pinned, "-c", str(torch), "--output-file", str(result),
+                 str(ROOT / "pyproject.toml"), str(build)],
+                check=True, stdout=subprocess.DEVNULL, cwd=ROOT,
+            )  # fmt: skip
+            text = take_out(result.read_text())
+            path.write_text(HEADER.format(extras=",".join(extras), name=name) + text)
+            # Without sums: as a constraint a version is enough.
+            plain = Path(folder, f"{name}.in")
+            names = [line.rstrip(" \\") for line in text.splitlines() if "==" in line and not line.startswith("#")]
+            plain.write_text("\n".join(names) + "\n")
+            before = [str(plain)]
+            print(f"{path.relative_to(ROOT)}: {text.count('==')} packages")
+        (FOLDER / "torch.txt").write_text(f"# The one version of torch; see tools/lock.py.\n{TORCH}\n")
 
 
 if __name__ == "__main__":
