@@ -105,6 +105,8 @@ class Clustering:
 
     timbres: int | None = None
     """How many; ``None`` has the number estimated."""
+    min_timbres: int = 1
+    """Lowest number that the estimate gives: 2 where one knows that several play."""
     max_timbres: int = 8
     """Highest number that the estimate considers."""
     method: str = "ward-kmeans"

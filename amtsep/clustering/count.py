@@ -220,7 +220,7 @@ def estimate_timbres(
     notes
         With embeddings.
     settings
-        Of which `max_timbres` and `seed` count.
+        Of which `min_timbres`, `max_timbres` and `seed` count.
     model
         Learned weights other than those that ship (see `count_model`).
 
@@ -239,6 +239,8 @@ def estimate_timbres(
     mean, scale, weight = (np.asarray(model[name], np.float64)[order] for name in ("mean", "scale", "weight"))
     score = ((table - mean) / scale) @ weight
     chance = np.exp(score - score.max())
+    least = min(max(settings.min_timbres, 1), len(chance))
+    chance[: least - 1] = 0.0
     chance /= chance.sum()
 
     def padded(values: Values, fill: float) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ const ROOT = new URL("../../", import.meta.url);
 const here = (path) => new URL(path, ROOT).href;
 const PANELS = ["source", "roll", "thresholds", "export", "player"];
 const PICTURE_RANGE_DB = 70;
+const LEAST_CONTRAST_DB = 10;
 const BINS = 50;
 
 const TEXT = {
@@ -267,7 +268,10 @@ function turned(values, rows, frames, byte) {
 
 /** The upper 70 dB of the spectrogram, frame after frame. */
 function picture({ spectrogram, bins, frames }, { step, floor }) {
-  const bottom = percentile(spectrogram, 0.997) * step + floor - PICTURE_RANGE_DB;
+  const high = percentile(spectrogram, 0.997);
+  // Without contrast there is no sound: silence is shown empty, not as one grey.
+  if ((high - percentile(spectrogram, 0)) * step < LEAST_CONTRAST_DB) return new Uint8Array(bins * frames);
+  const bottom = high * step + floor - PICTURE_RANGE_DB;
   const table = Array.from({ length: 256 }, (_, i) => {
     return Math.min(255, Math.max(0, Math.floor(((i * step + floor - bottom) / PICTURE_RANGE_DB) * 255)));
   });

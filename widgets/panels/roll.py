@@ -11,11 +11,14 @@ from amtsep.notes import Notes
 from amtsep.posteriors import DB_FLOOR, DB_STEP, Posteriors
 from widgets.panels.panel import Panel
 from widgets.state.corrections import correct
+from widgets.state.grouping import places
 from widgets.state.session import Session
 
 MAX_PICTURE_BYTES = 12_000_000
 """Of the spectrogram as it travels to the browser: longer recordings are thinned in time."""
 PICTURE_RANGE_DB = 70.0
+LEAST_CONTRAST_DB = 10.0
+"""A picture with less holds no sound: silence is shown empty, not as one grey."""
 
 
 def pack_notes(notes: Notes, by_hand: np.ndarray[Any, Any] | None = None) -> bytes:
@@ -40,7 +43,11 @@ def spectrogram_picture(posteriors: Posteriors) -> np.ndarray[Any, Any]:
     level = posteriors.spectrogram
     if not level.size:
         return level
-    top = float(np.percentile(level[:, :: max(1, level.shape[1] // 4000)], 99.7)) * DB_STEP + DB_FLOOR
+    some = level[:, :: max(1, level.shape[1] // 4000)]
+    highest = float(np.percentile(some, 99.7))
+    if highest - float(some.min()) < LEAST_CONTRAST_DB / DB_STEP:
+        return np.zeros_like(level)
+    top = highest * DB_STEP + DB_FLOOR
     table = np.clip((np.arange(256) * DB_STEP + DB_FLOOR - (top - PICTURE_RANGE_DB)) / PICTURE_RANGE_DB, 0, 1) * 255
     return table.astype(np.uint8)[level]
 
@@ -150,12 +157,15 @@ class Roll(Panel):
             self._on_posteriors()
         with self.hold_sync():
             views = session.state.tracks
+            place = places(session.notes, len(session.notes.tracks))
             self._on_history()
             self.tracks = {
                 "mix": [{"volume": v.volume, "mute": v.mute, "solo": v.solo, "hidden": v.hidden} for v in views],
                 "list": [
                     {
                         "name": track.name,
+                        "given": bool(i < len(views) and views[i].name),
+                        "place": place[i],
                         "program": track.program,
                         "color": views[i].color if i < len(views) else i,
                     }

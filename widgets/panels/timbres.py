@@ -10,6 +10,7 @@ from traitlets import Bool, Dict, List
 
 from widgets.panels.panel import Panel
 from widgets.state.edits import MAX_TRACKS
+from widgets.state.grouping import places
 from widgets.state.session import Session
 
 METHOD_NAMES = ["ward-kmeans", "ward", "kmeans", "spectral", "mixture", "target-and-rest"]
@@ -34,9 +35,11 @@ class Timbres(Panel):
         counts = (
             np.bincount(notes.track, minlength=len(notes.tracks)) if len(notes) else np.zeros(len(notes.tracks), int)
         )
+        place = places(notes, len(notes.tracks))
         self.rows = [
             {
                 "index": i,
+                "place": place[i],
                 "name": track.name,
                 "given": bool(i < len(state.tracks) and state.tracks[i].name),
                 "program": track.program,
@@ -47,10 +50,14 @@ class Timbres(Panel):
             if counts[i] or not len(notes)
         ]
         grouping = session.grouping
+        posteriors = session.posteriors
         self.about = {
-            "available": grouping.available,
+            "available": posteriors is not None and posteriors.embedding is not None,
+            "heard": bool(len(notes)),
             "wanted": state.clustering.timbres or 0,
+            "at_least": state.clustering.min_timbres,
             "found": grouping.timbres,
+            "shown": grouping.tracks,
             "probability": list(grouping.probability),
             "method": state.clustering.method,
             "methods": METHOD_NAMES,
@@ -59,10 +66,12 @@ class Timbres(Panel):
         self.edited = bool(state.edits or state.taught or state.merged)
 
     def do_timbres(self, message: dict[str, Any], _buffers: Any) -> None:
-        """How many; 0 = estimate."""
+        """How many; 0 = estimate, negative = estimate and at least so many."""
         try:
             wanted = int(message["value"])
-            self.session.set_timbres(wanted or None, lasting=bool(message.get("lasting", True)))
+            self.session.set_timbres(
+                wanted if wanted > 0 else None, at_least=max(1, -wanted), lasting=bool(message.get("lasting", True))
+            )
         finally:
             self.send({"do": "done", "turn": message.get("turn")})
 

@@ -83,6 +83,8 @@ class State:
     """(pitch, onset in seconds, track): notes that a person has assigned to a track."""
     merged: tuple[tuple[int, int], ...] = ()
     """(from, into): timbres that a person has joined, in order."""
+    found: int = 0
+    """The number of timbres that *Auto* has arrived at, 0 before it has: its next estimate starts from there."""
     beats: tuple[tuple[str, str], ...] = ()
     """Corrections of the beats found, in order: (kind, value), see `edited_beats`."""
 
@@ -186,6 +188,8 @@ def check(state: State) -> None:
     timbres = clustering.timbres
     _require(timbres is None or 1 <= timbres <= MAX_TRACKS, "the number of timbres")
     _require(1 <= clustering.max_timbres <= MAX_TRACKS, "the highest number of timbres")
+    _require(1 <= clustering.min_timbres <= MAX_TRACKS, "the lowest number of timbres")
+    _require(0 <= state.found <= MAX_TRACKS, "the number of timbres found")
     _require(1 <= len(state.tracks) <= MAX_TRACKS, "the number of tracks")
     for view in state.tracks:
         _require(0 <= view.program <= 127 and 0 <= view.color < 1000 and 0 <= view.volume <= 4, "a track")

@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.notes import Notes, Track
-from widgets.state.edits import State, nearest
+from widgets.state.edits import MAX_TRACKS, State, nearest
+
+STAY = 3.0
+"""*Auto* changes its mind for a number of timbres that is so many times as probable as the one it is at: else a step of
+a slider that hardly changes the notes could sort all of them anew."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,9 @@ class Grouping:
     available: bool = False
     """Whether the network gave embeddings to cluster by."""
     timbres: int = 1
+    """The number that *Auto* holds to be right."""
+    tracks: int = 1
+    """How many there are to see, timbres that are joined counted once."""
     probability: tuple[float, ...] = ()
     """Of 1, 2, … timbres."""
     centroids: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
@@ -25,17 +32,24 @@ class Grouping:
     """Why the clustering failed, if it did: the notes are then in one track."""
 
 
-def track_name(state: State, index: int) -> str:
-    """The name a person has given, or "Timbre 1" and so on."""
-    given = state.tracks[index].name if index < len(state.tracks) else ""
-    return given or f"Timbre {index + 1}"
+def places(notes: Notes, count: int) -> list[int]:
+    """The place of each track in the list that a person sees: those with notes in order, then the empty ones."""
+    full = np.bincount(notes.track, minlength=count)[:count] > 0
+    order = np.argsort(~full, kind="stable")
+    place = np.empty(count, np.intp)
+    place[order] = np.arange(count)
+    return [int(i) for i in place]
 
 
 def name_tracks(notes: Notes, state: State) -> Notes:
-    """Tracks with the names and sounds of the state."""
+    """Tracks with the names and sounds of the state; those without a name are numbered as a person sees them."""
+    count = max(len(state.tracks), len(notes.tracks))
     tracks = tuple(
-        Track(track_name(state, i), state.tracks[i].program if i < len(state.tracks) else 0)
-        for i in range(max(len(state.tracks), len(notes.tracks)))
+        Track(
+            (state.tracks[i].name if i < len(state.tracks) else "") or f"Timbre {place + 1}",
+            state.tracks[i].program if i < len(state.tracks) else 0,
+        )
+        for i, place in enumerate(places(notes, count))
     )
     return notes.with_tracks(notes.track, tracks)
 
@@ -78,6 +92,18 @@ def group(
     return _with_tracks(notes, track), result
 
 
+def held(best: int, probability: tuple[float, ...], before: int) -> int:
+    """The most probable number of timbres, or the one before where that is nearly as probable (see `STAY`)."""
+    if 1 <= before <= len(probability) and probability[before - 1] * STAY > probability[best - 1]:
+        return before
+    return best
+
+
+def visible(notes: Notes, state: State) -> set[int]:
+    """Numbers of the tracks that hold notes, after the joins."""
+    return set(merged(notes, state).track.tolist())
+
+
 def merged(notes: Notes, state: State) -> Notes:
     """The notes after the joins that a person has asked for, in order."""
     track = notes.track.astype(np.intp)
@@ -107,10 +133,29 @@ def _cluster(
 
     settings = state.clustering
     estimate = estimate_timbres(notes, settings)
-    wanted = settings.timbres or estimate.timbres
-    table = cluster(notes, replace(settings, timbres=wanted), previous=before, given=given or None)
+    found = held(estimate.timbres, estimate.probability, state.found)
+
+    def sort(timbres: int, before: Notes | None) -> Notes:
+        return cluster(notes, replace(settings, timbres=timbres), previous=before, given=given or None)
+
+    fresh = set(given.values()) - set(before.track.tolist()) if before is not None else set()
+    if fresh and settings.timbres is not None and settings.timbres > len(fresh):
+        # A track that has just been taught: who sounds like its notes is found first, so that it keeps its number.
+        before = sort(settings.timbres - len(fresh), before)
+    wanted = found
+    if settings.timbres is not None:
+        wanted = min(settings.timbres + len({source for source, _ in state.merged}), MAX_TRACKS)
+    table = sort(wanted, before)
+    for _ in range(2 if settings.timbres is not None and state.merged else 0):
+        # The number is that of tracks as a person sees them; a timbre that was joined may not be there any more.
+        more = (settings.timbres or 1) - len(visible(table, state))
+        if not more or not 1 <= wanted + more <= MAX_TRACKS:
+            break
+        wanted += more
+        table = sort(wanted, before)
     track = table.track.astype(np.intp)
     centroids = np.zeros((int(track.max()) + 1, notes.embedding.shape[1]), np.float32)
     np.add.at(centroids, track, notes.embedding)
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True) + 1e-9
-    return track, Grouping(True, estimate.timbres, estimate.probability, tuple(map(tuple, centroids.tolist())))
+    tracks = len(visible(table, state))
+    return track, Grouping(True, found, tracks, estimate.probability, tuple(map(tuple, centroids.tolist())))

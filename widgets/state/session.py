@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Instance, Int, Unicode
 
-from amtsep.config import Limits, Quantisation
+from amtsep.config import Clustering, Limits, Quantisation
 from amtsep.errors import Cancelled, FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
@@ -164,8 +164,7 @@ class Session(HasTraits):
 
             audio = load_audio(source, name=name, limits=self.limits, progress=progress)
             key, posteriors = self._transcribe(audio, progress)
-            state = State(decoding=self.state.decoding, clustering=self.state.clustering)
-            decoder, derived = self._prepare(posteriors, state)
+            decoder, derived = self._prepare(posteriors, self._fresh())
             return lambda: self._adopt(audio, posteriors, decoder, derived, key)
 
         self._start(work, Status("busy", "opening", {"name": label}))
@@ -173,8 +172,7 @@ class Session(HasTraits):
     def show(self, audio: Any, posteriors: Posteriors) -> None:
         """Show a recording (`amtsep.audio.Audio`) whose posteriors are at hand, at once: what a lesson begins with."""
         self.cancel()
-        state = State(decoding=self.state.decoding, clustering=self.state.clustering)
-        decoder, derived = self._prepare(posteriors, state)
+        decoder, derived = self._prepare(posteriors, self._fresh())
         self._adopt(audio, posteriors, decoder, derived, key="")
 
     def open_saved(self, file: BinaryIO, name: str) -> None:
@@ -272,11 +270,10 @@ class Session(HasTraits):
         saved: Saved | None = None,
     ) -> None:
         """Make a transcribed recording the session's; thresholds are kept, edits belonged to the one before."""
-        moved = (self.state.decoding, self.state.clustering) != (derived.state.decoding, derived.state.clustering)
+        fresh = self._fresh()
+        moved = (fresh.decoding, fresh.clustering) != (derived.state.decoding, derived.state.clustering)
         if saved is None and moved:  # a slider moved while the network listened
-            derived = _derive(
-                decoder, posteriors, State(decoding=self.state.decoding, clustering=self.state.clustering)
-            )
+            derived = _derive(decoder, posteriors, fresh)
         self._decoder, self.key, self.slot = decoder, key, slot
         self._rough, self._pending = False, None
         self._exported = hand_work(derived.state)
@@ -291,6 +288,13 @@ class Session(HasTraits):
             self.turn = 0 if saved is None else saved.turn
         if derived.grouping.problem is None:
             self.status = Status("info", "opened", {"name": audio.name, "notes": len(self.notes)})
+
+    def _fresh(self) -> State:
+        """What a recording begins with: thresholds stay, the number of timbres was that of the one before."""
+        clustering = self.state.clustering
+        if self.audio is not None:
+            clustering = replace(clustering, timbres=None, min_timbres=Clustering.min_timbres)
+        return State(decoding=self.state.decoding, clustering=clustering)
 
     def cancel(self) -> None:
         """Stop the work in progress; what was open stays."""
@@ -528,23 +532,40 @@ class Session(HasTraits):
             self.replace_notes(np.asarray([i for g in several for i in g], np.intp), joined)
 
     def assign(self, index: NDArray[np.intp], track: int) -> None:
-        """Put notes into a track; the clustering takes them as given and sorts the others again."""
+        """Put notes into a track; the clustering takes them as given and sorts the others again.
+
+        The number of timbres follows: a track that is new counts, one that all notes have been taken from does not.
+        """
         tracks = self.state.tracks
         if not 0 <= track < MAX_TRACKS:
             raise ValueError(f"There are tracks 1 to {MAX_TRACKS} only.")
+        if not len(index):
+            return
+        before = set(self.notes.track.tolist())
+        joined = {source for source, _ in self.state.merged}
+        if track in joined:  # nobody sees that number: a free one stands for a new track
+            track = min(set(range(MAX_TRACKS)) - before - joined, default=max(before))
         while len(tracks) <= track:
             tracks += (new_track(len(tracks)),)
+        rest = set(np.delete(self.notes.track, index).tolist()) | {track}
+        clustering = self.state.clustering
+        if self.grouping.available and rest != before:
+            clustering = replace(clustering, timbres=min(len(rest), MAX_TRACKS))
         hand = [i for i in index if self.by_hand[i]]
         taught = [(int(self.notes.pitch[i]), float(self.notes.onset[i]), track) for i in index if not self.by_hand[i]]
         edits = strike(self.state.edits, self.notes, self.by_hand, np.asarray(hand, np.intp))
         edits = replace(edits, added=edits.added + tuple(replace(self.note(i), track=track) for i in hand))
         fresh = {(pitch, round(onset, 2)) for pitch, onset, _ in taught}
         kept = tuple(t for t in self.state.taught if (t[0], round(t[1], 2)) not in fresh)
-        self.set(edits=edits, taught=kept + tuple(taught), tracks=tracks)
+        self.set(edits=edits, taught=kept + tuple(taught), tracks=tracks, clustering=clustering)
 
     def drop_edits(self) -> None:
-        """Forget all corrections by hand."""
-        self.set(edits=Edits(), taught=(), merged=())
+        """Forget all corrections by hand; tracks that were joined are two again."""
+        clustering = self.state.clustering
+        if clustering.timbres is not None:
+            joined = len({source for source, _ in self.state.merged})
+            clustering = replace(clustering, timbres=min(clustering.timbres + joined, MAX_TRACKS))
+        self.set(edits=Edits(), taught=(), merged=(), clustering=clustering)
 
     # --- tracks -----------------------------------------------------------------------------------------------------
 
@@ -555,13 +576,30 @@ class Session(HasTraits):
         self.set(lasting=lasting, tracks=tuple(tracks))
 
     def merge(self, index: int, into: int) -> None:
-        """Join a track with another."""
-        if index != into:
-            self.set(merged=self.state.merged + ((index, into),))
+        """Join a track with another: there is one fewer from then on."""
+        if index == into:
+            return
+        clustering = self.state.clustering
+        if self.grouping.available:
+            clustering = replace(clustering, timbres=max(1, len(set(self.notes.track.tolist()) - {index})))
+        edits = self.state.edits
+        moved = tuple(replace(note, track=into) if note.track == index else note for note in edits.added)
+        self.set(
+            merged=self.state.merged + ((index, into),),
+            clustering=clustering,
+            edits=replace(edits, added=moved),
+        )
 
-    def set_timbres(self, timbres: int | None, *, lasting: bool = True) -> None:
-        """How many timbres to tell apart; ``None`` has the number estimated."""
-        self.set(lasting=lasting, clustering=replace(self.state.clustering, timbres=timbres), merged=())
+    def set_timbres(self, timbres: int | None, *, at_least: int = 1, lasting: bool = True) -> None:
+        """How many timbres to tell apart; ``None`` has the number estimated, `at_least` so many.
+
+        Tracks that a person has joined stay joined.
+        """
+        if timbres is not None:
+            timbres = max(1, min(timbres, MAX_TRACKS - len({source for source, _ in self.state.merged})))
+        clustering = replace(self.state.clustering, timbres=timbres, min_timbres=at_least)
+        # Asked anew, the estimate starts from nothing.
+        self.set(lasting=lasting, clustering=clustering, found=0)
 
     # --- reference --------------------------------------------------------------------------------------------------
 
@@ -623,6 +661,8 @@ def _derive(
         decoded = embed_notes(decoded, posteriors)
     sorted_notes, grouping = group(decoded, state, before, known, thorough=thorough)
     table, by_hand = apply_edits(merged(sorted_notes, state), state.edits)
+    if grouping.available and thorough and grouping.timbres != state.found:
+        state = replace(state, found=grouping.timbres)
     views = state.tracks
     if len(table.tracks) > len(views):
         state = replace(state, tracks=views + tuple(new_track(i) for i in range(len(views), len(table.tracks))))

@@ -190,6 +190,7 @@ def _state(values: dict[str, Any]) -> State:
         tracks=tuple(_settings(TrackView, track) for track in values["tracks"]),
         taught=tuple((int(p), float(t), int(k)) for p, t, k in values["taught"]),
         merged=tuple((int(a), int(b)) for a, b in values["merged"]),
+        found=int(values.get("found", 0)),
         beats=tuple((str(kind), str(value)) for kind, value in values.get("beats", ())),
     )
     check(state)

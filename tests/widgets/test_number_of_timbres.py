@@ -1,0 +1,186 @@
+"""How many timbres there are, and what moves the number: another recording, joins, teaching, *Auto*, one or a band."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+import amtsep.clustering
+from amtsep.clustering import TimbreEstimate
+from amtsep.config import Clustering
+from amtsep.notes import Notes
+from amtsep.posteriors import Posteriors
+from widgets.panels.timbres import Timbres
+from widgets.state.session import Session
+
+SECONDS = 12.0
+
+
+def with_timbres(count: int) -> tuple[Notes, Posteriors]:
+    """A tune whose notes, in bands of pitch, have so many timbres; and its posteriors."""
+    import synthetic
+
+    notes = synthetic.melody(SECONDS)
+    plain = synthetic.perfect(notes, SECONDS)
+    rng = np.random.default_rng(1)
+    centres = np.linalg.qr(rng.normal(size=(12, 12)))[0][:count]
+    bands = np.array_split(np.unique(notes.pitch), count)
+    which = np.zeros(88, int)
+    for band, pitches in enumerate(bands):
+        which[pitches - 21] = band
+    values = centres[which][:, None, :] + 0.15 * rng.normal(size=(*plain.frame.shape, 12))
+    values /= np.linalg.norm(values, axis=2, keepdims=True)
+    embedding = np.round(values * 127).astype(np.int8)
+    return notes, Posteriors(
+        plain.onset, plain.frame, plain.spectrogram, plain.hop_s, plain.duration_s, embedding=embedding
+    )
+
+
+@pytest.fixture
+def three() -> Session:
+    import synthetic
+
+    from amtsep.audio import load_audio
+
+    notes, posteriors = with_timbres(3)
+    session = Session()
+    session.show(load_audio(synthetic.wav_bytes(synthetic.sound(notes, SECONDS)), name="three.wav"), posteriors)
+    session.set_timbres(3)
+    assert len(seen(session)) == 3
+    return session
+
+
+def seen(session: Session) -> list[int]:
+    """Tracks that hold notes."""
+    return sorted(set(session.notes.track.tolist()))
+
+
+def names(session: Session) -> list[str]:
+    return [row["name"] for row in Timbres(session).rows]
+
+
+def of_track(session: Session, track: int) -> np.ndarray:
+    return np.flatnonzero(session.notes.track == track)
+
+
+def test_another_recording_does_not_inherit_the_number(three, recording, transcriber) -> None:
+    three.open(recording, name="next.wav")
+    three.wait(60)
+    assert three.audio.name == "next.wav"
+    assert three.state.clustering.timbres is None
+
+
+def test_a_number_given_before_the_first_recording_counts(recording, transcriber) -> None:
+    session = Session()
+    session.set_timbres(2)
+    session.open(recording, name="first.wav")
+    session.wait(60)
+    assert session.state.clustering.timbres == 2
+
+
+def test_after_a_join_names_have_no_gap_and_the_number_is_one_less(three) -> None:
+    gone, into = of_track(three, 1), of_track(three, 0)
+    three.merge(1, 0)
+    assert names(three) == ["Timbre 1", "Timbre 2"]
+    assert Timbres(three).about["wanted"] == 2
+    assert set(three.notes.track[np.r_[gone, into]].tolist()) == {0}
+
+
+def test_a_join_outlives_steps_of_the_number(three) -> None:
+    joined = np.r_[of_track(three, 0), of_track(three, 1)]
+    three.merge(1, 0)
+    for number in (3, 2):
+        three.set_timbres(number)
+        assert len(seen(three)) == number
+    assert len(set(three.notes.track[joined].tolist())) == 1
+    three.undo()
+    three.undo()
+    three.undo()
+    assert len(seen(three)) == 3 and three.state.clustering.timbres == 3
+
+
+def test_teaching_a_new_track_counts(three) -> None:
+    three.set_timbres(1)
+    high = np.flatnonzero(three.notes.pitch > 70)
+    three.assign(high[:3], 1)
+    assert Timbres(three).about["wanted"] == 2
+    assert len(seen(three)) == 2
+    assert set(three.notes.track[high[:3]].tolist()) == {1}
+    assert three.notes.track[high].mean() > 0.8, "what sounds alike goes along"
+
+
+def test_a_track_that_is_emptied_by_hand_goes_for_good(three) -> None:
+    three.assign(of_track(three, 2), 0)
+    assert seen(three) == [0, 1]
+    assert Timbres(three).about["wanted"] == 2
+    three.set_decoding(onset_threshold=0.45)
+    assert len(seen(three)) == 2
+
+
+def test_dropping_corrections_parts_what_was_joined(three) -> None:
+    three.merge(1, 0)
+    three.drop_edits()
+    assert len(seen(three)) == 3
+
+
+def test_auto_does_not_jump_where_two_numbers_are_nearly_as_probable(three, monkeypatch) -> None:
+    chances = {0.49: (0.5, 0.1, 0.1, 0.3), 0.48: (0.3, 0.1, 0.1, 0.5), 0.47: (0.4, 0.1, 0.1, 0.4), 0.3: (0.1, 0.0, 0.0, 0.9)}
+    at = [0.49]
+
+    def estimate(notes: Notes, settings: Clustering) -> TimbreEstimate:
+        chance = chances[at[0]]
+        return TimbreEstimate(int(np.argmax(chance)) + 1, chance, chance, chance, chance)
+
+    monkeypatch.setattr(amtsep.clustering, "estimate_timbres", estimate)
+    three.set_timbres(None)
+    counts = []
+    for threshold in chances:
+        at[0] = threshold
+        three.set_decoding(onset_threshold=threshold)
+        counts.append(three.grouping.timbres)
+    assert counts == [1, 1, 1, 4], "only what is far more probable moves it"
+    at[0] = 0.47
+    three.undo()
+    assert three.grouping.timbres == 1, "undo goes back to what was there"
+    three.redo()
+    at[0] = 0.48
+    again = Session()
+    again.open_saved(io.BytesIO(three.saved()), "s.amtsep")
+    again.wait(60)
+    assert again.grouping.timbres == three.grouping.timbres == 4, "and so does a session file"
+
+
+def test_a_band_has_at_least_two(three) -> None:
+    one = Session()
+    notes, posteriors = with_timbres(1)
+    one.show(three.audio, posteriors)
+    assert one.grouping.timbres == 1
+    one.set_timbres(None, at_least=2)
+    assert one.grouping.timbres >= 2
+    assert one.grouping.probability[0] == 0.0
+    assert Timbres(one).about["at_least"] == 2
+
+
+def test_silence_is_not_put_down_to_the_network() -> None:
+    import synthetic
+
+    from amtsep.audio import load_audio
+    from amtsep.posteriors import encode_db
+    from widgets.panels.roll import spectrogram_picture
+
+    notes, posteriors = with_timbres(2)
+    nothing = Posteriors(
+        np.zeros_like(posteriors.onset),
+        np.zeros_like(posteriors.frame),
+        encode_db(np.full(posteriors.spectrogram.shape, -120.0, np.float32)),
+        posteriors.hop_s,
+        posteriors.duration_s,
+        embedding=posteriors.embedding,
+    )
+    session = Session()
+    session.show(load_audio(synthetic.wav_bytes(np.zeros(22050 * 12, np.float32)), name="silence.wav"), nothing)
+    about = Timbres(session).about
+    assert about["available"] and not about["heard"]
+    assert spectrogram_picture(nothing).max() == 0, "an empty roll, not an evenly lit one"
