@@ -218,6 +218,92 @@ def _collect(
     return collector.finish()
 
 
+PLAYBACK_RATES = (44_100, 48_000)
+"""What sound cards play: other rates over 22,050 Hz are brought to the first, or the second where they divide it."""
+
+
+def playback_flac(
+    source: Source,
+    *,
+    name: str | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    max_samples: int = sys.maxsize,
+) -> bytes | None:
+    """A recording for listening: FLAC, 16 bit, its first two channels, at 44.1 or 48 kHz.
+
+    Parameters
+    ----------
+    source, name, limits
+        As for `load_audio`.
+    max_samples
+        Of all channels together; where there would be more, the channels are mixed.
+
+    Returns
+    -------
+    bytes or None
+        ``None`` where mono at 22,050 Hz holds as much, or there is too much even when mixed.
+
+    Raises
+    ------
+    AudioError
+        If the source is no recording.
+
+    Examples
+    --------
+    >>> import soundfile
+    >>> file = io.BytesIO()
+    >>> soundfile.write(file, np.zeros((4410, 2), np.float32), 44100, format="WAV")
+    >>> soundfile.info(io.BytesIO(playback_flac(file.getvalue()))).channels
+    2
+    """
+    import soundfile
+
+    name, handle, owned = _open(source, name, limits)
+    out = io.BytesIO()
+    try:
+        blocks = (decode if is_plain_wav(handle) else decode_apart)(handle, name, limits)
+        rate, block, expected_s = next(iter(blocks), (0, np.zeros((0, 1), np.float32), 0.0))
+        channels = min(2, block.shape[1] if block.ndim > 1 else 1)
+        if not MIN_RATE <= rate <= MAX_RATE or (channels == 1 and rate <= FrontEnd.sample_rate):
+            return None
+        usual, other = PLAYBACK_RATES
+        target = other if other % rate == 0 or rate % other == 0 else usual
+        if expected_s * target * channels > max_samples:
+            channels = 1
+        streams = [_make_resampler(rate, target, "auto") for _ in range(channels)] if rate != target else []
+        written = 0
+        with soundfile.SoundFile(out, "w", target, channels, "PCM_16", format="FLAC") as file:
+
+            def write(sound: NDArray[np.float32]) -> None:
+                nonlocal written
+                written += sound.size
+                file.write(np.clip(np.nan_to_num(sound), -1.0, 1.0))
+
+            while True:
+                block = block[:, None] if block.ndim == 1 else block
+                if np.max(np.abs(block), initial=0.0) > BROKEN_PEAK:
+                    return None
+                sound = block[:, :2] if channels == 2 else block.mean(axis=1, dtype=np.float32, keepdims=True)
+                if streams:
+                    parts = [s.push(np.ascontiguousarray(sound[:, i])) for i, s in enumerate(streams)]
+                    sound = np.stack(parts, axis=1)
+                write(sound)
+                if written > max_samples:
+                    return None
+                item = next(iter(blocks), None)
+                if item is None:
+                    break
+                again, block, _ = item
+                if again != rate or block.ndim != 2 or block.shape[1] < channels:
+                    return None
+            if streams:
+                write(np.stack([s.finish() for s in streams], axis=1))
+        return out.getvalue()
+    finally:
+        if owned:
+            handle.close()
+
+
 @contextmanager
 def spool_audio(
     source: Source,

@@ -126,7 +126,12 @@ def test_dropping_corrections_parts_what_was_joined(three) -> None:
 
 
 def test_auto_does_not_jump_where_two_numbers_are_nearly_as_probable(three, monkeypatch) -> None:
-    chances = {0.49: (0.5, 0.1, 0.1, 0.3), 0.48: (0.3, 0.1, 0.1, 0.5), 0.47: (0.4, 0.1, 0.1, 0.4), 0.3: (0.1, 0.0, 0.0, 0.9)}
+    chances = {
+        0.49: (0.5, 0.1, 0.1, 0.3),
+        0.48: (0.3, 0.1, 0.1, 0.5),
+        0.47: (0.4, 0.1, 0.1, 0.4),
+        0.3: (0.1, 0.0, 0.0, 0.9),
+    }
     at = [0.49]
 
     def estimate(notes: Notes, settings: Clustering) -> TimbreEstimate:

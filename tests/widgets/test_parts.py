@@ -160,3 +160,22 @@ def test_slider_step_is_quick_on_five_minutes(transcriber):
         times.append(time.perf_counter() - before)
     # 30 ms is the aim on a quiet machine; a busy one gets room.
     assert np.median(times) < 0.12, times
+
+
+def test_a_wrong_reference_is_called_no_midi_and_the_sentence_goes_with_a_good_one(session, true_notes):
+    from amtsep.formats import midi_bytes
+
+    source = Source(session)
+    box = sent(source)
+
+    def reference(data, name):
+        deliver(source, {"do": "upload", "name": name, "size": len(data), "id": "r", "reference": True})
+        deliver(source, {"do": "chunk", "id": "r", "at": 0}, [data])
+        session.wait(60)
+
+    reference(b"no notes at all", "truth.txt")
+    assert "truth.txt is not a MIDI file" in source.status["text"] and "WAV" not in source.status["text"]
+    assert session.reference is None and session.audio.name == "tune.wav"
+    reference(midi_bytes(true_notes), "truth.mid")
+    assert source.status["kind"] == "idle" and len(session.reference) == len(true_notes)
+    assert box

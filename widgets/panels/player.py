@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from amtsep.notes import Notes
 from widgets.panels.roll import Roll
 from widgets.state.session import Session
 
+ORIGINAL_CHUNK = 1 << 20
+"""Bytes in one message to the browser."""
 SOUND_CHUNK = 1 << 19
 """Samples (16-bit) in one message to the browser."""
 
@@ -33,17 +37,21 @@ class Player(Roll):
         super().__init__(session, **kwargs)
         self.panel = "player"
         self._version = 0
+        self._full: bytes | None = None
         self.session.observe(self._on_audio, "audio")
         self._on_audio()
 
     def _on_audio(self, _change: Any = None) -> None:
         audio = self.session.audio
         self._version += 1
+        self._full = None
         self.sound = (
             {}
             if audio is None
             else {
                 "version": self._version,
+                "recording": self.session.version,
+                "original": self.session.original is not None,
                 "samples": len(audio.samples),
                 "rate": audio.sample_rate,
                 "name": audio.name,
@@ -68,6 +76,36 @@ class Player(Roll):
         piece = audio.samples[start : start + SOUND_CHUNK]
         data = np.round(np.clip(piece, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
         self.send({"do": "sound", "version": self._version, "start": start}, [data])
+
+    def do_original(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Send a piece of the recording as it was brought (FLAC); made in a thread when first asked for."""
+        version, start, original = int(message["version"]), int(message["start"]), self.session.original
+        if version != self._version or original is None or start < 0:
+            return
+        if start or self._full is not None:
+            self._send_original(start)
+            return
+
+        def make() -> None:
+            # What hinders it costs the listener some treble, and nothing else.
+            with contextlib.suppress(Exception):
+                sound = original.sound(self.session.limits)
+                self.session.soon(lambda: begin(sound))
+
+        def begin(sound: bytes | None) -> None:
+            if sound is not None and version == self._version:
+                self._full = sound
+                self._send_original(0)
+
+        threading.Thread(target=make, name="amtsep-original", daemon=True).start()
+
+    def _send_original(self, start: int) -> None:
+        if self._full is None:
+            return
+        size, piece = len(self._full), self._full[start : start + ORIGINAL_CHUNK]
+        if start + len(piece) >= size:
+            self._full = None
+        self.send({"do": "original", "version": self._version, "start": start, "size": size}, [piece])
 
     def do_soundfont(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Send the General MIDI soundfont, if there is one on this machine."""

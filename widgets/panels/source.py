@@ -31,8 +31,10 @@ def demos(folder: Path | None = None) -> list[dict[str, str]]:
 class _Upload:
     """Bytes that arrive in order, kept on disk until they are complete."""
 
-    def __init__(self, id: str, name: str, size: int) -> None:
+    def __init__(self, id: str, name: str, size: int, reference: bool) -> None:
         self.id, self.name, self.size, self.received = id, name, size, 0
+        self.reference = reference
+        """Whether it was chosen as true notes to compare with, whatever its name."""
         self.waiting = False
         """Whether the browser has been asked to go back to `received`."""
         self.file = cast(BinaryIO, tempfile.TemporaryFile(prefix="amtsep-"))  # noqa: SIM115 - closed by its owner
@@ -84,7 +86,15 @@ class Source(Panel):
 
     def _on_audio(self, _change: Any = None) -> None:
         audio = self.session.audio
-        self.about = {} if audio is None else {"name": audio.name, "duration": audio.duration_s}
+        self.about = (
+            {}
+            if audio is None
+            else {
+                "name": audio.name,
+                "duration": audio.duration_s,
+                "recording": self.session.version,
+            }
+        )
         self.offer = {}
         if self._autosave is not None and audio is not None:
             same, left = self._autosave.earlier, self._autosave.left
@@ -145,7 +155,7 @@ class Source(Panel):
                 raise AudioError(f"{name} is {size / 1e6:.0f} MB; the limit is {limit:g} MB: shorten or compress it.")
             if size <= 0:
                 raise AudioError(f"{name} is empty: it holds no sound. Choose another file.")
-            self._upload = _Upload(id, name, size)
+            self._upload = _Upload(id, name, size, bool(message.get("reference")))
             self.send({"do": "got", "id": id, "received": 0})
 
     def do_chunk(self, message: dict[str, Any], buffers: Any) -> None:
@@ -180,7 +190,7 @@ class Source(Panel):
         if upload.received == upload.size:
             self._upload = None
             upload.file.seek(0)
-            self.received(upload.file, upload.name)
+            self.received(upload.file, upload.name, reference=upload.reference)
 
     def do_where(self, message: dict[str, Any], _buffers: Any) -> None:
         """How far an upload has come: asked after a silence, `sent` being the bytes that have left the browser."""
@@ -211,13 +221,13 @@ class Source(Panel):
             self.send({"do": "refused", "id": id, "said": True})
             raise
 
-    def received(self, file: BinaryIO, name: str) -> None:
+    def received(self, file: BinaryIO, name: str, *, reference: bool = False) -> None:
         """A whole file has arrived."""
         ending = Path(name).suffix.lower()
-        if ending == ENDING:
-            self.session.open_saved(file, name)
-        elif ending in (".mid", ".midi"):
+        if reference or ending in (".mid", ".midi"):
             self.session.open_reference(file, name)
+        elif ending == ENDING:
+            self.session.open_saved(file, name)
         else:
             self.session.open(file, name=name)
 

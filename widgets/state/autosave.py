@@ -26,7 +26,7 @@ from amtsep import formats
 from amtsep.errors import FormatError
 from widgets.state.edits import worked_on
 from widgets.state.session import Session
-from widgets.state.session_file import Saved, about_text, read_members, sound_bytes
+from widgets.state.session_file import MAX_ORIGINAL, Saved, about_text, read_members, sound_bytes
 from widgets.state.words import Status
 
 KEEP = 10
@@ -35,7 +35,7 @@ MAX_BYTES = 8 << 30
 """Of all visitors together."""
 PAUSE_S = 0.15
 """Between two writings while a slider is being dragged."""
-ABOUT, SOUND, REFERENCE = "session.json", "audio.flac", "reference.json"
+ABOUT, SOUND, REFERENCE, ORIGINAL = "session.json", "audio.flac", "reference.json", "original"
 
 
 def folder() -> Path:
@@ -226,6 +226,9 @@ class Autosave:
         if known is None or known[0] != where or known[1] is not saved.audio or not (where / SOUND).is_file():
             sound, gain = sound_bytes(saved.audio)
             _replace(where / SOUND, sound)
+            original = None if saved.original is None else saved.original.read(MAX_ORIGINAL)
+            if original is not None:
+                _replace(where / ORIGINAL, original)
             self._gain = gain
         if saved.reference is None:
             (where / REFERENCE).unlink(missing_ok=True)
@@ -283,5 +286,7 @@ def _trim(root: Path, current: Path) -> None:
     for path in sounds:
         with contextlib.suppress(OSError):
             total += path.stat().st_size
+            original = path.with_name(ORIGINAL)
+            total += original.stat().st_size if original.is_file() else 0
             if total > MAX_BYTES and path.parent != current:
                 shutil.rmtree(path.parent, ignore_errors=True)

@@ -8,6 +8,7 @@ place: it is fast enough to follow a slider.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 import uuid
@@ -42,6 +43,7 @@ from widgets.state.edits import (
 )
 from widgets.state.grouping import Grouping, group, merged, name_tracks
 from widgets.state.network import default_model
+from widgets.state.original import Original
 from widgets.state.words import Status, failure
 
 if TYPE_CHECKING:
@@ -118,6 +120,10 @@ class Session(HasTraits):
 
     def __init__(self, model: str | None = None, device: str = "auto", limits: Limits | None = None) -> None:
         super().__init__()
+        self.original: Original | None = None
+        """The recording as it was brought, for listening."""
+        self.version = 0
+        """Counts the recordings that have been opened."""
         self.id = uuid.uuid4().hex
         self.model, self.device = model or default_model(), device
         self.limits = limits or Limits()
@@ -137,6 +143,9 @@ class Session(HasTraits):
         self._rough = False
         self._settling: asyncio.TimerHandle | None = None
         self._job: _Job | None = None
+        self._failed: BaseException | None = None
+        """What the last piece of work failed of."""
+        self._awaited: list[asyncio.Future[None]] = []
         self._beats: tuple[Notes, Beats] | None = None
         self.quantisation = Quantisation()
         self._undo: list[State] = []
@@ -152,10 +161,18 @@ class Session(HasTraits):
         """Whether a recording is being read or transcribed."""
         return self._job is not None
 
-    def open(self, source: Any, name: str | None = None) -> None:
+    def open(self, source: Any, name: str | None = None, *, wait: bool = False) -> None:
         """Read and transcribe a recording (path, bytes or file object) in a thread; the session changes when done.
 
         What is open stays as it is if the recording cannot be read or the work is cancelled: the status says so.
+
+        Parameters
+        ----------
+        source, name
+            As for `amtsep.audio.load_audio`.
+        wait
+            Come back when it is done, and raise what went wrong: for scripts, and for notebooks that are run in one
+            go. ``await session.opened()`` does so without keeping the page from answering.
         """
         label = name or (Path(source).name if isinstance(source, (str, Path)) else "recording")
 
@@ -165,9 +182,13 @@ class Session(HasTraits):
             audio = load_audio(source, name=name, limits=self.limits, progress=progress)
             key, posteriors = self._transcribe(audio, progress)
             decoder, derived = self._prepare(posteriors, self._fresh())
-            return lambda: self._adopt(audio, posteriors, decoder, derived, key)
+            original = Original(source, audio.name)
+            return lambda: self._adopt(audio, posteriors, decoder, derived, key, original=original)
 
         self._start(work, Status("busy", "opening", {"name": label}))
+        if wait:
+            self.wait()
+            self._raise()
 
     def show(self, audio: Any, posteriors: Posteriors) -> None:
         """Show a recording (`amtsep.audio.Audio`) whose posteriors are at hand, at once: what a lesson begins with."""
@@ -234,7 +255,15 @@ class Session(HasTraits):
             raise FormatError("There is nothing to save yet: open a recording first.")
         grouped = self._grouped if self.grouping.available else None
         return Saved(
-            self.audio, self.posteriors, self.state, self.reference, self.reference_name, grouped, self.key, self.turn
+            self.audio,
+            self.posteriors,
+            self.state,
+            self.reference,
+            self.reference_name,
+            grouped,
+            self.key,
+            self.turn,
+            self.original,
         )
 
     def _transcribe(
@@ -268,6 +297,7 @@ class Session(HasTraits):
         key: str,
         slot: str = "",
         saved: Saved | None = None,
+        original: Original | None = None,
     ) -> None:
         """Make a transcribed recording the session's; thresholds are kept, edits belonged to the one before."""
         fresh = self._fresh()
@@ -279,6 +309,8 @@ class Session(HasTraits):
         self._exported = hand_work(derived.state)
         self._undo.clear()
         self._redo.clear()
+        self.original = original if saved is None else saved.original
+        self.version += 1
         with self.hold_trait_notifications():
             self.posteriors = posteriors
             self.audio = audio
@@ -300,8 +332,7 @@ class Session(HasTraits):
         """Stop the work in progress; what was open stays."""
         if self._job is not None:
             self._job.cancelled.set()
-            self._job = None
-            self.progress = None
+            self._over()
             self.status = Status("info", "cancelled")
 
     def _start(self, work: Callable[[Callable[..., bool]], Callable[[], None]], status: Status) -> None:
@@ -312,6 +343,7 @@ class Session(HasTraits):
         except RuntimeError:
             self._loop = None
         job = self._job = _Job()
+        self._failed = None
         self.status = status
         self.progress = Progress(0, 0, "read")
 
@@ -331,9 +363,8 @@ class Session(HasTraits):
             except Cancelled:
                 return
             except BaseException as error:
-                # Kept in a variable of its own: Python forgets `error` at the end of the clause.
-                failed = failure(error)
-                self._post(job, lambda: self._finish(lambda: setattr(self, "status", failed)))
+                # Bound at once: Python forgets `error` at the end of the clause.
+                self._post(job, lambda error=error: self._finish(lambda: self._fail(error)))  # type: ignore[misc]
                 return
             self._post(job, lambda: self._finish(finish))
 
@@ -344,6 +375,20 @@ class Session(HasTraits):
         self.progress = None
         with self.guard():
             then()
+        self._over()
+
+    def _over(self) -> None:
+        """No work is in progress any more: whoever waits may go on."""
+        self._job = None
+        self.progress = None
+        awaited, self._awaited = self._awaited, []
+        for future in awaited:
+            if not future.done():
+                future.set_result(None)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failed = error
+        self.status = failure(error)
 
     def _post(self, job: _Job, call: Callable[[], None]) -> None:
         """Have `call` run in the thread of the kernel, unless the job has been cancelled by then."""
@@ -356,19 +401,54 @@ class Session(HasTraits):
 
     def soon(self, call: Callable[[], None]) -> None:
         """Have `call` run in the thread of the kernel, from any other."""
+        self._inbox.put(call)
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call)
-        else:
-            self._inbox.put(call)
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        """Run what other threads have asked for."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._inbox.get_nowait()()
 
     def wait(self, timeout_s: float = 600.0) -> None:
-        """Wait for the work in progress where no event loop runs (scripts, tests); raises ``TimeoutError``."""
+        """Wait for the work in progress, in a script or in a cell of a notebook, whose loop stands still meanwhile.
+
+        Raises
+        ------
+        TimeoutError
+            If it is not done in time.
+        """
         end = monotonic() + timeout_s
         while self.busy:
             try:
                 self._inbox.get(timeout=max(0.0, end - monotonic()))()
             except queue.Empty:
                 raise TimeoutError("The recording was not ready in time.") from None
+
+    async def opened(self) -> Notes:
+        """Wait for the work in progress while the page answers: ``await session.opened()``.
+
+        Returns
+        -------
+        Notes
+            Of what is open then.
+
+        Raises
+        ------
+        Exception
+            What kept the recording from being opened.
+        """
+        if self.busy:
+            done = asyncio.get_running_loop().create_future()
+            self._awaited.append(done)
+            await done
+        self._raise()
+        return self.notes
+
+    def _raise(self) -> None:
+        if self._failed is not None:
+            raise self._failed
 
     # --- what a person sets -----------------------------------------------------------------------------------------
 

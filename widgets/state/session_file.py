@@ -11,7 +11,7 @@ import json
 import math
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -23,11 +23,14 @@ from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from widgets.state.edits import Edits, Note, State, TrackView, check
+from widgets.state.original import Original
 
 VERSION = 1
 ENDING = ".amtsep"
 MAX_UNPACKED = 4 << 30
 """Bytes that the members of a session file may unpack to: an hour with its embedding takes 2 GB."""
+MAX_ORIGINAL = 400 << 20
+"""Bytes of the recording as it was brought: a larger one is not kept beside the copy that the network heard."""
 MAX_TEXT = 64 << 20
 """Bytes of ``session.json`` and of ``reference.json``."""
 
@@ -46,6 +49,8 @@ class Saved:
     """The decoded notes with their timbres, so that tracks keep their numbers."""
     key: str = ""
     turn: int = 0
+    original: Original | None = None
+    """The recording as it was brought."""
 
 
 def sound_bytes(audio: Audio) -> tuple[bytes, float]:
@@ -94,6 +99,9 @@ def write_session(saved: Saved) -> bytes:
         archive.writestr("posteriors.npz", network.getvalue())
         if saved.reference is not None:
             archive.writestr("reference.json", formats.json_text(saved.reference))
+        original = None if saved.original is None else saved.original.read(MAX_ORIGINAL)
+        if original is not None:
+            archive.writestr("original", original)
     return out.getvalue()
 
 
@@ -124,7 +132,7 @@ def read_session(file: BinaryIO, name: str, limits: Limits = Limits()) -> Saved:
     if abs(posteriors.duration_s - saved.audio.duration_s) > 1.0:
         raise FormatError(_damaged(name))
     # The key would name posteriors of this computer's cache; the file brings its own.
-    return Saved(saved.audio, posteriors, saved.state, saved.reference, saved.reference_name, saved.sorted)
+    return replace(saved, posteriors=posteriors, key="", turn=0)
 
 
 _DAMAGE = (Exception,)
@@ -162,7 +170,10 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         samples = (samples.reshape(-1) * np.float32(gain)).astype(np.float32)
         audio = Audio(samples, int(rate), str(about["name"]))
         named = str(about.get("reference_name", ""))
-        return Saved(audio, None, state, reference, named, grouped, str(about.get("posteriors", "")), turn)
+        brought = read("original")
+        original = None if brought is None else Original(brought, audio.name)
+        key = str(about.get("posteriors", ""))
+        return Saved(audio, None, state, reference, named, grouped, key, turn, original)
     except FormatError:
         raise
     except _DAMAGE as error:

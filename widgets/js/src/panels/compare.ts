@@ -13,7 +13,7 @@ export function mountCompare(model: Model, element: HTMLElement, hub: Hub): () =
   element.append(picker, body);
   scope.listen(picker, "change", () => {
     const file = picker.files?.[0];
-    if (file) hub.actions.send?.(file, file.name);
+    if (file) hub.actions.send?.(file, file.name, true);
     picker.value = "";
   });
   const heat = h("canvas", { class: "amt-heat", width: 240, height: 240, title: t("heat_hint") });

@@ -235,9 +235,9 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
 
   // --- upload -------------------------------------------------------------------------------------------------------
 
-  const send = (file: Blob, name: string) => {
+  const send = (file: Blob, name: string, reference?: boolean) => {
     local = null;
-    uploads.send(file, name);
+    uploads.send(file, name, reference);
   };
   const cancel = () => {
     if (uploads.job) uploads.cancel();

@@ -5,6 +5,8 @@ import type { Model } from "../model";
 interface Job {
   file: Blob;
   name: string;
+  /** Chosen as true notes to compare with, whatever its name. */
+  reference: boolean;
   id: string;
   /** Bytes that the program has; bytes that have left the page. */
   arrived: number;
@@ -31,7 +33,7 @@ export class Uploads {
   job: Job | null = null;
   changed: () => void = () => undefined;
   failed: (key: string, values: Record<string, unknown>) => void = () => undefined;
-  private waiting: { file: Blob; name: string } | null = null;
+  private waiting: { file: Blob; name: string; reference: boolean } | null = null;
 
   constructor(private readonly model: Model) {
     model.on("msg:custom", (content: any) => this.hear(content));
@@ -41,15 +43,15 @@ export class Uploads {
     return { megabytes: 200, chunk: 1 << 20, ...(this.model.get("limits") ?? {}) };
   }
 
-  send(file: Blob, name: string): void {
+  send(file: Blob, name: string, reference = isNotes(name)): void {
     const { megabytes, chunk } = this.limits;
     if (file.size > megabytes * 1e6) {
       this.failed("too_large", { name, size: (file.size / 1e6).toFixed(0), megabytes });
       return;
     }
     // A reference does not push aside the recording that is on its way.
-    if (this.job && isNotes(name) && !isNotes(this.job.name)) {
-      this.waiting = { file, name };
+    if (this.job && reference && !this.job.reference) {
+      this.waiting = { file, name, reference };
       return;
     }
     this.stop();
@@ -57,6 +59,7 @@ export class Uploads {
     this.job = {
       file,
       name,
+      reference,
       id: Math.random().toString(36).slice(2) + Date.now().toString(36),
       arrived: 0,
       sent: 0,
@@ -78,7 +81,7 @@ export class Uploads {
   }
 
   private begin(job: Job): void {
-    this.tell({ do: "upload", name: job.name, size: job.file.size, id: job.id });
+    this.tell({ do: "upload", name: job.name, size: job.file.size, id: job.id, reference: job.reference });
   }
 
   private stop(): void {
@@ -146,7 +149,7 @@ export class Uploads {
         const next = this.waiting;
         this.waiting = null;
         this.stop();
-        if (next) this.send(next.file, next.name);
+        if (next) this.send(next.file, next.name, next.reference);
         return;
       }
       this.listen(job);
