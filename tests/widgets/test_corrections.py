@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ note_tables = st.lists(
 @given(note_tables, st.data())
 def test_struck_notes_go_and_all_others_stay(notes, data):
     index = data.draw(st.lists(st.integers(0, len(notes) - 1), unique=True))
-    edits = strike(Edits(), notes, np.zeros(len(notes), bool), np.asarray(index, np.intp))
+    edits = strike(Edits(), notes, np.zeros(len(notes), np.int32), np.asarray(index, np.intp))
     left, hand = apply_edits(notes, edits)
     assert len(left) == len(notes) - len(index) and not hand.any()
 
@@ -42,10 +43,10 @@ def test_struck_notes_go_and_all_others_stay(notes, data):
 @settings(max_examples=60, deadline=None)
 @given(note_tables, st.floats(0, 30), st.integers(30, 90))
 def test_an_added_note_can_be_taken_out_again(notes, onset, pitch):
-    edits = Edits(added=(Note(onset, onset + 0.5, pitch),))
+    edits = Edits().put_in([Note(onset, onset + 0.5, pitch)])
     table, hand = apply_edits(notes, edits)
     assert len(table) == len(notes) + 1 and hand.sum() == 1
-    assert table.pitch[hand][0] == pitch and table.onset[hand][0] == pytest.approx(onset)
+    assert table.pitch[hand > 0][0] == pitch and table.onset[hand > 0][0] == pytest.approx(onset)
     after = strike(edits, table, hand, np.flatnonzero(hand))
     assert after == Edits()
 
@@ -132,7 +133,7 @@ def test_edits_survive_every_threshold_and_undo_brings_all_back(session):
     session.delete(np.asarray([0]))
     for threshold in (0.2, 0.9, 0.5):
         session.set_decoding(onset_threshold=threshold)
-        mine = session.notes.select(session.by_hand)
+        mine = session.notes.select(session.hand_ids > 0)
         assert len(mine) == 1 and mine.pitch[0] == 70 and mine.velocity[0] == 99
     for _ in range(4):
         session.undo()
@@ -146,16 +147,16 @@ def test_split_and_join(session):
     n = len(session.notes)
     session.split(np.asarray([index]), (onset + offset) / 2)
     assert len(session.notes) == n + 1
-    halves = np.flatnonzero(session.by_hand)
+    halves = np.flatnonzero(session.hand_ids)
     session.join(halves)
-    joined = session.notes.select(session.by_hand)
+    joined = session.notes.select(session.hand_ids > 0)
     assert len(joined) == 1 and joined.pitch[0] == pitch
     assert (joined.onset[0], joined.offset[0]) == pytest.approx((onset, offset))
 
 
 def test_notes_cannot_leave_the_recording_or_the_keyboard(session):
     session.replace_notes(np.asarray([], np.intp), [Note(-3.0, 99.0, 200, 500)])
-    mine = session.notes.select(session.by_hand)
+    mine = session.notes.select(session.hand_ids > 0)
     assert mine.onset[0] == 0 and mine.offset[0] <= session.audio.duration_s + 1e-6
     assert mine.pitch[0] == 127 and mine.velocity[0] == 127
 
@@ -247,7 +248,8 @@ def test_tracks_keep_their_numbers_in_a_session_file(timbres):
 
     order = timbres.notes.track.copy()
     # The numbers came from what was sorted before: turned about, they stay turned about.
-    timbres._grouped = timbres._grouped.with_tracks(1 - timbres._grouped.track, timbres._grouped.tracks)
+    turned = timbres._last.sorted.with_tracks(1 - timbres._last.sorted.track, timbres._last.sorted.tracks)
+    timbres._last = replace(timbres._last, sorted=turned, thorough=False)
     timbres._refresh()
     assert isinstance(timbres.notes, Notes) and (timbres.notes.track == 1 - order).mean() > 0.9
     again = Session()

@@ -11,7 +11,7 @@ import pytest
 
 from amtsep import formats
 from tests.rhythm.test_rhythm import midi_bars, waltz
-from widgets.panels.export import FORMATS
+from widgets.panels.export import Export
 from widgets.panels.score import ENGINE, Score
 from widgets.state.session import Session
 
@@ -61,7 +61,10 @@ def test_corrections_of_beats_are_undone_and_an_impossible_one_changes_nothing(s
 
 def test_saved_midi_has_the_bars_of_the_score(session: Session) -> None:
     session.edit_beats(("shift", ""))
-    data = FORMATS["midi"][2](session, session.notes)
+    panel, sent = Export(session), []
+    panel.send = lambda content, buffers=None: sent.extend(buffers)
+    panel.do_export({"format": "midi"}, [])
+    (data,) = sent
     beats = session.beats
     assert beats is not None
     lines = midi_bars(data)

@@ -56,9 +56,9 @@ class Compare(Panel):
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="compare", **kwargs)
-        self.session.observe(self._update, ["notes", "reference"])
-        self.session.observe(self._look_for_truth, "audio")
-        self.session.observe(self._clear_heat, ["reference", "posteriors"])
+        self.follow(self._update, ["notes", "reference"])
+        self.follow(self._look_for_truth, "audio")
+        self.follow(self._clear_heat, ["reference", "posteriors"])
         self._update()
 
     def _truth_file(self) -> Path | None:
@@ -94,16 +94,22 @@ class Compare(Panel):
         self.session.set_reference(None)
 
     def do_heat(self, _message: dict[str, Any], _buffers: Any) -> None:
-        """Onset F1 over a grid of onset and frame thresholds."""
+        """Onset F1 over a grid of onset and frame thresholds, in a thread."""
         session = self.session
-        if session.reference is None or session.posteriors is None:
+        reference, posteriors, decode = session.reference, session.posteriors, session.decode_others()
+        if reference is None or posteriors is None or self.heat.get("working"):
             return
         grid = np.round(np.linspace(0.1, 0.9, HEAT_STEPS), 3)
-        table = []
-        for frame in grid:
-            row = []
-            for onset in grid:
-                notes = session.decode(onset_threshold=float(onset), frame_threshold=float(frame))
-                row.append(onset_f1(session.reference, notes))
-            table.append(row)
-        self.heat = {"grid": grid.tolist(), "f1": table}
+
+        def work() -> list[list[float]]:
+            return [
+                [onset_f1(reference, decode(onset_threshold=float(x), frame_threshold=float(y))) for x in grid]
+                for y in grid
+            ]
+
+        def show(table: list[list[float]]) -> None:
+            if session.reference is reference and session.posteriors is posteriors:
+                self.heat = {"grid": grid.tolist(), "f1": table}
+
+        self.heat = {"working": True}
+        session.aside(work, show, self._clear_heat)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -12,9 +13,11 @@ from traitlets import Unicode
 from amtsep import formats
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
+from amtsep.posteriors import Posteriors
+from amtsep.rhythm.beats import Beats
 from widgets.panels.panel import Panel
 from widgets.state.session import Session
-from widgets.state.session_file import ENDING
+from widgets.state.session_file import ENDING, Saved, write_session
 
 
 def stem(session: Session) -> str:
@@ -23,36 +26,50 @@ def stem(session: Session) -> str:
     return "".join(c if c.isalnum() or c in " -_.()" else "_" for c in name).strip() or "notes"
 
 
-def _midi(session: Session, notes: Notes) -> bytes:
+@dataclass(frozen=True)
+class Work:
+    """What a file is made of, as it was when it was asked for."""
+
+    notes: Notes
+    title: str
+    source: str
+    beats: Callable[[], Beats | None]
+    posteriors: Posteriors | None
+    saved: Saved | None
+
+
+def _midi(work: Work) -> bytes:
     # The bars of a sequencer lie on those of the score.
-    return formats.midi_bytes(notes, title=stem(session), beats=session.beats)
+    return formats.midi_bytes(work.notes, title=work.title, beats=work.beats())
 
 
-def _musicxml(session: Session, notes: Notes) -> bytes:
-    return formats.musicxml_bytes(notes, title=stem(session), beats=session.beats)
+def _musicxml(work: Work) -> bytes:
+    return formats.musicxml_bytes(work.notes, title=work.title, beats=work.beats())
 
 
-def _csv(_session: Session, notes: Notes) -> bytes:
-    return formats.csv_text(notes).encode()
+def _csv(work: Work) -> bytes:
+    return formats.csv_text(work.notes).encode()
 
 
-def _json(session: Session, notes: Notes) -> bytes:
-    return formats.json_text(notes, {"source": getattr(session.audio, "name", "")}).encode()
+def _json(work: Work) -> bytes:
+    return formats.json_text(work.notes, {"source": work.source}).encode()
 
 
-def _posteriors(session: Session, _notes: Notes) -> bytes:
-    if session.posteriors is None:
+def _posteriors(work: Work) -> bytes:
+    if work.posteriors is None:
         raise FormatError("There are no posteriors to save: open a recording first.")
     file = io.BytesIO()
-    session.posteriors.save(file)
+    work.posteriors.save(file)
     return file.getvalue()
 
 
-def _session(session: Session, _notes: Notes) -> bytes:
-    return session.saved()
+def _session(work: Work) -> bytes:
+    if work.saved is None:
+        raise FormatError("There is nothing to save yet: open a recording first.")
+    return write_session(work.saved)
 
 
-FORMATS: dict[str, tuple[str, str, Callable[[Session, Notes], bytes]]] = {
+FORMATS: dict[str, tuple[str, str, Callable[[Work], bytes]]] = {
     "midi": (".mid", "audio/midi", _midi),
     "musicxml": (".musicxml", "application/vnd.recordare.musicxml+xml", _musicxml),
     "csv": (".csv", "text/csv", _csv),
@@ -69,26 +86,33 @@ class Export(Panel):
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="export", **kwargs)
-        self.session.observe(self._on_notes, "notes")
+        self.follow(self._on_notes, "notes")
 
     def _on_notes(self, _change: Any = None) -> None:
         self.name = stem(self.session)
 
     def do_export(self, message: dict[str, Any], _buffers: Any) -> None:
-        """Make one file and hand it to the browser."""
-        if self.session.audio is None and not len(self.session.notes):
+        """Make one file in a thread and hand it to the browser."""
+        session = self.session
+        if session.audio is None and not len(session.notes):
             raise FormatError("There is nothing to save yet: open a recording first.")
         ending, kind, make = FORMATS[str(message["format"])]
-        notes = self.session.notes
-        name = stem(self.session)
+        notes, state = session.notes, session.state
+        name = stem(session)
+        saved = None if session.audio is None or session.posteriors is None else session.snapshot()
+        source = getattr(session.audio, "name", "")
         if message.get("track") is not None:
             index = int(message["track"])
             name += f" - {notes.tracks[index].name}"
             notes = notes.select(notes.track == index).with_tracks(
                 [0] * int((notes.track == index).sum()), (notes.tracks[index],)
             )
-        # One track, or what the network said, is not the work done here.
-        whole = message.get("track") is None and message["format"] != "posteriors"
-        self.send({"do": "file", "name": name + ending, "type": kind}, [make(self.session, notes)])
-        if whole:
-            self.session.exported()
+        work = Work(notes, stem(session), source, session.beats_to_be(), session.posteriors, saved)
+
+        def made(data: bytes) -> None:
+            self.send({"do": "file", "name": name + ending, "type": kind}, [data])
+            # One track, or what the network said, is not the work done here.
+            if message.get("track") is None and message["format"] != "posteriors":
+                session.exported(state)
+
+        session.aside(lambda: make(work), made, lambda: self.send({"do": "no_file"}))

@@ -34,7 +34,7 @@ class NoteMap(Panel):
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="map", **kwargs)
         self._visible = True
-        self.session.observe(self._update, "notes")
+        self.follow(self._update, "notes")
         self._update()
 
     def do_visible(self, message: dict[str, Any], _buffers: Any) -> None:

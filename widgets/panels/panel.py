@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anywidget
@@ -19,8 +20,9 @@ class Panel(anywidget.AnyWidget):
     subclass answers. An error in it becomes the session's status.
     """
 
-    _esm = STATIC / "amtsep.js"
-    _css = STATIC / "amtsep.css"
+    # Text, not paths: anywidget would watch the files, and hold on to every panel that was ever made.
+    _esm = (STATIC / "amtsep.js").read_text(encoding="utf-8")
+    _css = (STATIC / "amtsep.css").read_text(encoding="utf-8")
 
     panel = Unicode("").tag(sync=True)
     session_id = Unicode("").tag(sync=True)
@@ -29,8 +31,30 @@ class Panel(anywidget.AnyWidget):
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         self.session = session or Session()
+        self._followed: list[tuple[Callable[[Any], None], str | list[str]]] = []
         super().__init__(session_id=self.session.id, **kwargs)
         self.on_msg(self._receive)
+
+    def follow(self, handler: Callable[[Any], None], names: str | list[str]) -> None:
+        """Have `handler` called when these traits of the session change, until the panel is closed."""
+        self.session.observe(handler, names)
+        self._followed.append((handler, names))
+
+    def close(self) -> None:
+        """Take the panel off every page and out of memory; the session goes on."""
+        if self.comm is None:  # already; ipywidgets asks again when it is collected
+            return
+        for handler, names in self._followed:
+            self.session.unobserve(handler, names)
+        self._followed.clear()
+        self.unobserve_all()
+        self.on_msg(self._receive, remove=True)
+        self.layout.close()
+        super().close()
+
+    def do_anew(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """A page that has lost the connection for a while, and what was said meanwhile, asks for everything again."""
+        self.send_state([name for name in self.keys if not name.startswith("_")])
 
     def _receive(self, _widget: Any, message: Any, buffers: Any) -> None:
         with self.session.guard():

@@ -38,7 +38,7 @@ class Player(Roll):
         self.panel = "player"
         self._version = 0
         self._full: bytes | None = None
-        self.session.observe(self._on_audio, "audio")
+        self.follow(self._on_audio, "audio")
         self._on_audio()
 
     def _on_audio(self, _change: Any = None) -> None:

@@ -21,9 +21,11 @@ LEAST_CONTRAST_DB = 10.0
 """A picture with less holds no sound: silence is shown empty, not as one grey."""
 
 
-def pack_notes(notes: Notes, by_hand: np.ndarray[Any, Any] | None = None) -> bytes:
-    """Columns of float32, one after the other: onset, offset, pitch, velocity, confidence, track, made by hand."""
-    hand = np.zeros(len(notes)) if by_hand is None else by_hand
+def pack_notes(notes: Notes, hand_ids: np.ndarray[Any, Any] | None = None) -> bytes:
+    """Columns of float32, one after the other: onset, offset, pitch, velocity, confidence, track, number of those made
+    by hand (0 = decoded).
+    """
+    hand = np.zeros(len(notes)) if hand_ids is None else hand_ids
     columns = (notes.onset, notes.offset, notes.pitch, notes.velocity, notes.confidence, notes.track, hand)
     return np.stack([np.asarray(c, np.float32) for c in columns]).tobytes()
 
@@ -81,10 +83,11 @@ class Roll(Panel):
         self._height = height
         if alone is not None:
             self.session.notes = alone
-        self.session.observe(self._on_posteriors, "posteriors")
-        self.session.observe(self._on_notes, "notes")
-        self.session.observe(self._on_history, ["state", "turn", "exports"])
-        self.session.observe(self._on_reference, "reference")
+        self.follow(self._on_posteriors, "posteriors")
+        self.follow(self._on_notes, "notes")
+        self.follow(self._on_tracks, "state")
+        self.follow(self._on_history, ["state", "turn", "exports", "steps"])
+        self.follow(self._on_reference, "reference")
         self._on_posteriors()
         self._on_notes()
         self.observe(self._on_own_notes, "notes")
@@ -150,27 +153,31 @@ class Roll(Panel):
             "unsaved": session.unsaved,
         }
 
+    def _on_tracks(self, _change: Any = None) -> None:
+        session = self.session
+        views = session.state.tracks
+        place = places(session.notes, len(session.notes.tracks))
+        self.tracks = {
+            "mix": [{"volume": v.volume, "mute": v.mute, "solo": v.solo, "hidden": v.hidden} for v in views],
+            "list": [
+                {
+                    "name": track.name,
+                    "given": bool(i < len(views) and views[i].name),
+                    "place": place[i],
+                    "program": track.program,
+                    "color": views[i].color if i < len(views) else i,
+                }
+                for i, track in enumerate(session.notes.tracks)
+            ],
+        }
+
     def _on_notes(self, _change: Any = None) -> None:
         session = self.session
         self.notes = session.notes
         if session.posteriors is None and session.notes.end > self.about.get("duration", 0.0):
             self._on_posteriors()
         with self.hold_sync():
-            views = session.state.tracks
-            place = places(session.notes, len(session.notes.tracks))
             self._on_history()
-            self.tracks = {
-                "mix": [{"volume": v.volume, "mute": v.mute, "solo": v.solo, "hidden": v.hidden} for v in views],
-                "list": [
-                    {
-                        "name": track.name,
-                        "given": bool(i < len(views) and views[i].name),
-                        "place": place[i],
-                        "program": track.program,
-                        "color": views[i].color if i < len(views) else i,
-                    }
-                    for i, track in enumerate(session.notes.tracks)
-                ],
-            }
-            hand = session.by_hand if len(session.by_hand) == len(session.notes) else None
+            self._on_tracks()
+            hand = session.hand_ids if len(session.hand_ids) == len(session.notes) else None
             self.notes_data = pack_notes(session.notes, hand)

@@ -37,9 +37,11 @@ class Score(Panel):
         super().__init__(session, panel="score", **kwargs)
         self._visible = False
         self._stale = True
+        self._made = 0
+        """Counts the scores that were begun."""
         self._timer: asyncio.TimerHandle | None = None
-        self.session.observe(self._later, ["notes", "state"])
-        self.session.observe(self._forget, "audio")
+        self.follow(self._later, ["notes", "state"])
+        self.follow(self._forget, "audio")
         self.observe(self._later, ["transposed", "tidy"])
 
     def do_visible(self, message: dict[str, Any], _buffers: Any) -> None:
@@ -61,7 +63,9 @@ class Score(Panel):
         """Another recording: its bars are not those that are drawn in the roll."""
         self.beats = {}
 
-    def _later(self, _change: Any = None) -> None:
+    def _later(self, change: Any = None) -> None:
+        if change is not None and change["name"] == "state" and change["old"].beats == change["new"].beats:
+            return  # what else of a state shows in a score comes with the notes
         self._stale = True
         if not self._visible:
             return
@@ -73,21 +77,29 @@ class Score(Panel):
             self._make()
 
     def _make(self) -> None:
+        """Find the beats and write the score, in a thread; what has been overtaken is not shown."""
         self._timer = None
         self._stale = False
-        with self.session.guard():
-            notes = self.session.notes
-            beats = self.session.beats
-            if not len(notes) or beats is None:
-                self.beats = {}
-                self.send({"do": "score", "source": []}, [b""])
-                return
-            title = stem(self.session).replace("_", " ")
-            settings = replace(self.session.quantisation, transposed=self.transposed)
-            cleaned = clean(notes, CleanUp(strength=RECOMMENDED_CLEAN_UP if self.tidy else 0.0))
+        self._made += 1
+        number, session = self._made, self.session
+        notes, find, title = session.notes, session.beats_to_be(), stem(session).replace("_", " ")
+        settings = replace(session.quantisation, transposed=self.transposed)
+        strength = RECOMMENDED_CLEAN_UP if self.tidy else 0.0
+
+        def work() -> tuple[dict[str, Any], list[int], bytes]:
+            beats = find()
+            if beats is None:
+                return {}, [], b""
+            cleaned = clean(notes, CleanUp(strength=strength))
             text = formats.musicxml_bytes(cleaned.notes, None, title, beats, settings)
-            self.beats = about(beats)
-            self.send({"do": "score", "source": cleaned.source.tolist()}, [text])
+            return about(beats), cleaned.source.tolist(), text
+
+        def show(made: tuple[dict[str, Any], list[int], bytes]) -> None:
+            if number == self._made:
+                self.beats, source, text = made
+                self.send({"do": "score", "source": source}, [text])
+
+        session.aside(work, show)
 
 
 def about(beats: Beats) -> dict[str, Any]:

@@ -67,9 +67,9 @@ class Source(Panel):
             "chunk": CHUNK_BYTES,
         }
         self._upload: _Upload | None = None
-        self.session.observe(self._on_status, "status")
-        self.session.observe(self._on_progress, "progress")
-        self.session.observe(self._on_audio, "audio")
+        self.follow(self._on_status, "status")
+        self.follow(self._on_progress, "progress")
+        self.follow(self._on_audio, "audio")
         self._on_status()
         self._on_audio()
         self._on_progress()

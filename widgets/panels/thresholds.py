@@ -44,9 +44,9 @@ class Thresholds(Panel):
         super().__init__(session, panel="thresholds", **kwargs)
         self.defaults = asdict(Decoding())
         self.presets = {name: asdict(decoding) for name, decoding in PRESETS.items()}
-        self.session.observe(self._on_state, "state")
-        self.session.observe(self._on_posteriors, "posteriors")
-        self.session.observe(self._on_notes, "notes")
+        self.follow(self._on_state, "state")
+        self.follow(self._on_posteriors, "posteriors")
+        self.follow(self._on_notes, "notes")
         self._on_state()
         self._on_posteriors()
         self._on_notes()

@@ -26,7 +26,7 @@ class Timbres(Panel):
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="timbres", **kwargs)
-        self.session.observe(self._update, ["notes", "grouping", "state"])
+        self.follow(self._update, ["notes", "grouping", "state"])
         self._update()
 
     def _update(self, _change: Any = None) -> None:

@@ -60,7 +60,9 @@ class Dashboard(ipw.Box):
         self.session = session or Session(model=model, device=device, limits=limits)
         prefs = {k: v for k, v in (("language", language), ("theme", theme)) if v}
         shared = bool(os.environ.get("AMTSEP_SHARED"))
-        self.source = Source(self.session, autosave=Autosave(self.session, shared=shared), prefs=prefs)
+        self.autosave = Autosave(self.session, shared=shared)
+        self._own_session = session is None
+        self.source = Source(self.session, autosave=self.autosave, prefs=prefs)
         self.roll = Roll(self.session, prefs=prefs)
         self.player = Player(self.session, prefs=prefs)
         self.thresholds = Thresholds(self.session, prefs=prefs)
@@ -70,12 +72,29 @@ class Dashboard(ipw.Box):
         self.map = NoteMap(self.session, prefs=prefs)
         self.compare = Compare(self.session, prefs=prefs)
         self.score = Score(self.session, prefs=prefs)
-        side = ipw.Box((self.thresholds, self.tabs, self.timbres, self.map, self.score, self.compare, self.export))
-        side.add_class("amtsep-side")
-        super().__init__(children=(self.source, self.roll, side, self.player), **kwargs)
+        under = (self.thresholds, self.tabs, self.timbres, self.map, self.score, self.compare, self.export)
+        self._panels = (self.source, self.roll, *under, self.player)
+        self._side = ipw.Box(under)
+        self._side.add_class("amtsep-side")
+        super().__init__(children=(self.source, self.roll, self._side, self.player), **kwargs)
         self.add_class("amtsep-app")
         if source is not None:
             self.session.open(source)
+
+    def close(self) -> None:
+        """Take the page away and free what it held; what was done is kept. A session that was given goes on."""
+        if self.comm is None:  # already; ipywidgets asks again when it is collected
+            return
+        self.autosave.close()
+        for panel in self._panels:
+            panel.close()
+        for box in (self._side, self):
+            box.children = ()
+            box.layout.close()
+        self._side.close()
+        if self._own_session:
+            self.session.close()
+        super().close()
 
 
 def warm(session: Session) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from amtsep import formats
 from amtsep.errors import FormatError
+from widgets.state import history
 from widgets.state.edits import worked_on
 from widgets.state.session import Session
 from widgets.state.session_file import MAX_ORIGINAL, Saved, about_text, read_members, sound_bytes
@@ -35,6 +36,8 @@ MAX_BYTES = 8 << 30
 """Of all visitors together."""
 PAUSE_S = 0.15
 """Between two writings while a slider is being dragged."""
+KEPT = ["audio", "state", "reference", "turn", "steps"]
+"""What of a session is worth writing when it changes."""
 ABOUT, SOUND, REFERENCE, ORIGINAL = "session.json", "audio.flac", "reference.json", "original"
 
 
@@ -116,9 +119,20 @@ class Autosave:
         self._writing = False
         self._thread: threading.Thread | None = None
         self._complained = False
+        self._closed = False
         self._last: Entry | None = None
-        session.observe(self._on_change, ["audio", "state", "reference", "turn"])
+        session.observe(self._on_change, KEPT)
         atexit.register(self.flush)
+
+    def close(self) -> None:
+        """Write what is left, and follow the session no longer."""
+        self.session.unobserve(self._on_change, KEPT)
+        self.flush()
+        atexit.unregister(self.flush)
+        self.on_saved = lambda: None
+        with self._wake:
+            self._closed = True
+            self._wake.notify_all()
 
     # --- the list ---------------------------------------------------------------------------------------------------
 
@@ -195,7 +209,8 @@ class Autosave:
     def _run(self) -> None:
         while True:
             with self._wake:
-                if not self._wake.wait_for(lambda: bool(self._work), 30.0):
+                self._wake.wait_for(lambda: bool(self._work) or self._closed, 30.0)
+                if not self._work:
                     self._thread = None
                     return
                 work, self._writing = self._work.pop(next(iter(self._work))), True
@@ -205,6 +220,7 @@ class Autosave:
             except Exception as error:
                 self._complain(error)
             finally:
+                del work  # it holds the recording
                 with self._wake:
                     self._writing = False
                     self._wake.notify_all()
@@ -234,7 +250,8 @@ class Autosave:
             (where / REFERENCE).unlink(missing_ok=True)
         else:
             _replace(where / REFERENCE, formats.json_text(saved.reference).encode())
-        _replace(about, about_text(saved, self._gain, {"entry": entry.to_dict()}).encode())
+        more = {"entry": entry.to_dict(), "history": history.pack(saved.state, saved.undo, saved.redo)}
+        _replace(about, about_text(saved, self._gain, more).encode())
         self._stored = (where, saved.audio, _changed(about))
         self.saved_turn = saved.turn
         self._tell(self.on_saved)

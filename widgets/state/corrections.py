@@ -1,11 +1,14 @@
-"""Corrections by hand as the page sends them: notes are named by (pitch, onset), for the table may have changed."""
+"""Corrections by hand as the page sends them: notes made by hand are named by their number, decoded ones by pitch and
+onset, for the table may have changed meanwhile.
+
+`widgets/js/src/edits.ts` keeps the same rules for a page without a program; `tests/vectors/edits.json` holds both to
+them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-
-import numpy as np
 
 from widgets.state.edits import Note
 from widgets.state.session import Session
@@ -43,16 +46,16 @@ def correct_all(session: Session, messages: Iterable[dict[str, Any]]) -> None:
 
 
 def _apply(session: Session, message: dict[str, Any]) -> None:
-    anchors = [(int(p), float(t)) for p, t in message.get("at", [])]
-    index = session.find(anchors)
+    anchors = [tuple(float(v) for v in anchor) for anchor in message.get("at", [])]
     what = str(message["what"])
+    if what == "change":
+        # Found one by one, so that each new value meets its own note.
+        pairs = [(session.find([a]), _note(n)) for a, n in zip(anchors, message["notes"], strict=True)]
+        session.change([(int(i[0]), note) for i, note in pairs if len(i)])
+        return
+    index = session.find(anchors)
     if what == "add":
         session.replace_notes(index[:0], [_note(n) for n in message["notes"]])
-    elif what == "change":
-        # Found one by one, so that each new value meets its own note.
-        pairs = [(session.find([a]), _note(n)) for a, n in zip(anchors, message["notes"])]
-        there = [(i[0], note) for i, note in pairs if len(i)]
-        session.replace_notes(np.asarray([i for i, _ in there], np.intp), [note for _, note in there])
     elif what == "delete":
         session.delete(index)
     elif what == "split":

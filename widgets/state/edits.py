@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,6 +29,8 @@ class Note:
     pitch: int
     velocity: int = 80
     track: int = 0
+    id: int = 0
+    """Names a note among those made by hand, from 1; 0 where it has no number yet."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,20 @@ class Edits:
 
     def __len__(self) -> int:
         return len(self.removed) + len(self.added)
+
+    def put_in(self, notes: Iterable[Note], above: int | None = None) -> Edits:
+        """With these notes; those without a number, or with one that is in use, get the next ones over `above`."""
+        highest = max([note.id for note in self.added] + [above or 0])
+        used = {note.id for note in self.added}
+        more = []
+        for note in notes:
+            if not note.id or note.id in used:
+                highest += 1
+                note = replace(note, id=highest)
+            used.add(note.id)
+            highest = max(highest, note.id)
+            more.append(note)
+        return replace(self, added=self.added + tuple(more))
 
 
 @dataclass(frozen=True)
@@ -115,12 +132,15 @@ def edited_beats(beats: Beats, edits: tuple[tuple[str, str], ...]) -> Beats:
     return beats
 
 
-def nearest(notes: Notes, anchors: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Index of the note that each (pitch, onset) row of `anchors` (n, 2) speaks of, or -1, each note at most once."""
+def nearest(notes: Notes, anchors: NDArray[np.float64], skip: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
+    """Index of the note that each (pitch, onset) row of `anchors` (n, 2) speaks of, or -1, each note at most once.
+
+    Notes at which `skip` is true are not meant.
+    """
     found = np.full(len(anchors), -1, np.intp)
     if not len(notes) or not len(anchors):
         return found
-    taken = np.zeros(len(notes), bool)
+    taken = np.zeros(len(notes), bool) if skip is None else skip.copy()
     for i, (pitch, onset) in enumerate(anchors):
         first, last = np.searchsorted(notes.onset, (onset - ANCHOR_TOLERANCE_S, onset + ANCHOR_TOLERANCE_S))
         near = np.arange(first, last)
@@ -131,17 +151,17 @@ def nearest(notes: Notes, anchors: NDArray[np.float64]) -> NDArray[np.intp]:
     return found
 
 
-def apply_edits(notes: Notes, edits: Edits) -> tuple[Notes, NDArray[np.bool_]]:
-    """Lay corrections over decoded notes; returns the table and which of its notes were made by hand."""
+def apply_edits(notes: Notes, edits: Edits) -> tuple[Notes, NDArray[np.int32]]:
+    """Lay corrections over decoded notes; returns the table and the number of each note made by hand (0 = decoded)."""
     if not edits:
-        return notes, np.zeros(len(notes), bool)
+        return notes, np.zeros(len(notes), np.int32)
     struck = nearest(notes, np.asarray(edits.removed, np.float64).reshape(-1, 2))
     keep = np.ones(len(notes), bool)
     keep[struck[struck >= 0]] = False
     base = notes.select(keep)
     added = edits.added
     if not added:
-        return base, np.zeros(len(base), bool)
+        return base, np.zeros(len(base), np.int32)
     count = max(len(notes.tracks), 1 + max(note.track for note in added))
     tracks = tuple(notes.tracks) + tuple(Track(f"Timbre {i + 1}") for i in range(len(notes.tracks), count))
     width = notes.embedding.shape[1]
@@ -149,7 +169,7 @@ def apply_edits(notes: Notes, edits: Edits) -> tuple[Notes, NDArray[np.bool_]]:
     onset = np.concatenate([base.onset, [note.onset for note in added]])
     pitch = np.concatenate([base.pitch, [note.pitch for note in added]])
     track = np.concatenate([base.track, [note.track for note in added]])
-    hand = np.arange(n + len(added)) >= n
+    hand = np.asarray([0] * n + [note.id for note in added], np.int32)
     table = Notes.build(
         onset,
         np.concatenate([base.offset, [note.offset for note in added]]),
@@ -164,18 +184,11 @@ def apply_edits(notes: Notes, edits: Edits) -> tuple[Notes, NDArray[np.bool_]]:
     return table, hand[order]
 
 
-def strike(edits: Edits, notes: Notes, by_hand: NDArray[np.bool_], index: NDArray[np.intp]) -> Edits:
-    """Take these notes out: decoded ones are struck, drawn ones are forgotten."""
-    removed = list(edits.removed)
-    gone = set()
-    for i in index:
-        key = (int(notes.pitch[i]), round(float(notes.onset[i]), 6))
-        if by_hand[i]:
-            gone.add(key)
-        else:
-            removed.append(key)
-    added = tuple(note for note in edits.added if (note.pitch, round(note.onset, 6)) not in gone)
-    return replace(edits, removed=tuple(removed), added=added)
+def strike(edits: Edits, notes: Notes, hand_ids: NDArray[np.int32], index: NDArray[np.intp]) -> Edits:
+    """Take these notes out: decoded ones are struck, those made by hand (named by their number) are forgotten."""
+    struck = tuple((int(notes.pitch[i]), round(float(notes.onset[i]), 6)) for i in index if not hand_ids[i])
+    gone = {int(hand_ids[i]) for i in index if hand_ids[i]}
+    return Edits(edits.removed + struck, tuple(note for note in edits.added if note.id not in gone))
 
 
 def check(state: State) -> None:
@@ -197,6 +210,7 @@ def check(state: State) -> None:
         _require(0 <= note.onset < note.offset < LONGEST_S, "a note's time")
         _require(0 <= note.pitch <= 127 and 1 <= note.velocity <= 127, "a note's pitch or velocity")
         _require(0 <= note.track < MAX_TRACKS, "a note's track")
+        _require(0 < note.id < 1 << 24, "a note's number")
     for pitch, onset in state.edits.removed:
         _require(0 <= pitch <= 127 and 0 <= onset < LONGEST_S, "a note that was taken out")
     for pitch, onset, track in state.taught:

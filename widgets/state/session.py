@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,11 @@ from widgets.state.words import Status, failure
 if TYPE_CHECKING:
     from widgets.state.session_file import Saved
 
+Result = TypeVar("Result")
+
 UNDO_STEPS = 100
+SAME = {"onset": 5e-4, "offset": 5e-4, "pitch": 0, "velocity": 0, "track": 0}
+"""Times travel as 32-bit numbers: a note that differs by less has not been changed."""
 PROGRESS_EVERY_S = 0.08
 SETTLE_S = 0.25
 
@@ -63,7 +67,7 @@ class Progress:
         self.done, self.total, self.what = float(done), float(total), what
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Derived:
     """What follows from posteriors and a state: computed whole before any of it is shown."""
 
@@ -71,8 +75,10 @@ class _Derived:
     decoded: Notes
     sorted: Notes
     table: Notes
-    by_hand: NDArray[np.bool_]
+    hand_ids: NDArray[np.int32]
     grouping: Grouping
+    thorough: bool
+    """False where notes went to the timbres known before, in the middle of a drag."""
 
 
 class _Job:
@@ -97,7 +103,7 @@ class Session(HasTraits):
 
     Notes
     -----
-    Traits to observe: `audio`, `posteriors`, `state`, `notes` (with `by_hand`), `grouping`, `reference`, `status`,
+    Traits to observe: `audio`, `posteriors`, `state`, `notes` (with `hand_ids`), `grouping`, `reference`, `status`,
     `progress`.
     """
 
@@ -117,6 +123,8 @@ class Session(HasTraits):
 
     exports = Int(0)
     """How many times notes have been saved as a file."""
+    steps = Int(0)
+    """Changes whenever there is another step to take back or again."""
 
     def __init__(self, model: str | None = None, device: str = "auto", limits: Limits | None = None) -> None:
         super().__init__()
@@ -131,16 +139,15 @@ class Session(HasTraits):
         """Name of the posteriors in the cache."""
         self.slot = ""
         """Where the session is kept while one works (see `widgets.state.autosave`)."""
-        self.by_hand: NDArray[np.bool_] = np.zeros(0, bool)
+        self.hand_ids: NDArray[np.int32] = np.zeros(0, np.int32)
+        """Of each note the number that names it among those made by hand, 0 for decoded ones."""
         self.state = State()
         self.grouping = Grouping()
         self.notes = Notes.empty()
         self.status = Status()
         self._exported: object = None
         self._decoder: Any = None
-        self._decoded: Notes | None = None
-        self._grouped: Notes | None = None
-        self._rough = False
+        self._last: _Derived | None = None
         self._settling: asyncio.TimerHandle | None = None
         self._job: _Job | None = None
         self._failed: BaseException | None = None
@@ -253,17 +260,18 @@ class Session(HasTraits):
 
         if self.audio is None or self.posteriors is None:
             raise FormatError("There is nothing to save yet: open a recording first.")
-        grouped = self._grouped if self.grouping.available else None
         return Saved(
             self.audio,
             self.posteriors,
             self.state,
             self.reference,
             self.reference_name,
-            grouped,
+            self._last.sorted if self._last is not None and self.grouping.available else None,
             self.key,
             self.turn,
             self.original,
+            tuple(self._undo),
+            tuple(self._redo),
         )
 
     def _transcribe(
@@ -305,13 +313,14 @@ class Session(HasTraits):
         if saved is None and moved:  # a slider moved while the network listened
             derived = _derive(decoder, posteriors, fresh)
         self._decoder, self.key, self.slot = decoder, key, slot
-        self._rough, self._pending = False, None
+        self._pending = None
         self._exported = hand_work(derived.state)
-        self._undo.clear()
-        self._redo.clear()
+        self._undo[:] = () if saved is None else saved.undo
+        self._redo[:] = () if saved is None else saved.redo
         self.original = original if saved is None else saved.original
         self.version += 1
         with self.hold_trait_notifications():
+            self.steps += 1
             self.posteriors = posteriors
             self.audio = audio
             self._show(derived)
@@ -403,28 +412,72 @@ class Session(HasTraits):
         """Have `call` run in the thread of the kernel, from any other."""
         self._inbox.put(call)
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._drain)
+            self._loop.call_soon_threadsafe(self._next)
 
-    def _drain(self) -> None:
-        """Run what other threads have asked for."""
+    def _next(self) -> None:
+        """What waits longest; nothing where `wait` has been quicker."""
         with contextlib.suppress(queue.Empty):
-            while True:
-                self._inbox.get_nowait()()
+            self._inbox.get_nowait()()
 
-    def wait(self, timeout_s: float = 600.0) -> None:
+    def wait(self, timeout_s: float = 120.0) -> None:
         """Wait for the work in progress, in a script or in a cell of a notebook, whose loop stands still meanwhile.
 
         Raises
         ------
         TimeoutError
-            If it is not done in time.
+            If the work has made no progress for `timeout_s` seconds; it goes on.
         """
-        end = monotonic() + timeout_s
         while self.busy:
             try:
-                self._inbox.get(timeout=max(0.0, end - monotonic()))()
+                self._inbox.get(timeout=timeout_s)()
             except queue.Empty:
-                raise TimeoutError("The recording was not ready in time.") from None
+                raise TimeoutError(f"The recording has made no progress for {timeout_s:g} seconds.") from None
+
+    def aside(
+        self, work: Callable[[], Result], then: Callable[[Result], None], failed: Callable[[], None] | None = None
+    ) -> None:
+        """Work that takes longer than a page should wait, in a thread, beside everything else; `then` gets its result.
+
+        An error becomes the status, and `failed` is called. Where no event loop runs there is nobody to keep waiting:
+        everything is done before this returns.
+        """
+
+        def end(result: Result | None, error: BaseException | None) -> None:
+            with self.guard():
+                if error is None:
+                    return then(cast(Any, result))
+                if failed is not None:
+                    failed()
+                raise error if isinstance(error, Exception) else RuntimeError(repr(error))
+
+        def run() -> tuple[Result | None, BaseException | None]:
+            try:
+                return work(), None
+            except BaseException as error:
+                return None, error
+
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return end(*run())
+
+        def post() -> None:
+            result, error = run()
+            self.soon(lambda: end(result, error))
+
+        threading.Thread(target=post, name="amtsep-aside", daemon=True).start()
+        return None
+
+    def close(self) -> None:
+        """Stop all work, forget who follows this session, and let go of the recording."""
+        self.unobserve_all()
+        self.cancel()
+        if self._settling is not None:
+            self._settling.cancel()
+        self.audio = self.posteriors = self.reference = self._decoder = self._last = self._beats = None
+        self.notes, self.hand_ids = Notes.empty(), np.zeros(0, np.int32)
+        self._undo.clear()
+        self._redo.clear()
 
     async def opened(self) -> Notes:
         """Wait for the work in progress while the page answers: ``await session.opened()``.
@@ -459,21 +512,19 @@ class Session(HasTraits):
         the drag.
         """
         new = replace(self.state, **changes)
-        if self._pending is None:
-            self._pending = self.state
-        if lasting:
-            self._remember()
-            if self._undo and self._undo[-1] == new:
-                self._undo.pop()
-        if new == self.state and not (lasting and self._rough):
-            return
-        self._rough = not lasting
+        before, self._pending = self.state if self._pending is None else self._pending, None
+        if not lasting:
+            self._pending = before
+        rough = self._last is not None and not self._last.thorough
         redecode = new.decoding != self.state.decoding
-        self.state = new
-        # Where the page waits, notes go to the known timbres at once and are sorted anew when the hand rests.
-        later = redecode and self._settle_later()
-        self._refresh(redecode, thorough=lasting and not later)
-        self._rough = self._rough or later
+        with self.hold_trait_notifications():
+            if new != self.state or (lasting and rough):
+                self.state = new
+                # Where the page waits, notes go to the known timbres at once and are sorted anew when the hand rests.
+                later = redecode and self._settle_later()
+                self._refresh(thorough=lasting and not later)
+            if lasting:
+                self._remember(before)
 
     def _settle_later(self) -> bool:
         """Plan a thorough grouping for when nothing has changed for a moment; false where no event loop runs."""
@@ -490,21 +541,21 @@ class Session(HasTraits):
 
     def _settle(self) -> None:
         self._settling = None
-        if self._rough and self._decoder is not None:
+        if self._last is not None and not self._last.thorough:
             with self.guard():
-                self._refresh(False)
-                self._rough = False
+                self._refresh()
 
     def set_decoding(self, *, lasting: bool = True, **changes: Any) -> None:
         """Change thresholds by name, as `amtsep.config.Decoding` has them."""
         self.set(lasting=lasting, decoding=replace(self.state.decoding, **changes))
 
-    def _remember(self) -> None:
-        if self._pending is not None:
-            self._undo.append(self._pending)
+    def _remember(self, before: State) -> None:
+        """A step to take back, if it was one."""
+        if before != self.state:
+            self._undo.append(before)
             del self._undo[:-UNDO_STEPS]
             self._redo.clear()
-            self._pending = None
+            self.steps += 1
 
     @property
     def beats(self) -> Beats | None:
@@ -512,13 +563,23 @@ class Session(HasTraits):
 
         They are found in the notes as decoded and corrected, and kept until those change.
         """
-        if not len(self.notes):
-            return None
-        if self._beats is None or self._beats[0] is not self.notes:
-            from amtsep.rhythm.tracking import track_beats
+        return self.beats_to_be()()
 
-            self._beats = (self.notes, track_beats(self.notes))
-        return edited_beats(self._beats[1], self.state.beats)
+    def beats_to_be(self) -> Callable[[], Beats | None]:
+        """`beats` of the notes as they are now, found when the result is called, from any thread."""
+        notes, edits = self.notes, self.state.beats
+
+        def find() -> Beats | None:
+            if not len(notes):
+                return None
+            known = self._beats
+            if known is None or known[0] is not notes:
+                from amtsep.rhythm.tracking import track_beats
+
+                known = self._beats = (notes, track_beats(notes))
+            return edited_beats(known[1], edits)
+
+        return find
 
     def edit_beats(self, edit: tuple[str, str] | None) -> None:
         """Add a correction of the beats (see `edited_beats`), or take all of them back with ``None``."""
@@ -546,11 +607,15 @@ class Session(HasTraits):
         self._go(self._redo, self._undo)
 
     def _go(self, back: list[State], forth: list[State]) -> None:
-        if back:
-            forth.append(self.state)
-            self._pending = None
-            self.state = back.pop()
-            self._refresh()
+        with self.hold_trait_notifications():
+            if self._pending is not None:  # in the middle of a drag: what it has done so far is a step
+                before, self._pending = self._pending, None
+                self._remember(before)
+            if back:
+                forth.append(self.state)
+                self.state = back.pop()
+                self.steps += 1
+                self._refresh()
 
     # --- corrections by hand ----------------------------------------------------------------------------------------
 
@@ -559,14 +624,26 @@ class Session(HasTraits):
         """Whether there are corrections that no saved file holds."""
         return worked_on(self.state) > 0 and hand_work(self.state) != self._exported
 
-    def exported(self) -> None:
-        """The notes as they are have been saved as a file."""
-        self._exported = hand_work(self.state)
+    def exported(self, state: State | None = None) -> None:
+        """The notes as they are, or as they were in `state`, have been saved as a file."""
+        self._exported = hand_work(self.state if state is None else state)
         self.exports += 1
 
-    def find(self, anchors: Sequence[tuple[int, float]]) -> NDArray[np.intp]:
-        """Indices of the notes at these (pitch, onset in seconds), those that are still there."""
-        found = nearest(self.notes, np.asarray(anchors, np.float64).reshape(-1, 2))
+    def find(self, anchors: Sequence[Sequence[float]]) -> NDArray[np.intp]:
+        """Indices of the notes that these anchors name, those that are still there.
+
+        An anchor is (pitch, onset in seconds, number): a note made by hand is known by its number, whatever became of
+        it; with number 0 the anchor speaks of a decoded note, without one of any.
+        """
+        found = np.full(len(anchors), -1, np.intp)
+        numbers = [int(anchor[2]) if len(anchor) > 2 else 0 for anchor in anchors]
+        for i in np.flatnonzero(numbers):
+            here = np.flatnonzero(self.hand_ids == numbers[i])
+            found[i] = here[0] if len(here) else -1
+        rest = np.flatnonzero(np.asarray(numbers, np.intp) == 0)
+        decoded_only = any(len(anchor) > 2 for anchor in anchors)
+        places = np.asarray([anchors[int(i)][:2] for i in rest], np.float64).reshape(-1, 2)
+        found[rest] = nearest(self.notes, places, self.hand_ids > 0 if decoded_only else None)
         return found[found >= 0]
 
     def note(self, index: int) -> Note:
@@ -578,14 +655,27 @@ class Session(HasTraits):
             int(n.pitch[index]),
             int(n.velocity[index]),
             int(n.track[index]),
+            int(self.hand_ids[index]),
         )
 
     def replace_notes(self, index: NDArray[np.intp], by: Sequence[Note], **also: Any) -> None:
         """Strike notes out and put others in their place: every correction is this."""
         end = self.audio.duration_s if self.audio is not None else np.inf
         good = tuple(_bounded(note, end) for note in by)
-        edits = strike(self.state.edits, self.notes, self.by_hand, index)
-        self.set(edits=replace(edits, added=edits.added + good), **also)
+        before = self.state.edits
+        highest = max((note.id for note in before.added), default=0)
+        self.set(edits=strike(before, self.notes, self.hand_ids, index).put_in(good, highest), **also)
+
+    def change(self, changes: Sequence[tuple[int, Note]]) -> None:
+        """Give notes (by index) other values; one made by hand keeps its number, one that stays as it was is left."""
+        end = self.audio.duration_s if self.audio is not None else np.inf
+        moved = []
+        for index, note in changes:
+            was, now = self.note(index), _bounded(note, end)
+            if any(abs(getattr(was, name) - getattr(now, name)) > SAME[name] for name in SAME):
+                moved.append((index, replace(now, id=was.id)))
+        if moved:
+            self.replace_notes(np.asarray([i for i, _ in moved], np.intp), [note for _, note in moved])
 
     def delete(self, index: NDArray[np.intp]) -> None:
         """Take notes out."""
@@ -597,7 +687,7 @@ class Session(HasTraits):
         halves = []
         for i in cut:
             note = self.note(i)
-            halves += [replace(note, offset=at), replace(note, onset=at)]
+            halves += [replace(note, offset=at), replace(note, onset=at, id=0)]
         if cut:
             self.replace_notes(np.asarray(cut, np.intp), halves)
 
@@ -631,12 +721,16 @@ class Session(HasTraits):
         clustering = self.state.clustering
         if self.grouping.available and rest != before:
             clustering = replace(clustering, timbres=min(len(rest), MAX_TRACKS))
-        hand = [i for i in index if self.by_hand[i]]
-        taught = [(int(self.notes.pitch[i]), float(self.notes.onset[i]), track) for i in index if not self.by_hand[i]]
-        edits = strike(self.state.edits, self.notes, self.by_hand, np.asarray(hand, np.intp))
-        edits = replace(edits, added=edits.added + tuple(replace(self.note(i), track=track) for i in hand))
+        hand = [i for i in index if self.hand_ids[i]]
+        taught = [(int(self.notes.pitch[i]), float(self.notes.onset[i]), track) for i in index if not self.hand_ids[i]]
+        numbers = {int(self.hand_ids[i]) for i in hand}
+        added = tuple(replace(n, track=track) if n.id in numbers else n for n in self.state.edits.added)
         fresh = {(pitch, round(onset, 2)) for pitch, onset, _ in taught}
         kept = tuple(t for t in self.state.taught if (t[0], round(t[1], 2)) not in fresh)
+        told = {(pitch, round(onset, 2), track) for pitch, onset, track in self.state.taught}
+        if {(pitch, round(onset, 2), track) for pitch, onset, _ in taught} <= told:
+            kept, taught = self.state.taught, []  # said a second time, it is no correction
+        edits = replace(self.state.edits, added=added)
         self.set(edits=edits, taught=kept + tuple(taught), tracks=tracks, clustering=clustering)
 
     def drop_edits(self) -> None:
@@ -690,27 +784,33 @@ class Session(HasTraits):
 
     # --- notes ------------------------------------------------------------------------------------------------------
 
-    def _refresh(self, redecode: bool = True, thorough: bool = True) -> None:
+    def _refresh(self, thorough: bool = True) -> None:
         """Notes from posteriors, thresholds, edits and tracks."""
         if self._decoder is None or self.posteriors is None:
             return
-        decoded = None if redecode else self._decoded
-        self._show(_derive(self._decoder, self.posteriors, self.state, decoded, self._grouped, self.grouping, thorough))
+        self._show(_derive(self._decoder, self.posteriors, self.state, self._last, thorough=thorough))
 
     def _show(self, derived: _Derived) -> None:
-        if derived.grouping.problem is not None:
+        if derived.grouping.problem is not None and derived.grouping is not self.grouping:
             self.status = failure(derived.grouping.problem)
-        self._decoded, self._grouped = derived.decoded, derived.sorted
+        self._last = derived
         self.state = derived.state
-        self.by_hand = derived.by_hand
+        self.hand_ids = derived.hand_ids
         self.grouping = derived.grouping
         self.notes = derived.table
 
     def decode(self, **thresholds: Any) -> Notes:
         """The decoded notes at other thresholds; nothing on the screen changes."""
-        if self._decoder is None:
-            return Notes.empty()
-        return cast(Notes, self._decoder(replace(self.state.decoding, **thresholds)))
+        return self.decode_others()(**thresholds)
+
+    def decode_others(self) -> Callable[..., Notes]:
+        """`decode` of the recording that is open now, for any thread."""
+        decoder, settings = self._decoder, self.state.decoding
+
+        def decode(**thresholds: Any) -> Notes:
+            return Notes.empty() if decoder is None else cast(Notes, decoder(replace(settings, **thresholds)))
+
+        return decode
 
     def onset_heights(self) -> NDArray[np.float32]:
         """Heights of the onset candidates of this recording: what the onset threshold picks from."""
@@ -727,26 +827,58 @@ def _derive(
     decoder: Any,
     posteriors: Posteriors,
     state: State,
-    decoded: Notes | None = None,
+    last: _Derived | None = None,
     before: Notes | None = None,
-    known: Grouping = Grouping(),  # noqa: B008 - a frozen value
+    *,
     thorough: bool = True,
 ) -> _Derived:
-    """Notes from posteriors, thresholds, edits and tracks; `decoded` and `before` are those of the step before."""
-    if decoded is None:
-        decoded = cast(Notes, decoder(state.decoding))
-    if posteriors.embedding is not None and not decoded.embedding.shape[1]:
-        from amtsep.decoding import embed_notes
+    """Notes from posteriors, thresholds, edits and tracks.
 
-        decoded = embed_notes(decoded, posteriors)
-    sorted_notes, grouping = group(decoded, state, before, known, thorough=thorough)
-    table, by_hand = apply_edits(merged(sorted_notes, state), state.edits)
+    What nothing has changed for is taken from `last`, the step before of the same recording: notes are decoded anew
+    for other thresholds alone, and sorted anew for other notes, other settings of the clustering, or notes put into
+    tracks by hand.
+    `before` are sorted notes from a file, whose tracks keep their numbers.
+    """
+    if last is not None and last.state.decoding == state.decoding:
+        decoded = last.decoded
+    else:
+        decoded = cast(Notes, decoder(state.decoding))
+        if posteriors.embedding is not None and not decoded.embedding.shape[1]:
+            from amtsep.decoding import embed_notes
+
+            decoded = embed_notes(decoded, posteriors)
+    if (
+        last is not None
+        and decoded is last.decoded
+        and _sorting(last.state) == _sorting(state)
+        and (last.thorough or not thorough)
+    ):
+        sorted_notes, grouping, thorough = last.sorted, last.grouping, last.thorough
+    else:
+        if last is not None:
+            before = last.sorted
+        known = Grouping() if last is None else last.grouping
+        sorted_notes, grouping = group(decoded, state, before, known, thorough=thorough)
+    if last is not None and sorted_notes is last.sorted and _same_table(state, last.state):
+        return _Derived(state, decoded, sorted_notes, last.table, last.hand_ids, grouping, thorough)
+    table, hand_ids = apply_edits(merged(sorted_notes, state), state.edits)
     if grouping.available and thorough and grouping.timbres != state.found:
         state = replace(state, found=grouping.timbres)
     views = state.tracks
     if len(table.tracks) > len(views):
         state = replace(state, tracks=views + tuple(new_track(i) for i in range(len(views), len(table.tracks))))
-    return _Derived(state, decoded, sorted_notes, name_tracks(table, state), by_hand, grouping)
+    return _Derived(state, decoded, sorted_notes, name_tracks(table, state), hand_ids, grouping, thorough)
+
+
+def _sorting(state: State) -> tuple[object, ...]:
+    """What of a state the grouping depends on, the notes apart."""
+    return state.clustering, state.taught, state.merged, state.found
+
+
+def _same_table(one: State, other: State) -> bool:
+    """Whether two states differ in nothing that the note table shows: volumes are none of it."""
+    shown = [(s.edits, s.merged, [(view.name, view.program) for view in s.tracks]) for s in (one, other)]
+    return shown[0] == shown[1]
 
 
 def _bounded(note: Note, end: float) -> Note:
@@ -758,6 +890,7 @@ def _bounded(note: Note, end: float) -> Note:
         int(min(max(note.pitch, 0), 127)),
         int(min(max(note.velocity, 1), 127)),
         note.track,
+        note.id,
     )
 
 

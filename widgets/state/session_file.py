@@ -22,6 +22,7 @@ from amtsep.config import Clustering, Decoding, Limits
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
+from widgets.state import history
 from widgets.state.edits import Edits, Note, State, TrackView, check
 from widgets.state.original import Original
 
@@ -51,6 +52,9 @@ class Saved:
     turn: int = 0
     original: Original | None = None
     """The recording as it was brought."""
+    undo: tuple[State, ...] = ()
+    """Steps to take back, the latest last; the autosave keeps them, a session file does not."""
+    redo: tuple[State, ...] = ()
 
 
 def sound_bytes(audio: Audio) -> tuple[bytes, float]:
@@ -173,7 +177,8 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         brought = read("original")
         original = None if brought is None else Original(brought, audio.name)
         key = str(about.get("posteriors", ""))
-        return Saved(audio, None, state, reference, named, grouped, key, turn, original)
+        undo, redo = history.unpack(about.get("history"), state, _state)
+        return Saved(audio, None, state, reference, named, grouped, key, turn, original, undo, redo)
     except FormatError:
         raise
     except _DAMAGE as error:
@@ -194,9 +199,9 @@ def _state(values: dict[str, Any]) -> State:
     state = State(
         decoding=_settings(Decoding, values["decoding"]),
         clustering=_settings(Clustering, values["clustering"]),
-        edits=Edits(
-            tuple((int(p), float(t)) for p, t in edits["removed"]),
-            tuple(_settings(Note, note) for note in edits["added"]),
+        # Files from before notes had numbers get them here.
+        edits=Edits(tuple((int(p), float(t)) for p, t in edits["removed"])).put_in(
+            [_settings(Note, note) for note in edits["added"]]
         ),
         tracks=tuple(_settings(TrackView, track) for track in values["tracks"]),
         taught=tuple((int(p), float(t), int(k)) for p, t, k in values["taught"]),
