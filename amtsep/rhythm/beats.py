@@ -219,9 +219,13 @@ class Beats:
     def with_downbeat_shifted(self, beats: int = 1) -> Beats:
         """The bar lines so many beats later."""
         first = int(np.flatnonzero(self.downbeat)[0]) if self.downbeat.any() else 0
+        return self.with_downbeat_at(first + beats)
+
+    def with_downbeat_at(self, index: int) -> Beats:
+        """Bars of the main metre throughout, one of which begins on this beat."""
         metre = self.main_metre
         plain = replace(self, metres=(metre,), metre=np.zeros(len(self), np.int16))
-        return plain._rebarred((first + beats) % metre.beats_per_bar)
+        return plain._rebarred(index % metre.beats_per_bar)
 
     def tapped(self, taps: Sequence[float]) -> Beats:
         """Beats where a user has tapped (at least two, in seconds); outside of the taps the old ones stay."""

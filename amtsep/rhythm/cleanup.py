@@ -37,12 +37,15 @@ class Cleaned:
         (n,) for each note of the table before: an index into `REASONS`.
     changed
         (len(notes),) whether a note that is left has another onset or end than before.
+    before
+        The table before.
     """
 
     notes: Notes
     source: NDArray[np.intp]
     reason: NDArray[np.int8]
     changed: Mask
+    before: Notes
 
     @property
     def dropped(self) -> NDArray[np.intp]:
@@ -65,7 +68,7 @@ def clean(notes: Notes, settings: CleanUp = CleanUp()) -> Cleaned:  # noqa: B008
     onset, offset = notes.onset.copy(), notes.offset.copy()
     strength = settings.strength
     if not n or strength <= 0:
-        return Cleaned(notes, np.arange(n), reason, np.zeros(n, bool))
+        return Cleaned(notes, np.arange(n), reason, np.zeros(n, bool), notes)
     if settings.double_hits:
         _double_hits(notes, offset, reason, strength)
     if settings.join_fragments:
@@ -87,7 +90,7 @@ def clean(notes: Notes, settings: CleanUp = CleanUp()) -> Cleaned:  # noqa: B008
     )
     source = left[order]
     moved = (np.abs(table.onset - notes.onset[source]) > 1e-9) | (np.abs(table.offset - notes.offset[source]) > 1e-9)
-    return Cleaned(table, source, reason, moved)
+    return Cleaned(table, source, reason, moved, notes)
 
 
 def _sorted(notes: Notes, order: NDArray[np.intp]) -> Notes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.config import MusicReading
+from amtsep.config import MusicReading, Pedal
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.rhythm.beats import Beats
@@ -16,6 +16,9 @@ from amtsep.rhythm.cleanup import clean
 from amtsep.rhythm.metre import Metre
 from amtsep.rhythm.pedal import by_key, find_pedal, has_pedal
 from amtsep.rhythm.tracking import track_beats
+
+PedalSpans = dict[int, list[tuple[float, float]]]
+"""(down, up) in seconds by track number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Music:
     notes: Notes
     beats: Beats | None = None
     bends: list[Bend | None] | None = None
-    pedal: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
+    pedal: PedalSpans = field(default_factory=dict)
     tuning: float | None = None
 
 
@@ -53,6 +56,19 @@ def with_drums(music: Music, drums: Notes) -> Music:
         known = [*music.bends, *([None] * len(drums))]
         bends = [known[i] for i in order]
     return replace(music, notes=notes, bends=bends)
+
+
+def pedalled(notes: Notes, settings: Pedal = Pedal()) -> tuple[Notes, PedalSpans]:  # noqa: B008 - frozen
+    """Notes of piano-like tracks as long as their keys may have been down, and the pedal beside them."""
+    pedal: PedalSpans = {}
+    offset: NDArray[np.float64] = notes.offset.copy()
+    for number, track in enumerate(notes.tracks):
+        own = np.flatnonzero(notes.track == number)
+        if has_pedal(track) and len(own):
+            found = find_pedal(notes.select(own), settings)
+            pedal[number] = [(float(a), float(b)) for a, b in found.spans]
+            offset[own] = by_key(notes.select(own), found, settings).offset
+    return replace(notes, offset=offset), pedal
 
 
 def read_music(
@@ -83,15 +99,8 @@ def read_music(
     bends = None
     if settings.bends and posteriors is not None:
         bends = bend_curves(notes, posteriors, settings.bend_curves)
-    pedal: dict[int, list[tuple[float, float]]] = {}
+    pedal: PedalSpans = {}
     if settings.pedal:
-        offset: NDArray[np.float64] = notes.offset.copy()
-        for number, track in enumerate(notes.tracks):
-            own = np.flatnonzero(notes.track == number)
-            if has_pedal(track) and len(own):
-                found = find_pedal(notes.select(own), settings.pedalling)
-                pedal[number] = [(float(a), float(b)) for a, b in found.spans]
-                offset[own] = by_key(notes.select(own), found, settings.pedalling).offset
-        notes = replace(notes, offset=offset)
+        notes, pedal = pedalled(notes, settings.pedalling)
     tuning = None if posteriors is None else tuning_cents(posteriors, notes)
     return Music(notes, beats, bends, pedal, tuning)

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 Values = NDArray[np.float32]
 
 WEIGHTS = "beats.npz"
+BAR_WEIGHTS = "bars.npz"
 KERNEL = 5
 
 
@@ -37,11 +38,16 @@ class BeatNetwork:
 
     def __call__(self, features: Values) -> tuple[Values, Values]:
         """Probability of a beat and of a downbeat a frame, each (T,), from features (channels, T)."""
+        beat, down = self.logits(features)
+        return _sigmoid(beat), _sigmoid(down)
+
+    def logits(self, features: Values) -> Values:
+        """What the last layer says, (outputs, T)."""
         # The matrices are small: more threads than one only wait for each other.
         with threadpool_limits(1):
             return self._run(features)
 
-    def _run(self, features: Values) -> tuple[Values, Values]:
+    def _run(self, features: Values) -> Values:
         x = ((features - self.mean[:, None]) / self.scale[:, None]).astype(np.float32)
         h = _elu(self.enter @ x + self.enter_bias[:, None])
         count = h.shape[1]
@@ -57,17 +63,19 @@ class BeatNetwork:
             y = self.mixes[layer] @ _elu(y) + self.mix_biases[layer][:, None]
             h = h + y
             total += y
-        z = self.leave @ _elu(np.concatenate([h, total])) + self.leave_bias[:, None]
-        probability = 1.0 / (1.0 + np.exp(-np.clip(z, -30, 30)))
-        return probability[0], probability[1]
+        return np.asarray(self.leave @ _elu(np.concatenate([h, total])) + self.leave_bias[:, None], np.float32)
+
+
+def _sigmoid(x: Values) -> Values:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -30, 30))), np.float32)
 
 
 def _elu(x: Values) -> Values:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-def load() -> BeatNetwork:
-    """The network with the weights that come with the package."""
-    with resources.files("amtsep.rhythm").joinpath(WEIGHTS).open("rb") as file, np.load(file) as data:
+@lru_cache(maxsize=2)
+def load(name: str = WEIGHTS) -> BeatNetwork:
+    """The network with weights that come with the package."""
+    with resources.files("amtsep.rhythm").joinpath(name).open("rb") as file, np.load(file) as data:
         return BeatNetwork(**{name: data[name].astype(np.float32) for name in BeatNetwork.__dataclass_fields__})

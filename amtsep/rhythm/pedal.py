@@ -30,7 +30,7 @@ class Pedalling:
 
 def has_pedal(track: Track) -> bool:
     """Whether the sound of a track is that of an instrument with a pedal."""
-    return track.program in PIANO_LIKE
+    return track.program in PIANO_LIKE and not track.drums
 
 
 def find_pedal(notes: Notes, settings: Pedal = Pedal()) -> Pedalling:  # noqa: B008 - frozen

@@ -214,8 +214,61 @@ def as_heard(rng: np.random.Generator, notes: Notes, noise: float = 1.0) -> Note
     onset = np.maximum(onset, 0.0)
     keep = (pitch >= MIDI_MIN) & (pitch < MIDI_MIN + N_PITCHES)
     source = source[keep]
-    velocity = np.clip(notes.velocity[source] + rng.normal(0, 8, len(source)), 1, 127)
+    velocity = np.clip(np.round(notes.velocity[source] + rng.normal(0, 8, len(source))), 1, 127)
     return Notes.build(
         onset[keep], (onset + np.maximum(length, 0.05))[keep], pitch[keep], velocity,
         track=notes.track[source], tracks=notes.tracks,
+    )  # fmt: skip
+
+
+KICK, SNARE, HAT, CRASH = 36, 38, 42, 49
+
+
+def drum_part(rng: np.random.Generator, beats: Beats) -> Notes:
+    """A plain drum part for beats: kick on the first, snare on the back beats, cymbals between, with freedom and fills.
+
+    Bars of two and four have the snare on every second beat (or, half as slow, on the third), bars of three on the
+    second and third or on the third alone, beats of three parts have three strokes of the hi-hat.
+    """
+    n = len(beats)
+    out: list[tuple[float, int, float]] = []
+    lines = np.flatnonzero(beats.downbeat)
+    slow = rng.random() < 0.2
+    busy = float(rng.uniform(0.0, 0.5))
+    miss = float(rng.uniform(0.0, 0.12))
+    parts = int(rng.choice([1, 2, 2, 4]))
+    waltz_last = rng.random() < 0.3
+
+    def put(place: float, pitch: int, loud: float) -> None:
+        if rng.random() >= miss and 0 <= place <= n - 1:
+            out.append((float(beats.seconds(place)) + rng.normal(0, 0.006), pitch, loud + rng.normal(0, 7)))
+
+    for number, (first, last) in enumerate(zip(lines.tolist(), [*lines[1:].tolist(), n], strict=True)):
+        count = int(last - first)
+        compound = beats.metres[beats.metre[first]].compound
+        divided = 3 if compound else parts
+        for k in range(count):
+            for j in range(divided):
+                put(first + k + j / divided, HAT, 80 if j == 0 else 60)
+            if count % 2 == 0:
+                snare = (k == count // 2) if slow and count == 4 else k % 2 == 1
+            else:
+                snare = k == count - 1 if waltz_last else k > 0
+            if snare:
+                put(first + k, SNARE, 95)
+            elif k == 0 or (count == 4 and not slow and rng.random() < 0.7):
+                put(first + k, KICK, 100)
+            if rng.random() < busy:
+                put(float(first + k + rng.choice([1 / 3, 2 / 3] if compound else [0.5, 0.25, 0.75])), KICK, 75)
+            if rng.random() < 0.3 * busy:
+                put(float(first + k + rng.choice([1 / 3, 2 / 3] if compound else [0.25, 0.75])), SNARE, 45)
+        if number % 4 == 0 and rng.random() < 0.4:
+            put(float(first), CRASH, 100)
+    if not out:
+        return Notes.empty()
+    table = np.array(sorted(out))
+    onset = np.maximum(table[:, 0], 0.0)
+    return Notes.build(
+        onset, onset + 0.1, table[:, 1], np.clip(np.round(table[:, 2]), 1, 127),
+        tracks=(Track("Drums", drums=True),),
     )  # fmt: skip

@@ -107,19 +107,21 @@ def targets(beats: Beats, begin: float, frames: int) -> NDArray[np.float32]:
 class Network(torch.nn.Module):
     """The same as `amtsep.rhythm.network.BeatNetwork`, to train."""
 
-    def __init__(self, channels: int = 24, layers: int = 11, dropout: float = 0.1) -> None:
+    def __init__(
+        self, channels: int = 24, layers: int = 11, dropout: float = 0.1, rows: int = len(CHANNELS), outputs: int = 2
+    ) -> None:
         super().__init__()
-        self.enter = torch.nn.Conv1d(len(CHANNELS), channels, 1)
+        self.enter = torch.nn.Conv1d(rows, channels, 1)
         self.convolutions = torch.nn.ModuleList(
             torch.nn.Conv1d(channels, channels, KERNEL, dilation=2**i, padding=KERNEL // 2 * 2**i)
             for i in range(layers)
         )
         self.mixes = torch.nn.ModuleList(torch.nn.Conv1d(channels, channels, 1) for _ in range(layers))
-        self.leave = torch.nn.Conv1d(2 * channels, 2, 1)
+        self.leave = torch.nn.Conv1d(2 * channels, outputs, 1)
         self.drop = torch.nn.Dropout1d(dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, 2, T)."""
+        """Logits (batch, outputs, T)."""
         elu = torch.nn.functional.elu
         h = elu(self.enter(x))
         total = torch.zeros_like(h)

@@ -15,6 +15,7 @@ from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.rhythm.beats import Beats
+from amtsep.rhythm.music import PedalSpans
 from widgets.panels.panel import Panel
 from widgets.state.session import Session
 from widgets.state.session_file import ENDING, Saved, write_session
@@ -36,11 +37,12 @@ class Work:
     beats: Callable[[], Beats | None]
     posteriors: Posteriors | None
     saved: Saved | None
+    pedal: PedalSpans | None = None
 
 
 def _midi(work: Work) -> bytes:
     # The bars of a sequencer lie on those of the score.
-    return formats.midi_bytes(work.notes, title=work.title, beats=work.beats())
+    return formats.midi_bytes(work.notes, title=work.title, beats=work.beats(), pedal=work.pedal)
 
 
 def _musicxml(work: Work) -> bytes:
@@ -101,13 +103,14 @@ class Export(Panel):
         name = stem(session)
         saved = None if session.audio is None or session.posteriors is None else session.snapshot()
         source = getattr(session.audio, "name", "")
+        pedal = session.pedal if message.get("track") is None else None
         if message.get("track") is not None:
             index = int(message["track"])
             name += f" - {notes.tracks[index].name}"
             notes = notes.select(notes.track == index).with_tracks(
                 [0] * int((notes.track == index).sum()), (notes.tracks[index],)
             )
-        work = Work(notes, stem(session), source, session.beats_to_be(), session.posteriors, saved)
+        work = Work(notes, stem(session), source, session.beats_to_be(), session.posteriors, saved, pedal)
 
         def made(data: bytes) -> None:
             self.send({"do": "file", "name": name + ending, "type": kind}, [data])

@@ -9,6 +9,7 @@ from traitlets import Bytes, Dict, Instance
 
 from amtsep.notes import Notes
 from amtsep.posteriors import DB_FLOOR, DB_STEP, Posteriors
+from amtsep.rhythm.bends import A4, bend_curves
 from widgets.panels.panel import Panel
 from widgets.state.corrections import correct
 from widgets.state.grouping import places
@@ -19,6 +20,8 @@ MAX_PICTURE_BYTES = 12_000_000
 PICTURE_RANGE_DB = 70.0
 LEAST_CONTRAST_DB = 10.0
 """A picture with less holds no sound: silence is shown empty, not as one grey."""
+MAX_CURVES = 1500
+"""Notes whose pitch curves are drawn at once."""
 
 
 def pack_notes(notes: Notes, hand_ids: np.ndarray[Any, Any] | None = None) -> bytes:
@@ -27,6 +30,37 @@ def pack_notes(notes: Notes, hand_ids: np.ndarray[Any, Any] | None = None) -> by
     """
     hand = np.zeros(len(notes)) if hand_ids is None else hand_ids
     columns = (notes.onset, notes.offset, notes.pitch, notes.velocity, notes.confidence, notes.track, hand)
+    return np.stack([np.asarray(c, np.float32) for c in columns]).tobytes()
+
+
+def pack_ghosts(session: Session) -> bytes:
+    """What the clean-up has dropped, joined or cut: float32 columns of onset, offset, pitch, track, reason.
+
+    Reasons are numbers into `amtsep.rhythm.cleanup.REASONS`; 0 stands for the end of a note that is still there. What a
+    person has brought back is none.
+    """
+    tidied, notes = session.tidied, session.notes
+    if tidied is None:
+        return b""
+    before = tidied.before
+    gone = tidied.dropped
+    cut = np.flatnonzero(tidied.changed)
+    was = tidied.source[cut]
+    shorter = before.offset[was] > tidied.notes.offset[cut] + 0.005
+    cut, was = cut[shorter], was[shorter]
+    back = {(int(p), round(float(t), 2)) for p, t in zip(notes.pitch, notes.onset, strict=True)}
+    struck = {(p, round(t, 2)) for p, t in session.state.edits.removed}
+    there = [
+        (int(before.pitch[i]), round(float(before.onset[i]), 2)) not in back | struck for i in gone
+    ]  # fmt: skip
+    gone = gone[np.array(there, bool)] if len(gone) else gone
+    columns = (
+        np.concatenate([before.onset[gone], tidied.notes.offset[cut]]),
+        np.concatenate([before.offset[gone], before.offset[was]]),
+        np.concatenate([before.pitch[gone], before.pitch[was]]),
+        np.concatenate([before.track[gone], before.track[was]]),
+        np.concatenate([tidied.reason[gone], np.zeros(len(cut))]),
+    )
     return np.stack([np.asarray(c, np.float32) for c in columns]).tobytes()
 
 
@@ -75,6 +109,8 @@ class Roll(Panel):
     about = Dict().tag(sync=True)
     picture = Bytes(b"").tag(sync=True)
     reference_data = Bytes(b"").tag(sync=True)
+    ghost_data = Bytes(b"").tag(sync=True)
+    """What the clean-up took away, see `pack_ghosts`."""
     history = Dict().tag(sync=True)
 
     def __init__(self, session: Session | Notes | None = None, height: int = 420, **kwargs: Any) -> None:
@@ -116,6 +152,7 @@ class Roll(Panel):
                 "frames": int(picture.shape[1]),
                 "per_octave": posteriors.bins_per_octave,
                 "height": self._height,
+                "tuning": round(self.session.tuning or A4, 1),
             }
 
     def _on_reference(self, _change: Any = None) -> None:
@@ -134,6 +171,29 @@ class Roll(Panel):
         picture, step = thin(np.round(posteriors.frame * 255.0).astype(np.uint8))
         about = {"hop": posteriors.hop_s, "step": step, "bins": len(picture), "frames": int(picture.shape[1])}
         self.send({"do": "posterior", **about}, [np.ascontiguousarray(picture.T).tobytes()])
+
+    def do_bends(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Send pitch curves of the notes that sound between two times: those of an hour would take long.
+
+        The answer holds for each curve its note (pitch, onset in seconds) and how many points it has, and the points:
+        seconds, then cents.
+        """
+        notes, posteriors = self.session.notes, self.session.posteriors
+        first, last = float(message["from"]), float(message["to"])
+        if posteriors is None or not np.isfinite(first + last):
+            return
+        near = np.flatnonzero((notes.onset < last) & (notes.offset > first))[:MAX_CURVES]
+        if not len(near):
+            self.send({"do": "bends", "curves": []}, [b""])
+            return
+        # Notes that sound together decide which harmonics can be read: those around are looked at, too.
+        around = np.flatnonzero((notes.onset < notes.offset[near].max()) & (notes.offset > notes.onset[near].min()))
+        curves = bend_curves(notes.select(around), posteriors)
+        told = [(int(i), curve) for i, curve in zip(around, curves, strict=True) if curve is not None]
+        about = [[int(notes.pitch[i]), float(notes.onset[i]), len(curve.time)] for i, curve in told]
+        points = [np.concatenate([curve.time, curve.cents]) for _, curve in told]
+        data = np.concatenate(points) if points else np.zeros(0)
+        self.send({"do": "bends", "curves": about}, [data.astype(np.float32).tobytes()])
 
     def do_undo(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Take back."""
@@ -179,5 +239,6 @@ class Roll(Panel):
         with self.hold_sync():
             self._on_history()
             self._on_tracks()
+            self.ghost_data = pack_ghosts(session)
             hand = session.hand_ids if len(session.hand_ids) == len(session.notes) else None
             self.notes_data = pack_notes(session.notes, hand)

@@ -36,6 +36,7 @@ class Score(Panel):
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="score", **kwargs)
         self._visible = False
+        self._grid = False
         self._stale = True
         self._made = 0
         """Counts the scores that were begun."""
@@ -50,24 +51,31 @@ class Score(Panel):
         if self._visible and self._stale:
             self._make()
 
+    def do_grid(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Bar lines are wanted in the roll (to snap to, to count), whether the score is looked at or not."""
+        self._grid = bool(message["value"])
+        if self._grid and not self.beats and not self._visible:
+            self._show_beats()
+
     def do_engine(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Hand the engraver to the browser, once and only when a score is looked at."""
         self.send({"do": "engine"}, [gzip.decompress(ENGINE.read_bytes())])
 
     def do_beats(self, message: dict[str, Any], _buffers: Any) -> None:
-        """A correction of the beats: ``half``, ``double``, ``shift`` or ``metre``; ``none`` takes them all back."""
+        """A correction of the beats (see `widgets.state.bars`), or ``tap``; ``none`` takes them all back."""
         edit = (str(message["edit"]), str(message.get("value", "")))
         self.session.edit_beats(None if edit[0] == "none" else edit)
 
     def _forget(self, _change: Any = None) -> None:
         """Another recording: its bars are not those that are drawn in the roll."""
         self.beats = {}
+        self._later()
 
     def _later(self, change: Any = None) -> None:
         if change is not None and change["name"] == "state" and change["old"].beats == change["new"].beats:
             return  # what else of a state shows in a score comes with the notes
         self._stale = True
-        if not self._visible:
+        if not self._visible and not (self._grid or self.beats):
             return
         if self._timer is not None:
             self._timer.cancel()
@@ -76,23 +84,43 @@ class Score(Panel):
         except RuntimeError:
             self._make()
 
+    def _show_beats(self) -> None:
+        """Find the beats alone, in a thread."""
+        self._made += 1
+        number, session = self._made, self.session
+        find = session.beats_to_be()
+
+        def work() -> dict[str, Any]:
+            beats = find()
+            return {} if beats is None else about(beats, session.tuning)
+
+        def show(made: dict[str, Any]) -> None:
+            if number == self._made:
+                self.beats = made
+
+        session.aside(work, show)
+
     def _make(self) -> None:
         """Find the beats and write the score, in a thread; what has been overtaken is not shown."""
         self._timer = None
+        if not self._visible:
+            self._show_beats()
+            return
         self._stale = False
         self._made += 1
         number, session = self._made, self.session
         notes, find, title = session.notes, session.beats_to_be(), stem(session).replace("_", " ")
         settings = replace(session.quantisation, transposed=self.transposed)
-        strength = RECOMMENDED_CLEAN_UP if self.tidy else 0.0
+        # What is tidied in the roll already is not tidied twice.
+        strength = RECOMMENDED_CLEAN_UP if self.tidy and not session.state.clean_up.strength else 0.0
 
         def work() -> tuple[dict[str, Any], list[int], bytes]:
             beats = find()
-            if beats is None:
+            if beats is None or not len(notes):
                 return {}, [], b""
             cleaned = clean(notes, CleanUp(strength=strength))
             text = formats.musicxml_bytes(cleaned.notes, None, title, beats, settings)
-            return about(beats), cleaned.source.tolist(), text
+            return about(beats, session.tuning), cleaned.source.tolist(), text
 
         def show(made: tuple[dict[str, Any], list[int], bytes]) -> None:
             if number == self._made:
@@ -102,7 +130,7 @@ class Score(Panel):
         session.aside(work, show)
 
 
-def about(beats: Beats) -> dict[str, Any]:
+def about(beats: Beats, tuning: float | None = None) -> dict[str, Any]:
     """What the page shows of beats."""
     return {
         "tempo": round(beats.tempo, 1),
@@ -112,4 +140,5 @@ def about(beats: Beats) -> dict[str, Any]:
         "sure": round(float(np.mean(beats.confidence)), 2) if len(beats) else 0.0,
         "time": np.round(beats.time, 4).tolist(),
         "bar": np.flatnonzero(beats.downbeat).tolist(),
+        "tuning": None if tuning is None else round(tuning, 1),
     }

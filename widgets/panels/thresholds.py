@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from traitlets import Bytes, Dict, Float, Int
 
-from amtsep.config import Decoding
+from amtsep.config import CleanUp, Decoding
 from amtsep.posteriors import Posteriors
 from widgets.panels.panel import Panel
 from widgets.state.presets import PRESETS, automatic
@@ -17,6 +17,14 @@ from widgets.state.session import Session
 BINS = 50
 OWN = ["onset_threshold", "frame_threshold", "min_note_length"]
 """What is a trait of the widget, too."""
+
+
+TIDY = "tidy_"
+"""Before the names of the clean-up's settings in `Thresholds.values`."""
+
+
+def _tidy(settings: CleanUp) -> dict[str, Any]:
+    return {TIDY + name: value for name, value in asdict(settings).items()}
 
 
 def histogram(heights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -42,7 +50,7 @@ class Thresholds(Panel):
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="thresholds", **kwargs)
-        self.defaults = asdict(Decoding())
+        self.defaults = asdict(Decoding()) | _tidy(CleanUp())
         self.presets = {name: asdict(decoding) for name, decoding in PRESETS.items()}
         self.follow(self._on_state, "state")
         self.follow(self._on_posteriors, "posteriors")
@@ -59,7 +67,8 @@ class Thresholds(Panel):
 
     def _on_state(self, _change: Any = None) -> None:
         before = self.values.get("inferred_onsets")
-        self.values = asdict(self.session.state.decoding)
+        state = self.session.state
+        self.values = asdict(state.decoding) | _tidy(state.clean_up)
         for name in OWN:
             setattr(self, name, self.values[name])
         if before is not None and before != self.values["inferred_onsets"]:
@@ -85,8 +94,11 @@ class Thresholds(Panel):
     def do_set(self, message: dict[str, Any], _buffers: Any) -> None:
         """A step of a slider; the answer lets the browser send the next one."""
         try:
-            defaults = asdict(Decoding())
-            changes = {k: type(defaults[k])(v) for k, v in dict(message["values"]).items() if k in defaults}
-            self.session.set_decoding(lasting=bool(message.get("lasting", True)), **changes)
+            state = self.session.state
+            given = {k: type(self.defaults[k])(v) for k, v in dict(message["values"]).items() if k in self.defaults}
+            tidy = {k.removeprefix(TIDY): v for k, v in given.items() if k.startswith(TIDY)}
+            decoding = replace(state.decoding, **{k: v for k, v in given.items() if not k.startswith(TIDY)})
+            clean_up = replace(state.clean_up, **tidy)
+            self.session.set(lasting=bool(message.get("lasting", True)), decoding=decoding, clean_up=clean_up)
         finally:
             self.send({"do": "done", "turn": message.get("turn")})

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.config import ENDS, Clustering, Decoding
+from amtsep.config import ENDS, CleanUp, Clustering, Decoding
 from amtsep.notes import Notes, Track
 from amtsep.rhythm.beats import Beats
-from amtsep.rhythm.metre import Metre
+from widgets.state.bars import BeatEdits, edited_beats
 
 MAX_TRACKS = 8
 LONGEST_S = 1e6
@@ -102,34 +102,10 @@ class State:
     """(from, into): timbres that a person has joined, in order."""
     found: int = 0
     """The number of timbres that *Auto* has arrived at, 0 before it has: its next estimate starts from there."""
-    beats: tuple[tuple[str, str], ...] = ()
-    """Corrections of the beats found, in order: (kind, value), see `edited_beats`."""
-
-
-BEAT_EDITS = ("half", "double", "shift", "metre")
-"""Kinds of corrections of beats: half or double tempo, bar lines one beat later, a time signature for all bars."""
-
-
-def edited_beats(beats: Beats, edits: tuple[tuple[str, str], ...]) -> Beats:
-    """Beats with a person's corrections, in order.
-
-    Raises
-    ------
-    ValueError
-        If one of them is of no known kind, or a time signature is none.
-    """
-    for kind, value in edits:
-        if kind == "half":
-            beats = beats.halved()
-        elif kind == "double":
-            beats = beats.doubled()
-        elif kind == "shift":
-            beats = beats.with_downbeat_shifted(1)
-        elif kind == "metre":
-            beats = beats.with_metre(Metre.parse(value))
-        else:
-            raise ValueError(f"'{kind}' is no correction of beats.")
-    return beats
+    beats: BeatEdits = ()
+    """Corrections of the beats found, in order: (kind, value)."""
+    clean_up: CleanUp = field(default_factory=CleanUp)
+    """What is tidied in the decoded notes before corrections are laid over them."""
 
 
 def nearest(notes: Notes, anchors: NDArray[np.float64], skip: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
@@ -198,6 +174,8 @@ def check(state: State) -> None:
     _require(0 <= decoding.offset_threshold <= 1 and decoding.ends in ENDS, "where notes end")
     _require(0 <= decoding.min_note_length <= 60 and 0 <= decoding.energy_tolerance <= 10_000, "a length")
     _require(0 <= decoding.min_pitch <= decoding.max_pitch <= 127, "the pitch range")
+    _require(0 <= state.clean_up.strength <= 1, "the strength of the clean-up")
+    edited_beats(Beats.steady(120.0, 10.0), state.beats)
     timbres = clustering.timbres
     _require(timbres is None or 1 <= timbres <= MAX_TRACKS, "the number of timbres")
     _require(1 <= clustering.max_timbres <= MAX_TRACKS, "the highest number of timbres")
@@ -225,11 +203,13 @@ def _require(possible: bool, what: str) -> None:
 
 
 def worked_on(state: State) -> int:
-    """How many corrections by hand a state holds: notes changed, sorted, tracks joined or named."""
+    """How many corrections by hand a state holds: notes changed, sorted, tracks joined or named, beats
+    corrected."""
     named = sum(1 for view in state.tracks if view.name)
-    return len(state.edits) + len(state.taught) + len(state.merged) + named
+    bars = max(len(state.beats) - 1, 1) if state.beats else 0
+    return len(state.edits) + len(state.taught) + len(state.merged) + named + bars
 
 
 def hand_work(state: State) -> tuple[object, ...]:
     """What of a state is work by hand, to see whether there is any that no file holds."""
-    return state.edits, state.taught, state.merged, tuple(view.name for view in state.tracks if view.name)
+    return state.edits, state.taught, state.merged, state.beats, tuple(view.name for view in state.tracks if view.name)

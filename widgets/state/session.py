@@ -13,7 +13,7 @@ import queue
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
@@ -28,13 +28,16 @@ from amtsep.errors import Cancelled, FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.rhythm.beats import Beats
+from amtsep.rhythm.bends import concert_pitch, tuning_cents
+from amtsep.rhythm.cleanup import Cleaned, clean
+from amtsep.rhythm.music import PedalSpans, pedalled
+from widgets.state.bars import as_base, edited_beats, found_beats, tapped_beats
 from widgets.state.edits import (
     MAX_TRACKS,
     Edits,
     Note,
     State,
     apply_edits,
-    edited_beats,
     hand_work,
     nearest,
     new_track,
@@ -79,6 +82,8 @@ class _Derived:
     grouping: Grouping
     thorough: bool
     """False where notes went to the timbres known before, in the middle of a drag."""
+    tidied: Cleaned | None = None
+    pedal: PedalSpans = field(default_factory=dict)
 
 
 class _Job:
@@ -154,6 +159,11 @@ class Session(HasTraits):
         """What the last piece of work failed of."""
         self._awaited: list[asyncio.Future[None]] = []
         self._beats: tuple[Notes, Beats] | None = None
+        self._tuning: tuple[Posteriors, float] | None = None
+        self.tidied: Cleaned | None = None
+        """What the clean-up has done to the decoded notes; None where it is off."""
+        self.pedal: PedalSpans = {}
+        """Where the pedal is down, if notes end by their keys."""
         self.quantisation = Quantisation()
         self._undo: list[State] = []
         self._redo: list[State] = []
@@ -559,34 +569,53 @@ class Session(HasTraits):
 
     @property
     def beats(self) -> Beats | None:
-        """Beats of the notes as they are, with a person's corrections; found when first asked for. None without notes.
+        """Beats of the music, with a person's corrections; found when first asked for. None without notes.
 
-        They are found in the notes as decoded and corrected, and kept until those change.
+        They are found in the notes as decoded and kept until those change: a note that is moved onto a beat does not
+        move the beat. From the first correction on, no change of thresholds moves them either.
         """
         return self.beats_to_be()()
 
     def beats_to_be(self) -> Callable[[], Beats | None]:
         """`beats` of the notes as they are now, found when the result is called, from any thread."""
-        notes, edits = self.notes, self.state.beats
+        edits, last = self.state.beats, self._last
+        source = last.sorted if last is not None and len(last.sorted) else self.notes
 
         def find() -> Beats | None:
-            if not len(notes):
+            if edits:
+                return edited_beats(Beats.steady(120.0, 10.0), edits)
+            if not len(source):
                 return None
             known = self._beats
-            if known is None or known[0] is not notes:
-                from amtsep.rhythm.tracking import track_beats
-
-                known = self._beats = (notes, track_beats(notes))
-            return edited_beats(known[1], edits)
+            if known is None or known[0] is not source:
+                known = self._beats = (source, found_beats(source))
+            return known[1]
 
         return find
 
     def edit_beats(self, edit: tuple[str, str] | None) -> None:
-        """Add a correction of the beats (see `edited_beats`), or take all of them back with ``None``."""
-        edits = () if edit is None else (*self.state.beats, edit)
-        if self.beats is not None:
-            edited_beats(self.beats, () if edit is None else (edit,))  # an impossible one changes nothing
+        """Add a correction of the beats (see `widgets.state.bars`), or find them anew, in the notes as they are."""
+        beats = self.beats
+        if beats is None:
+            return
+        if edit is None:
+            edits = as_base(found_beats(self.notes)) if self.state.edits and len(self.notes) else ()
+        elif edit[0] == "tap":
+            edits = as_base(tapped_beats(self.notes, beats, edit[1]))
+        else:
+            edits = (*(self.state.beats or as_base(beats)), edit)
+            edited_beats(beats, edits)  # an impossible one changes nothing
         self.set(beats=edits)
+
+    @property
+    def tuning(self) -> float | None:
+        """Frequency of A4 of the recording in Hz; None where nothing has been transcribed."""
+        posteriors = self.posteriors
+        if posteriors is None:
+            return None
+        if self._tuning is None or self._tuning[0] is not posteriors:
+            self._tuning = (posteriors, concert_pitch(tuning_cents(posteriors)))
+        return self._tuning[1]
 
     @property
     def can_undo(self) -> bool:
@@ -795,7 +824,7 @@ class Session(HasTraits):
             self.status = failure(derived.grouping.problem)
         self._last = derived
         self.state = derived.state
-        self.hand_ids = derived.hand_ids
+        self.hand_ids, self.tidied, self.pedal = derived.hand_ids, derived.tidied, derived.pedal
         self.grouping = derived.grouping
         self.notes = derived.table
 
@@ -860,14 +889,20 @@ def _derive(
         known = Grouping() if last is None else last.grouping
         sorted_notes, grouping = group(decoded, state, before, known, thorough=thorough)
     if last is not None and sorted_notes is last.sorted and _same_table(state, last.state):
-        return _Derived(state, decoded, sorted_notes, last.table, last.hand_ids, grouping, thorough)
-    table, hand_ids = apply_edits(merged(sorted_notes, state), state.edits)
+        return replace(last, state=state, decoded=decoded, grouping=grouping, thorough=thorough)
+    found = merged(sorted_notes, state)
+    tidied = clean(found, state.clean_up) if state.clean_up.strength > 0 else None
+    notes = found if tidied is None else tidied.notes
+    state = _with_views(state, len(notes.tracks))
+    pedal: PedalSpans = {}
+    if state.decoding.ends == "key" and posteriors.offset is None:  # the network has not learned where keys come up
+        notes, pedal = pedalled(name_tracks(notes, state))
+    table, hand_ids = apply_edits(notes, state.edits)
     if grouping.available and thorough and grouping.timbres != state.found:
         state = replace(state, found=grouping.timbres)
-    views = state.tracks
-    if len(table.tracks) > len(views):
-        state = replace(state, tracks=views + tuple(new_track(i) for i in range(len(views), len(table.tracks))))
-    return _Derived(state, decoded, sorted_notes, name_tracks(table, state), hand_ids, grouping, thorough)
+    state = _with_views(state, len(table.tracks))
+    table = name_tracks(table, state)
+    return _Derived(state, decoded, sorted_notes, table, hand_ids, grouping, thorough, tidied, pedal)
 
 
 def _sorting(state: State) -> tuple[object, ...]:
@@ -877,8 +912,15 @@ def _sorting(state: State) -> tuple[object, ...]:
 
 def _same_table(one: State, other: State) -> bool:
     """Whether two states differ in nothing that the note table shows: volumes are none of it."""
-    shown = [(s.edits, s.merged, [(view.name, view.program) for view in s.tracks]) for s in (one, other)]
+    shown = [(s.edits, s.merged, s.clean_up, [(view.name, view.program) for view in s.tracks]) for s in (one, other)]
     return shown[0] == shown[1]
+
+
+def _with_views(state: State, count: int) -> State:
+    """A state with views of at least so many tracks."""
+    views = state.tracks
+    more = tuple(new_track(i) for i in range(len(views), count))
+    return replace(state, tracks=views + more) if more else state
 
 
 def _bounded(note: Note, end: float) -> Note:

@@ -18,7 +18,7 @@ import numpy as np
 
 from amtsep import formats
 from amtsep.audio import Audio
-from amtsep.config import Clustering, Decoding, Limits
+from amtsep.config import CleanUp, Clustering, Decoding, Limits
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
@@ -208,6 +208,7 @@ def _state(values: dict[str, Any]) -> State:
         merged=tuple((int(a), int(b)) for a, b in values["merged"]),
         found=int(values.get("found", 0)),
         beats=tuple((str(kind), str(value)) for kind, value in values.get("beats", ())),
+        clean_up=_settings(CleanUp, values.get("clean_up", {})),
     )
     check(state)
     return state
