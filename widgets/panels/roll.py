@@ -34,7 +34,7 @@ def pack_notes(notes: Notes, hand_ids: np.ndarray[Any, Any] | None = None) -> by
 
 
 def pack_ghosts(session: Session) -> bytes:
-    """What the clean-up has dropped, joined or cut: float32 columns of onset, offset, pitch, track, reason.
+    """What the clean-up has dropped, joined or cut: float32 columns of onset, offset, pitch, track, reason, velocity.
 
     Reasons are numbers into `amtsep.rhythm.cleanup.REASONS`; 0 stands for the end of a note that is still there. What a
     person has brought back is none.
@@ -60,6 +60,7 @@ def pack_ghosts(session: Session) -> bytes:
         np.concatenate([before.pitch[gone], before.pitch[was]]),
         np.concatenate([before.track[gone], before.track[was]]),
         np.concatenate([tidied.reason[gone], np.zeros(len(cut))]),
+        np.concatenate([before.velocity[gone], before.velocity[was]]),
     )
     return np.stack([np.asarray(c, np.float32) for c in columns]).tobytes()
 

@@ -1,6 +1,7 @@
 // What the parts of one page share in the browser: the notes on show, the transport, selection, language and theme.
 // Every widget runs a module instance of its own; the hub of a session is the one thing they have in common.
 
+import type { Beats, Snap } from "./grid";
 import type { Notes, Track } from "./notes";
 import { findNote, unpack } from "./notes";
 import type { Theme } from "./palette";
@@ -29,8 +30,12 @@ export class Hub {
   mix: Mix[] = [];
   reference: Notes | null = null;
   duration = 0;
-  /** Beats of the music in seconds, and which of them begin a bar; empty until a score has been looked at. */
-  beats: { time: number[]; bar: number[] } = { time: [], bar: [] };
+  /** Beats of the music in seconds, and which of them begin a bar; empty until they are asked for. */
+  beats: Beats = { time: [], bar: [] };
+  /** What edits snap to; chosen in the player. */
+  snap: Snap = "";
+  /** Whether pitch curves are drawn in the roll. */
+  bends = false;
   selection: Set<number> = new Set();
   tab = "";
   /** What parts offer to one another by name: the shortcut keys and the empty page call them. */

@@ -9,6 +9,7 @@ const KEYS: [string, string][] = [
   ["← →", "key_seek"],
   ["Home  End", "key_ends"],
   ["L", "key_loop"],
+  ["M   B   P", "key_metronome"],
   ["+  −  0", "key_zoom"],
   ["Ctrl A", "key_all"],
   ["1 … 8", "key_assign"],
@@ -20,7 +21,7 @@ const KEYS: [string, string][] = [
   ["Ctrl S", "key_save"],
   ["T", "key_theme"],
 ];
-const HANDS = ["hand_wheel", "hand_pan", "hand_ruler", "hand_band", "hand_move", "hand_add", "hand_double"];
+const HANDS = ["hand_wheel", "hand_pan", "hand_ruler", "hand_bars", "hand_band", "hand_move", "hand_add", "hand_double"];
 
 export function openHelp(hub: Hub, host: HTMLElement): void {
   const t = (key: string) => say(hub, key);

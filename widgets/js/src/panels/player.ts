@@ -4,6 +4,7 @@ import { button, h, icon } from "../dom";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { type Model, Scope, floats, octets } from "../model";
+import { SNAPS, type Snap } from "../grid";
 import { clock, unpack } from "../notes";
 import { readSoundfont } from "../sound/soundfont";
 
@@ -22,6 +23,33 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   const play = button({ class: "amt-play", label: t("play"), keys: "Space", onclick: () => transport.toggle() });
   const back = button({ icon: "back", label: t("to_start"), keys: "Home", class: "amt-back", onclick: () => transport.seek(transport.loop.on ? transport.loop.from : 0) });
   const loop = button({ icon: "loop", label: `${t("loop")}: ${t("loop_hint")}`, keys: "L", class: "amt-loop", "aria-pressed": "false", onclick: () => hub.actions.loop() });
+  // Both need the beats, which are found when they are first asked for.
+  const grid = () => hub.actions.grid?.(Boolean(hub.snap) || transport.metronome);
+  const metronome = button({ icon: "metronome", label: t("metronome"), keys: "M", class: "amt-metronome", "aria-pressed": "false", onclick: () => hub.actions.metronome() });
+  hub.actions.metronome = () => {
+    if (!hub.actions.grid) return;
+    transport.setMetronome(!transport.metronome);
+    grid();
+  };
+  const snap = h(
+    "select",
+    {
+      class: "amt-select amt-snap",
+      "aria-label": t("snap"),
+      title: t("snap_hint"),
+      onchange: () => {
+        hub.snap = snap.value as Snap;
+        grid();
+      },
+    },
+    ...SNAPS.map((name) => h("option", { value: name }, t(`snap_${name || "off"}`))),
+  );
+  const bends = button({ icon: "bend", label: t("bends"), keys: "P", class: "amt-plain amt-bends", onclick: () => hub.actions.bends() });
+  hub.actions.bends = () => {
+    hub.bends = !hub.bends;
+    hub.emit("bends");
+    show();
+  };
   const time = h("div", { class: "amt-time" }, h("b", {}), h("span", {}));
   const blend = h("input", { type: "range", min: "0", max: "1", step: "0.01", class: "amt-range amt-blend", "aria-label": t("blend"), oninput: () => transport.setBlend(Number(blend.value)), ondblclick: () => transport.setBlend(0.5) });
   const split = button({ text: t("split"), label: t("split_hint"), class: "amt-split amt-small", "aria-pressed": "false", onclick: () => transport.setBlend(transport.blend, !transport.split) });
@@ -56,13 +84,13 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   });
   const sound = h("span", { class: "amt-note" });
   element.append(
-    h("div", { class: "amt-group" }, back, play, loop),
+    h("div", { class: "amt-group" }, back, play, loop, metronome),
     time,
     h("div", { class: "amt-group amt-mixer" }, h("span", { class: "amt-end" }, t("rec")), blend, h("span", { class: "amt-end" }, t("notes")), split),
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("speed")), speed, speedValue),
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("volume")), volume),
     sound,
-    h("div", { class: "amt-group amt-view" }, ground, opacity, fit, follow),
+    h("div", { class: "amt-group amt-view" }, snap, bends, ground, opacity, fit, follow),
   );
   hub.actions.loop = () => {
     const window = view()?.window;
@@ -77,6 +105,10 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     play.setAttribute("aria-label", t(transport.playing ? "pause" : "play"));
     play.setAttribute("aria-pressed", String(transport.playing));
     loop.setAttribute("aria-pressed", String(transport.loop.on));
+    metronome.setAttribute("aria-pressed", String(transport.metronome));
+    metronome.hidden = snap.hidden = bends.hidden = !hub.actions.grid;
+    snap.value = hub.snap;
+    bends.setAttribute("aria-pressed", String(hub.bends));
     split.setAttribute("aria-pressed", String(transport.split));
     blend.value = String(transport.blend);
     speed.value = String(Math.log2(transport.rate));
@@ -89,6 +121,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   };
   scope.add(hub.on("transport", show));
   scope.add(hub.on("slot", show));
+  scope.add(hub.on("grid", show));
   show();
   let frame = 0;
   let shown = "";

@@ -71,6 +71,7 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
       button("score_double", "2×", () => model.send({ do: "beats", edit: "double" })),
       button("score_shift", "|→", () => model.send({ do: "beats", edit: "shift" })),
       metre,
+      button("score_tap", say(hub, "tap"), () => hub.actions.tap()),
       button("score_reset", "↺", () => model.send({ do: "beats", edit: "none" })),
     ),
     paper,
@@ -145,7 +146,8 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
   const about = () => {
     const beats = model.get("beats") ?? {};
     if (!beats.metre) return say_("score_none");
-    words.textContent = say(hub, "score_about", { tempo: Math.round(beats.tempo), metre: beats.metre });
+    const pitch = beats.tuning ? ` · A = ${Number(beats.tuning).toFixed(1)} Hz` : "";
+    words.textContent = say(hub, "score_about", { tempo: Math.round(beats.tempo), metre: beats.metre }) + pitch;
     if (METRES.includes(beats.metre)) metre.value = beats.metre;
   };
   /** Which note of the table an element of the score is, and the other way round. */
@@ -243,8 +245,30 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
       }
     }
   });
+  // What the roll and the player ask for.
+  hub.actions.beats = (edit: string, value = "") => model.send({ do: "beats", edit, value });
+  hub.actions.grid = (on: boolean) => model.send({ do: "grid", value: on });
+  const taps: number[] = [];
+  let tapping = 0;
+  hub.actions.tap = () => {
+    if (!hub.transport.playing) {
+      words.textContent = say(hub, "tap_play");
+      return;
+    }
+    taps.push(hub.transport.position);
+    words.textContent = say(hub, "tap_count", { n: taps.length });
+    clearTimeout(tapping);
+    tapping = window.setTimeout(() => {
+      const text = taps.splice(0).map((t) => t.toFixed(3)).join(" ");
+      if (text.includes(" ")) model.send({ do: "beats", edit: "tap", value: text });
+      else about();
+    }, 1800);
+  };
+  scope.add(() => clearTimeout(tapping));
+  hub.emit("grid");
   scope.watch("beats", (value) => {
     hub.beats = { time: value?.time ?? [], bar: value?.bar ?? [] };
+    if (!taps.length) about();
     hub.emit("beats");
   });
   scope.watch("transposed", (value) => {

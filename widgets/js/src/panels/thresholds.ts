@@ -84,6 +84,19 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     scope.add(hub.on("threshold-values", (v: Values) => (select.value = String(v[name]))));
     return select;
   };
+  // The clean-up: where there is no program (the static page) there is none.
+  const tidy = "tidy_strength" in defaults ? slider("tidy_strength", { min: 0, max: 1, step: 0.05, format: (v) => (v ? `${Math.round(100 * v)} %` : t("tidy_off")) }) : null;
+  if (tidy) {
+    sliders.tidy_strength = tidy;
+    element.append(tidy.element);
+  }
+  const rules = Object.keys(defaults).filter((name) => name.startsWith("tidy_") && name !== "tidy_strength");
+  const ends = h(
+    "select",
+    { class: "amt-select amt-ends", "aria-label": t("ends"), title: t("hint_ends"), onchange: () => change({ ends: ends.value as unknown as number }, true) },
+    ...["sound", "key"].map((name) => h("option", { value: name }, t(`ends_${name}`))),
+  );
+  scope.add(hub.on("threshold-values", (v: Values) => (ends.value = String(v.ends ?? "sound"))));
   const more = h(
     "details",
     { class: "amt-fold" },
@@ -98,6 +111,8 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
       pitches("max_pitch", "min_pitch", false),
     ),
     h("div", { class: "amt-line" }, check("inferred_onsets"), check("leftover_notes")),
+    tidy ? h("div", { class: "amt-line" }, h("span", {}, t("ends")), ends) : null,
+    rules.length ? h("div", { class: "amt-rules" }, h("span", {}, t("tidy_rules")), ...rules.map(check)) : null,
   );
   element.append(more);
 

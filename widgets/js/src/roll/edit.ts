@@ -2,14 +2,15 @@
 // the decoded notes and sends the table back.
 
 import type { EditMessage } from "../edits";
+import { gridStep, snapped, stepped } from "../grid";
 import type { Hub } from "../hub";
 import type { Model } from "../model";
-import type { Hit, RollView } from "./view";
+import type { Hit, Removed, RollView } from "./view";
 
 type Point = { x: number; y: number };
 type Drag = (e: PointerEvent, move: (p: Point, e: PointerEvent) => void, done?: (moved: boolean) => void) => void;
 
-export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit, e: PointerEvent, from: Point, dragging: Drag): void; add(p: Point): void } {
+export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit, e: PointerEvent, from: Point, dragging: Drag): void; add(p: Point): void; restore(ghost: Removed): void } {
   const { transport } = hub;
   const anchors = (list: Iterable<number>) => [...list].map((i) => [hub.notes.pitch[i], hub.notes.onset[i]]);
   const note = (i: number) => {
@@ -43,7 +44,12 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
     };
     if (!hub.selection.size) return table;
     const pitch = (by: number) => () => change(chosen(), (n) => ({ pitch: Math.min(108, Math.max(21, n.pitch + by)) }));
-    const time = (by: number) => () => change(chosen(), (n) => ({ onset: Math.max(0, n.onset + by), offset: n.offset + by }));
+    const gridded = () => Boolean(hub.snap) && hub.beats.time.length > 1;
+    const time = (by: number) => () =>
+      change(chosen(), (n) => {
+        const shift = gridded() ? stepped(hub.beats, hub.snap, n.onset, by > 0 ? 1 : -1) - n.onset : Math.max(by, -n.onset);
+        return { onset: n.onset + shift, offset: n.offset + shift };
+      });
     Object.assign(table, {
       Delete: () => edit("delete", hub.selection),
       Backspace: () => edit("delete", hub.selection),
@@ -72,6 +78,11 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
           by = { time: view.time(p.x) - t0, pitch: hit.part === "end" ? 0 : Math.round(view.pitch(p.y)) - p0 };
           // Shift keeps the time: only the pitch changes.
           if (m.shiftKey && hit.part === "body") by.time = 0;
+          // The note in hand goes to the grid (Alt: freely), those with it keep their distance.
+          else if (!m.altKey) {
+            const from = hit.part === "end" ? hub.notes.offset[hit.index] : hub.notes.onset[hit.index];
+            by.time = snapped(hub.beats, hub.snap, from + by.time) - from;
+          }
           view.ghosts = list.map((i) => moved(i));
           if (hit.part === "body" && by.pitch !== lastPitch) {
             lastPitch = by.pitch;
@@ -103,11 +114,18 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
         edit("change", which, { notes });
       };
     },
+    /** A note that the clean-up took away is put back as it was. */
+    restore(ghost) {
+      const { onset, offset, pitch, track, velocity } = ghost;
+      hub.expected = [[pitch, onset]];
+      tell({ what: "add", notes: [{ onset, offset, pitch, velocity, track }] });
+    },
     /** A new note where there is none: as long as a sixteenth of the window, in the track of the selection. */
     add(p) {
       const pitch = Math.round(view.pitch(p.y));
-      const onset = Math.max(0, view.time(p.x));
-      const length = Math.min(1, Math.max(0.08, (view.window.t1 - view.window.t0) / 40));
+      const onset = Math.max(0, snapped(hub.beats, hub.snap, view.time(p.x)));
+      const free = Math.min(1, Math.max(0.08, (view.window.t1 - view.window.t0) / 40));
+      const length = hub.snap && hub.beats.time.length > 1 ? Math.max(0.03, gridStep(hub.beats, hub.snap, onset)) : free;
       const first = chosen()[0];
       const track = first === undefined ? 0 : hub.notes.track[first];
       const made = { onset, offset: onset + length, pitch, velocity: 80, track };

@@ -3,6 +3,7 @@
 import { h } from "../dom";
 import type { Hub } from "../hub";
 import { type Model, Scope, floats, octets } from "../model";
+import { nearest, wholeBars } from "../grid";
 import { unpack } from "../notes";
 import { KEYS, OVERVIEW, RULER, RollView } from "./view";
 import { editing } from "./edit";
@@ -24,6 +25,7 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
     const about = model.get("about") ?? {};
     hub.duration = about.duration ?? 0;
     hub.emit("duration");
+    view.tuning = about.tuning ?? 0;
     const { height } = about;
     if (height) element.parentElement?.style.setProperty("--alone-height", `${height}px`);
   };
@@ -68,6 +70,42 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
   scope.add(hub.on("transport", () => view.stale("notes")));
   scope.add(() => view.end());
   gestures(view, hub, scope, editing(model, hub, view));
+  scope.watch("ghost_data", (value) => {
+    const data = floats(value);
+    const n = data.length / 6;
+    view.removed = Array.from({ length: n }, (_, i) => ({ onset: data[i], offset: data[n + i], pitch: data[2 * n + i], track: data[3 * n + i], reason: data[4 * n + i], velocity: data[5 * n + i] }));
+    view.stale("notes");
+  });
+  // Pitch curves of what is on show and a little around it, asked for when it has come to rest.
+  let covered: { t0: number; t1: number } | null = null;
+  let asked = "";
+  const bends = window.setInterval(() => {
+    if (!hub.bends || !hub.notes.n) return;
+    const { t0, t1 } = view.window;
+    if (covered && covered.t0 <= t0 && covered.t1 >= Math.min(t1, hub.duration)) return;
+    const key = `${t0}/${t1}`;
+    if (key !== asked) {
+      asked = key;
+      return;
+    }
+    const spare = Math.min(t1 - t0, 20) / 2;
+    covered = { t0: t0 - spare, t1: t1 + spare };
+    model.send({ do: "bends", from: covered.t0, to: covered.t1 });
+  }, 150);
+  scope.add(() => clearInterval(bends));
+  scope.add(hub.on("notes", () => (covered = null)));
+  scope.add(hub.on("bends", () => view.stale("notes")));
+  scope.message((content, buffers) => {
+    if (content.do !== "bends") return;
+    const data = floats(buffers[0]);
+    let at = 0;
+    view.curves = (content.curves as [number, number, number][]).map(([pitch, onset, n]) => {
+      const curve = { pitch, onset, time: data.subarray(at, at + n), cents: data.subarray(at + n, at + 2 * n) };
+      at += 2 * n;
+      return curve;
+    });
+    view.stale("notes");
+  });
   scope.watch("reference_data", (value) => {
     const data = floats(value);
     hub.reference = data.length ? unpack(data) : null;
@@ -160,14 +198,42 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     dragging(e, (p) => jump(p.x));
   };
 
-  const ruler = (e: PointerEvent) => {
-    const start = view.time(local(e).x);
+  /** A bar line or a beat is dragged: other beats go along, as far as the bar lines beside it. */
+  const line = (e: PointerEvent, beat: number) => {
+    const from = hub.beats.time[beat];
+    const kind = hub.beats.bar.includes(beat) ? "line" : "beat";
     dragging(
       e,
-      (p) => {
+      (p, m) => {
+        // To an onset nearby, as bar lines are where something begins; Alt: freely.
+        const t = Math.max(0, view.time(p.x));
+        const reach = ((view.window.t1 - view.window.t0) / view.plot.width) * 6;
+        const onset = m.altKey ? t : nearest(Array.from(hub.notes.onset), t);
+        view.line = { from, to: Math.abs(onset - t) < reach ? onset : t };
+      },
+      (moved) => {
+        const to = view.line?.to ?? from;
+        view.line = null;
+        if (moved && Math.abs(to - from) > 0.002) hub.actions.beats?.(kind, `${from} ${to}`);
+        else if (!moved) transport.seek(from);
+      },
+    );
+  };
+
+  const ruler = (e: PointerEvent) => {
+    const { x, y } = local(e);
+    const beat = hub.actions.beats ? view.hitLine(x, y) : -1;
+    if (beat >= 0) return line(e, beat);
+    const start = view.time(x);
+    dragging(
+      e,
+      (p, m) => {
         const t = Math.max(0, view.time(p.x));
         transport.loop.from = Math.max(0, Math.min(start, t));
         transport.loop.to = Math.min(view.duration, Math.max(start, t));
+        // Whole bars where there are any (Alt: freely).
+        if (hub.beats.bar.length > 1 && !m.altKey) Object.assign(transport.loop, wholeBars(hub.beats, transport.loop.from, transport.loop.to));
+        transport.loop.to = Math.min(view.duration, transport.loop.to);
         transport.loop.on = false;
         view.stale("notes");
       },
@@ -240,8 +306,15 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
 
   scope.listen(element, "dblclick", (e: MouseEvent) => {
     const { x, y } = local(e);
+    if (x >= KEYS && y < RULER && hub.beats.bar.length > 1) {
+      const t = view.time(x);
+      transport.setLoop({ ...wholeBars(hub.beats, t, t), on: true });
+      return;
+    }
     if (x < KEYS || y < RULER || y > element.clientHeight - OVERVIEW || view.hit(x, y)) return;
-    edits.add({ x, y });
+    const ghost = view.hitRemoved(x, y);
+    if (ghost) edits.restore(ghost);
+    else edits.add({ x, y });
   });
 
   scope.listen(element, "pointermove", (e: PointerEvent) => {
@@ -249,8 +322,11 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     const { x, y } = local(e);
     const inside = x >= KEYS && y >= RULER && y < element.clientHeight - OVERVIEW;
     const hit = inside ? view.hit(x, y) : null;
-    element.style.cursor = hit ? (hit.part === "end" ? "ew-resize" : "pointer") : y < RULER ? "text" : "default";
-    view.showTip(hit ? hit.index : -1, x, y);
+    const onLine = hub.actions.beats && view.hitLine(x, y) >= 0;
+    element.style.cursor = hit ? (hit.part === "end" ? "ew-resize" : "pointer") : onLine ? "ew-resize" : y < RULER ? "text" : "default";
+    const ghost = inside && !hit ? view.hitRemoved(x, y) : null;
+    if (ghost) view.showReason(ghost, x, y);
+    else view.showTip(hit ? hit.index : -1, x, y);
   });
   scope.listen(element, "pointerleave", () => view.showTip(-1, 0, 0));
 }

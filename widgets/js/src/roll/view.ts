@@ -26,6 +26,24 @@ export interface Hit {
   part: "body" | "end";
 }
 
+/** What the clean-up took away: a note, or (reason 0) the end of one. */
+export interface Removed {
+  onset: number;
+  offset: number;
+  pitch: number;
+  track: number;
+  reason: number;
+  velocity: number;
+}
+
+/** Pitch of a note over time: seconds, and cents from its semitone. */
+export interface Curve {
+  pitch: number;
+  onset: number;
+  time: Float32Array;
+  cents: Float32Array;
+}
+
 /** Part of the plot between two places, in pixels of the page. */
 interface Strip {
   from: number;
@@ -44,6 +62,12 @@ export class RollView {
   band: { t0: number; t1: number; p0: number; p1: number } | null = null;
   /** A note being drawn, moved or stretched: shown in place of the real one. */
   ghosts: { index: number; onset: number; offset: number; pitch: number; track: number }[] = [];
+  removed: Removed[] = [];
+  curves: Curve[] = [];
+  /** A bar line in hand: where it was and where it is, in seconds. */
+  line: { from: number; to: number } | null = null;
+  /** Frequency of A4 in the recording, in Hz. */
+  tuning = 0;
   /** -1 extra, 1 hit by note; misses are drawn from the reference. */
   verdict: { hit: Uint8Array; missed: Uint8Array } | null = null;
   private readonly canvases: HTMLCanvasElement[];
@@ -189,6 +213,34 @@ export class RollView {
       best = { index: i, part: atEnd ? "end" : "body" };
     }
     return best;
+  }
+
+  /** What the clean-up took away under a place; ends of notes that are still there do not count. */
+  hitRemoved(x: number, y: number): Removed | null {
+    const t = this.time(x);
+    const p = this.pitch(y);
+    return this.removed.find((r) => r.reason > 0 && r.onset <= t && t <= Math.max(r.offset, r.onset + 0.03) && Math.abs(r.pitch - p) <= 0.5) ?? null;
+  }
+
+  /** Index of the beat whose line in the ruler is under a place: bar lines, and beats where they are drawn. */
+  hitLine(x: number, y: number): number {
+    const { time, bar } = this.hub.beats;
+    if (y < RULER - 14 || y > RULER || x < KEYS) return -1;
+    let best = -1;
+    const starts = new Set(bar);
+    for (let i = 0; i < time.length; i++) {
+      if (!starts.has(i) && this.crowded()) continue;
+      const away = Math.abs(this.x(time[i]) - x);
+      if (away < 5 && (best < 0 || away < Math.abs(this.x(time[best]) - x))) best = i;
+    }
+    return best;
+  }
+
+  /** Whether single beats are too close to be drawn. */
+  private crowded(): boolean {
+    const { time } = this.hub.beats;
+    const period = (time[time.length - 1] - time[0]) / Math.max(time.length - 1, 1);
+    return (period * this.plot.width) / (this.window.t1 - this.window.t0) < 9;
   }
 
   // --- painting ----------------------------------------------------------------------------------------------------
@@ -341,14 +393,20 @@ export class RollView {
       g.fillText(clock(k * step, digits), x + 4, this.hub.beats.bar.length ? 7 : RULER / 2);
     }
     this.paintBarNumbers(g, width);
+    if (this.tuning) {
+      // In the corner over the keys: what A is.
+      g.fillStyle = c.dim;
+      g.textAlign = "center";
+      g.font = `10px ${FONT}`;
+      g.fillText(`A ${this.tuning.toFixed(0)} Hz`, KEYS / 2, RULER / 2);
+    }
   }
 
   /** Bar lines, and beats where there is room for them. */
   private paintBars(g: CanvasRenderingContext2D, time: number[], bar: number[]): void {
     const { plot, window: w, styleOf: c } = this;
     const starts = new Set(bar);
-    const period = (time[time.length - 1] - time[0]) / Math.max(time.length - 1, 1);
-    const crowded = (period * plot.width) / (w.t1 - w.t0) < 9;
+    const crowded = this.crowded();
     for (let i = 0; i < time.length; i++) {
       if (time[i] < w.t0 || time[i] > w.t1 || (crowded && !starts.has(i))) continue;
       const x = Math.round(this.x(time[i])) + 0.5;
@@ -373,6 +431,11 @@ export class RollView {
       g.fillText(String(k + 1), x, RULER - 9);
       last = x;
     });
+    if (this.crowded()) return;
+    for (const t of time) {
+      const x = this.x(t);
+      if (x >= KEYS && x <= width) g.fillRect(Math.round(x), RULER - 2, 1, 2);
+    }
   }
 
   private paintKeys(g: CanvasRenderingContext2D, sounding: Map<number, string>): void {
@@ -547,6 +610,8 @@ export class RollView {
       }
     }
     if (this.verdict && hub.reference) this.paintVerdict(g, groups, tall, perSecond, from, to);
+    if (this.removed.length) this.paintRemoved(g, colors, tall, from, to);
+    if (hub.bends && this.curves.length && row >= 4) this.paintCurves(g, from, to);
     const outline = (i: number, color: string, thick: number) => {
       g.strokeStyle = color;
       g.lineWidth = thick;
@@ -574,6 +639,45 @@ export class RollView {
     }
     g.restore();
     this.paintOverview(g);
+  }
+
+  /** What the clean-up took away, as dashed ghosts. */
+  private paintRemoved(g: CanvasRenderingContext2D, colors: string[], tall: number, from: number, to: number): void {
+    g.save();
+    g.setLineDash([2, 2]);
+    g.lineWidth = 1;
+    for (const r of this.removed) {
+      if (r.offset < from || r.onset > to || this.hub.mix[r.track]?.hidden) continue;
+      const x = this.x(r.onset);
+      const width = Math.max(3, this.x(r.offset) - x - 1);
+      g.strokeStyle = g.fillStyle = colors[r.track] ?? colors[0];
+      g.globalAlpha = 0.18;
+      g.fillRect(x, this.y(r.pitch) - tall / 2, width, tall);
+      g.globalAlpha = 0.9;
+      g.strokeRect(x + 0.5, this.y(r.pitch) - tall / 2 + 0.5, width, tall - 1);
+    }
+    g.restore();
+  }
+
+  /** Pitch curves over their notes, a semitone as high as a row. */
+  private paintCurves(g: CanvasRenderingContext2D, from: number, to: number): void {
+    const path = new Path2D();
+    for (const { pitch, time, cents } of this.curves) {
+      const n = time.length;
+      if (!n || time[n - 1] < from || time[0] > to) continue;
+      for (let i = 0; i < n; i++) {
+        const [x, y] = [this.x(time[i]), this.y(pitch + cents[i] / 100)];
+        if (i) path.lineTo(x, y);
+        else path.moveTo(x, y);
+      }
+    }
+    g.lineJoin = "round";
+    g.strokeStyle = "rgba(0,0,0,.75)";
+    g.lineWidth = 3.5;
+    g.stroke(path);
+    g.strokeStyle = "#fff";
+    g.lineWidth = 1.6;
+    g.stroke(path);
   }
 
   /** Against a reference: extras struck through, misses as hollow boxes; hits stay as they are. */
@@ -657,7 +761,7 @@ export class RollView {
   private paintOver(): void {
     const { transport } = this.hub;
     const position = transport.position;
-    const stamp = position + (this.band ? this.band.t0 + this.band.p1 * 7 + this.band.t1 * 3 : 0) + transport.loop.from * 3 + transport.loop.to * 5 + (transport.loop.on ? 1 : 0) + this.hover * 11;
+    const stamp = position + (this.band ? this.band.t0 + this.band.p1 * 7 + this.band.t1 * 3 : 0) + transport.loop.from * 3 + transport.loop.to * 5 + (transport.loop.on ? 1 : 0) + this.hover * 11 + (this.line ? this.line.to * 13 + 1 : 0);
     if (stamp === this.lastPosition && !transport.playing) return;
     this.lastPosition = stamp;
     const g = this.context(2);
@@ -707,6 +811,10 @@ export class RollView {
       g.lineWidth = 1.5;
       g.strokeRect(this.x(notes.onset[i]) - 1, this.y(notes.pitch[i] + 0.5), this.x(notes.offset[i]) - this.x(notes.onset[i]) + 2, row);
     }
+    if (this.line) {
+      g.fillStyle = c.accent;
+      g.fillRect(Math.round(this.x(this.line.to)) - 1, 0, 2, plot.y + plot.height);
+    }
     const x = this.x(position);
     if (x >= plot.x && x <= this.size.width) {
       g.fillStyle = c.playhead;
@@ -728,6 +836,7 @@ export class RollView {
     if (index !== this.hover) {
       this.hover = index;
       this.tip.classList.toggle("amt-on", index >= 0);
+      this.tip.dataset.of = "";
       if (index >= 0) {
         const { notes, tracks, prefs } = this.hub;
         const track = tracks[notes.track[index]];
@@ -745,6 +854,19 @@ export class RollView {
       const above = y > this.size.height / 2;
       this.tip.style.transform = `translate(${left}px, ${above ? y - this.tip.offsetHeight - 12 : y + 16}px)`;
     }
+  }
+
+  /** Why a note is a ghost. */
+  showReason(ghost: Removed, x: number, y: number): void {
+    const key = `ghost${ghost.onset}/${ghost.pitch}`;
+    if (this.tip.dataset.of !== key) {
+      this.tip.dataset.of = key;
+      this.tip.replaceChildren(h("b", {}, pitchName(ghost.pitch)), h("span", {}, say(this.hub, `ghost_${ghost.reason}`)), h("span", {}, say(this.hub, "ghost_back")));
+    }
+    this.tip.classList.add("amt-on");
+    const left = Math.min(x + 14, this.size.width - this.tip.offsetWidth - 6);
+    this.tip.style.transform = `translate(${left}px, ${y > this.size.height / 2 ? y - this.tip.offsetHeight - 12 : y + 16}px)`;
+    this.hover = -2;
   }
 
   /** The visible roll as one picture. */

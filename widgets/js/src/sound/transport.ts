@@ -40,6 +40,9 @@ export class Transport {
   blend = 0.5;
   split = false;
   volume = 0.9;
+  /** Whether a click marks the beats, and how many have been laid: for tests. */
+  metronome = false;
+  clicks = 0;
 
   context: AudioContext | null = null;
   analyser: AnalyserNode | null = null;
@@ -59,6 +62,8 @@ export class Transport {
   private stretcher: Stretcher | null = null;
   private sounding: Sounding[] = [];
   private scheduledTo = 0;
+  private clickedTo = 0;
+  private clicking: OscillatorNode[] = [];
   private instrument: Instrument = makeBuiltIn;
 
   constructor(private readonly hub: Hub) {
@@ -258,6 +263,7 @@ export class Transport {
     this.spans.push({ from, at, rate: this.rate, to: from + (end - at) / this.rate });
     if (this.spans.length > 8) this.spans.shift();
     this.scheduledTo = at;
+    this.clickedTo = at - 1e-4;
     this.stretcher?.reset(at, from, this.rate);
     if (this.recording && this.rate === 1) this.startRecording(from, at, end);
   }
@@ -287,6 +293,7 @@ export class Transport {
     let span = this.spans[this.spans.length - 1];
     while (span && span.to <= now + ahead) {
       this.scheduleNotes(span, span.to);
+      this.scheduleClicks(span, span.to);
       this.grains(span, span.to);
       if (this.loop.on && span.at < this.loop.to) {
         this.layspan(span.to, this.loop.from);
@@ -302,6 +309,7 @@ export class Transport {
     }
     if (!span) return;
     this.scheduleNotes(span, now + ahead);
+    this.scheduleClicks(span, now + ahead);
     this.grains(span, now + Math.max(ahead, GRAIN_AHEAD_S));
     this.sounding = this.sounding.filter((s) => s.starts + (s.offset - s.onset) / this.rate + 0.2 > now);
   }
@@ -325,6 +333,51 @@ export class Transport {
       }
     }
     this.scheduledTo = Math.max(this.scheduledTo, to, span.at + 1e-6);
+  }
+
+  setMetronome(on: boolean): void {
+    this.metronome = on;
+    const span = this.spans[this.spans.length - 1];
+    if (this.playing && this.context && span) this.clickedTo = Math.max(span.at, this.at(this.context.currentTime + 0.02));
+    if (!on) this.hush();
+    this.hub.emit("transport");
+  }
+
+  private scheduleClicks(span: Span, until: number): void {
+    const to = span.at + (Math.min(until, span.to) - span.from) * span.rate;
+    const from = this.clickedTo;
+    this.clickedTo = Math.max(from, to);
+    if (!this.metronome) return;
+    const { time, bar } = this.hub.beats;
+    const starts = new Set(bar);
+    for (let i = 0; i < time.length; i++) {
+      if (time[i] >= from && time[i] < to) this.click(span.from + (time[i] - span.at) / span.rate, starts.has(i));
+    }
+  }
+
+  private click(when: number, first: boolean): void {
+    const context = this.context as AudioContext;
+    const node = context.createOscillator();
+    const gain = context.createGain();
+    const at = Math.max(when, context.currentTime);
+    node.frequency.value = first ? 2093 : 1397;
+    gain.gain.setValueAtTime(0, at);
+    gain.gain.linearRampToValueAtTime(first ? 0.5 : 0.32, at + 0.001);
+    gain.gain.exponentialRampToValueAtTime(0.001, at + 0.05);
+    node.connect(gain).connect(this.master);
+    node.start(at);
+    node.stop(at + 0.06);
+    node.onended = () => {
+      gain.disconnect();
+      this.clicking = this.clicking.filter((other) => other !== node);
+    };
+    this.clicking.push(node);
+    this.clicks += 1;
+  }
+
+  private hush(): void {
+    for (const node of this.clicking) node.stop();
+    this.clicking = [];
   }
 
   private start(i: number, when: number, late: boolean): void {
@@ -364,6 +417,7 @@ export class Transport {
       this.source = null;
     }
     this.stretcher?.stop(now);
+    this.hush();
   }
 
   /** While playing, a new note table replaces the old one without a gap: what is in both sounds on. */
