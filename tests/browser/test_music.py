@@ -85,9 +85,8 @@ def test_a_bar_line_is_dragged_and_taken_back(score):
 def test_edits_go_to_the_grid_and_loops_take_whole_bars(score):
     score.page.select_option(".amt-snap", "1")
     index = score.hub("hub.notes.onset.findIndex(t => t > 2)")
-    onset, pitch, beat = score.hub(
-        f"[hub.notes.onset[{index}], hub.notes.pitch[{index}], hub.beats.time.find(t => t > hub.notes.onset[{index}] + 0.3)]"
-    )
+    onset, pitch = score.hub(f"[hub.notes.onset[{index}], hub.notes.pitch[{index}]]")
+    beat = score.hub(f"hub.beats.time.find(t => t > {onset} + 0.3)")
     grip = place(score, onset + 0.1, pitch)
     to = place(score, beat + 0.1 + 0.06, pitch)
     drag(score, grip, to)
