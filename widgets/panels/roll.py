@@ -219,6 +219,7 @@ class Roll(Panel):
         views = session.state.tracks
         place = places(session.notes, len(session.notes.tracks))
         self.tracks = {
+            "sure": session.state.decoding.onset_threshold if session.posteriors is not None else 0.0,
             "mix": [{"volume": v.volume, "mute": v.mute, "solo": v.solo, "hidden": v.hidden} for v in views],
             "list": [
                 {

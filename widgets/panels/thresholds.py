@@ -47,6 +47,8 @@ class Thresholds(Panel):
     onset_histogram = Bytes(b"").tag(sync=True)
     frame_histogram = Bytes(b"").tag(sync=True)
     count = Int(0).tag(sync=True)
+    missed = Int(0).tag(sync=True)
+    """How many of the notes were found without a start (see `Decoding.leftover_notes`)."""
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="thresholds", **kwargs)
@@ -75,7 +77,11 @@ class Thresholds(Panel):
             self._on_posteriors()
 
     def _on_notes(self, _change: Any = None) -> None:
-        self.count = len(self.session.notes)
+        session = self.session
+        self.count = len(session.notes)
+        by_hand = session.hand_ids > 0 if len(session.hand_ids) == self.count else np.zeros(self.count, bool)
+        unsure = session.notes.confidence < session.state.decoding.onset_threshold
+        self.missed = int(np.count_nonzero(unsure & ~by_hand)) if session.posteriors is not None else 0
 
     def _on_posteriors(self, _change: Any = None) -> None:
         posteriors: Posteriors | None = self.session.posteriors

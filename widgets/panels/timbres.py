@@ -14,7 +14,7 @@ from widgets.state.grouping import places
 from widgets.state.session import Session
 
 METHOD_NAMES = ["ward-kmeans", "ward", "kmeans", "spectral", "mixture", "target-and-rest"]
-FIELDS = {"name": str, "program": int, "volume": float, "mute": bool, "solo": bool, "hidden": bool}
+FIELDS = {"name": str, "program": int, "volume": float, "mute": bool, "solo": bool, "hidden": bool, "color": int}
 
 
 class Timbres(Panel):
@@ -94,7 +94,10 @@ class Timbres(Panel):
             changes["program"] = min(127, max(0, changes["program"]))
         if "name" in changes:
             changes["name"] = changes["name"].strip()[:60]
-        self.session.set_track(index, **changes)
+        if "color" in changes:
+            self.session.recolour(index, changes.pop("color"))
+        if changes:
+            self.session.set_track(index, **changes)
 
     def do_merge(self, message: dict[str, Any], _buffers: Any) -> None:
         """Join two tracks."""

@@ -778,6 +778,18 @@ class Session(HasTraits):
         tracks[index] = replace(tracks[index], **changes)
         self.set(lasting=lasting, tracks=tuple(tracks))
 
+    def recolour(self, index: int, color: int) -> None:
+        """Give a track a colour of the palette (0 to 7); a track that has it takes the one that becomes free."""
+        tracks = list(self.state.tracks)
+        color %= MAX_TRACKS
+        before = tracks[index].color
+        for i, view in enumerate(tracks):
+            if i == index:
+                tracks[i] = replace(view, color=color)
+            elif view.color % MAX_TRACKS == color:
+                tracks[i] = replace(view, color=before)
+        self.set(tracks=tuple(tracks))
+
     def merge(self, index: int, into: int) -> None:
         """Join a track with another: there is one fewer from then on."""
         if index == into:

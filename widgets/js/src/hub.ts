@@ -12,6 +12,10 @@ import { Transport } from "./sound/transport";
 export interface Prefs {
   language: string;
   theme: Theme;
+  /** "off": keys of a single character do nothing. */
+  keys: string;
+  /** "on": larger type and thicker lines, for a projector. */
+  projector: string;
 }
 
 export interface Mix {
@@ -38,12 +42,22 @@ export class Hub {
   bends = false;
   selection: Set<number> = new Set();
   tab = "";
+  /** On a small page: whether the chosen panel is open under the roll. */
+  sheet = false;
+  /** small, medium, usual or large: see `layout.ts`. */
+  size = "";
   /** What parts offer to one another by name: the shortcut keys and the empty page call them. */
   actions: Record<string, (...args: any[]) => any> = {};
   /** (pitch, onset) of the notes to be selected when an edit comes back. */
   expected: number[][] | null = null;
   history: { undo?: boolean; redo?: boolean; edits?: number; turn?: number; unsaved?: boolean } = {};
   mixPending = 0;
+  /** The onset threshold that the notes come from: one that is less sure has no start of its own. */
+  sure = 0;
+  /** Arrow keys go from note to note; false while they edit the one that is selected. */
+  stepping = false;
+  /** The element that a pointer has given the focus to. */
+  pointed: EventTarget | null = null;
   uploads: Uploads | null = null;
   keeper: Keeper | null = null;
   /** What has been done without the program has been saved as a file. */
@@ -52,11 +66,17 @@ export class Hub {
   recordingSince = 0;
   keyUsers = 0;
   keyHandler: ((e: KeyboardEvent) => void) | null = null;
+  pointHandler: ((e: Event) => void) | null = null;
   readonly transport: Transport;
   private handlers = new Map<string, Set<Handler>>();
 
   constructor(readonly id: string) {
-    this.prefs = { language: remembered("language") ?? "", theme: (remembered("theme") as Theme) ?? "" };
+    this.prefs = {
+      language: remembered("language") ?? "",
+      theme: (remembered("theme") as Theme) ?? "",
+      keys: remembered("keys") ?? "on",
+      projector: remembered("projector") ?? "off",
+    };
     this.transport = new Transport(this);
   }
 
@@ -121,6 +141,17 @@ export class Hub {
   select(selection: Iterable<number>): void {
     this.selection = new Set(selection);
     this.emit("selection");
+  }
+
+  /** Whether a note was found without its start. */
+  missed(i: number): boolean {
+    return !this.notes.hand[i] && this.notes.confidence[i] < this.sure;
+  }
+
+  /** Numbers of the tracks that hold notes, in the order that a person sees. */
+  get shown(): number[] {
+    const used = new Set(this.notes.track);
+    return this.tracks.map((_, i) => i).filter((i) => used.has(i));
   }
 
   audible(track: number): boolean {

@@ -6,6 +6,12 @@ const TABLES: Record<string, Words> = { en, zh };
 
 export type Word = keyof Words;
 
+/** What a track is called. */
+export function trackName(hub: Hub, index: number): string {
+  const track = hub.tracks[index];
+  return track?.given || track?.place === undefined ? (track?.name ?? "") : say(hub, "timbre_n", { n: track.place + 1 });
+}
+
 /** A sentence in the language of the page, with `{name}` filled in. */
 export function say(hub: Hub, key: Word | string, values: Record<string, unknown> = {}): string {
   const table = TABLES[hub.prefs.language] ?? en;

@@ -3,6 +3,8 @@
 import { hub as hubOf } from "./hub";
 import type { Hub } from "./hub";
 import { shortcuts } from "./keys";
+import { say } from "./i18n";
+import { followSize } from "./layout";
 import type { Model } from "./model";
 import { mountCompare } from "./panels/compare";
 import { mountExport } from "./panels/export";
@@ -44,6 +46,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     root.className = `amt amt-${panel}`;
     root.dataset.theme = hub.prefs.theme;
     root.lang = language;
+    root.setAttribute("aria-label", say(hub, `panel_${panel}`));
     el.replaceChildren(root);
     end = PANELS[panel](model, root, hub);
   };
@@ -70,6 +73,8 @@ function paintPage(el: HTMLElement, hub: Hub): void {
   const app = el.closest<HTMLElement>(".amtsep-app");
   if (!app) return;
   app.dataset.theme = hub.prefs.theme;
+  app.dataset.projector = hub.prefs.projector;
+  followSize(app, hub);
   const inLab = document.body.dataset.voila === undefined;
   app.classList.toggle("amt-page", !inLab);
   if (!inLab) {

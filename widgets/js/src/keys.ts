@@ -9,11 +9,23 @@ export function shortcuts(hub: Hub): () => void {
   if (hub.keyUsers === 1) {
     hub.keyHandler = (e: KeyboardEvent) => press(hub, e);
     document.addEventListener("keydown", hub.keyHandler, true);
+    hub.pointHandler = (e: Event) => point(hub, e);
+    for (const name of POINTING) document.addEventListener(name, hub.pointHandler, true);
   }
   return () => {
     hub.keyUsers -= 1;
-    if (hub.keyUsers === 0 && hub.keyHandler) document.removeEventListener("keydown", hub.keyHandler, true);
+    if (hub.keyUsers || !hub.keyHandler || !hub.pointHandler) return;
+    document.removeEventListener("keydown", hub.keyHandler, true);
+    for (const name of POINTING) document.removeEventListener(name, hub.pointHandler, true);
   };
+}
+
+const POINTING = ["pointerdown", "focusout"];
+
+/** Remember what the pointer has given the focus to: there, keys still mean the music and not the control. */
+function point(hub: Hub, e: Event): void {
+  if (e.type === "focusout") hub.pointed = null;
+  else hub.pointed = (e.target as HTMLElement).closest?.("button, input, summary, [tabindex], [role=slider]") ?? null;
 }
 
 function press(hub: Hub, e: KeyboardEvent): void {
@@ -24,9 +36,13 @@ function press(hub: Hub, e: KeyboardEvent): void {
   const typing = target.matches("input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable=true]");
   if (typing) return;
   const name = (e.ctrlKey || e.metaKey ? "Mod+" : "") + (e.shiftKey && (e.key.length > 1 || e.ctrlKey || e.metaKey) ? "Shift+" : "") + (e.key.length === 1 ? e.key.toLowerCase() : e.key);
+  const pointed = hub.pointed === target;
+  // Reached with Tab, a control keeps the keys that work it.
+  if (name === " " && !pointed && target.matches("button, summary, input[type=checkbox], [role=radio], [role=tab]")) return;
+  if (hub.prefs.keys === "off" && /^[a-z0-9?+=-]$/.test(name)) return;
   const { transport } = hub;
   const view = hub.actions.roll?.();
-  const onControl = target.matches("[role=slider], input[type=range], [role=menuitem], summary");
+  const onControl = target.matches("[role=slider], input[type=range], .amt-menu button, summary");
   const table: Record<string, () => void> = {
     " ": () => transport.toggle(),
     l: () => hub.actions.loop?.(),
@@ -51,11 +67,11 @@ function press(hub: Hub, e: KeyboardEvent): void {
     "Mod+s": () => hub.actions.save?.("midi"),
     "Mod+a": () => hub.select(Array.from({ length: hub.notes.n }, (_, i) => i)),
     ...(hub.actions.keys?.(e) ?? {}),
+    ...(hub.actions.steps?.() ?? {}),
   };
   const act = table[name];
   if (!act) return;
-  if (onControl && name !== " " && (name.includes("Arrow") || name === "Home" || name === "End")) return;
-  // Space plays even from a button: a press of Enter still works it.
+  if (onControl && (name.includes("Arrow") || (!pointed && (name === "Home" || name === "End")))) return;
   e.preventDefault();
   e.stopPropagation();
   act();

@@ -17,6 +17,9 @@ export interface Track {
   name: string;
   program: number;
   color: number;
+  /** Whether a person has named it; else it is called after its place among those that hold notes. */
+  given?: boolean;
+  place?: number;
 }
 
 const COLUMNS = 7;

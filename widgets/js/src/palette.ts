@@ -13,6 +13,16 @@ export const trackColor = (index: number, theme: Theme): string => {
   return set[((index % set.length) + set.length) % set.length];
 };
 
+/** Black or white, whichever stands out more on a colour. */
+export const markColor = (color: string): string => {
+  const [r, g, b] = [1, 3, 5].map((at) => {
+    const v = parseInt(color.slice(at, at + 2), 16) / 255;
+    return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  });
+  const light = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  return (light + 0.05) ** 2 > 0.05 * 1.05 ? "#000000" : "#ffffff";
+};
+
 export const trackMark = (index: number): string => MARKS[((index % 8) + 8) % 8];
 
 type Stop = [number, number, number, number];

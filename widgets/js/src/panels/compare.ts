@@ -16,7 +16,7 @@ export function mountCompare(model: Model, element: HTMLElement, hub: Hub): () =
     if (file) hub.actions.send?.(file, file.name, true);
     picker.value = "";
   });
-  const heat = h("canvas", { class: "amt-heat", width: 240, height: 240, title: t("heat_hint") });
+  const heat = h("canvas", { class: "amt-heat", width: 240, height: 240, role: "img", "aria-label": t("heat"), title: t("heat_hint") });
   let here = { onset_threshold: 0.5, frame_threshold: 0.3 };
 
   const percent = (v: number) => (v * 100).toFixed(1);

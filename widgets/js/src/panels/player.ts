@@ -82,13 +82,18 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
       view().stale();
     },
   });
-  const sound = h("span", { class: "amt-note" });
+  const sound = h("span", { class: "amt-note", role: "status" });
+  const more = button({ icon: "more", label: t("more_controls"), class: "amt-plain amt-only-small amt-player-more", "aria-expanded": "false", onclick: () => {
+    const all = element.classList.toggle("amt-all");
+    more.setAttribute("aria-expanded", String(all));
+  } });
   element.append(
     h("div", { class: "amt-group" }, back, play, loop, metronome),
     time,
     h("div", { class: "amt-group amt-mixer" }, h("span", { class: "amt-end" }, t("rec")), blend, h("span", { class: "amt-end" }, t("notes")), split),
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("speed")), speed, speedValue),
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("volume")), volume),
+    more,
     sound,
     h("div", { class: "amt-group amt-view" }, snap, bends, ground, opacity, fit, follow),
   );
@@ -101,9 +106,12 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   };
 
   const show = () => {
-    play.replaceChildren(icon(transport.playing ? "pause" : "play", 22));
-    play.setAttribute("aria-label", t(transport.playing ? "pause" : "play"));
-    play.setAttribute("aria-pressed", String(transport.playing));
+    play.replaceChildren(icon(transport.playing || transport.wanted ? "pause" : "play", 22));
+    const on = transport.playing || transport.wanted;
+    play.setAttribute("aria-label", t(on ? "pause" : "play"));
+    play.setAttribute("aria-pressed", String(on));
+    play.classList.toggle("amt-waits", transport.wanted);
+    if (transport.wanted || transport.loading) sound.textContent = t(transport.wanted ? "sound_waits" : "sound_loading");
     loop.setAttribute("aria-pressed", String(transport.loop.on));
     metronome.setAttribute("aria-pressed", String(transport.metronome));
     metronome.hidden = snap.hidden = bends.hidden = !hub.actions.grid;
@@ -150,6 +158,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   const want = (version: number, start: number) => model.send({ do: "sound", version, start });
   scope.watch("sound", (about) => {
     if (hub.actions.sound_version?.() === about?.version && transport.recording) return;
+    transport.expect(about?.recording);
     transport.setRecording(null, 1);
     samples = about?.samples ? new Float32Array(about.samples) : null;
     sound.textContent = "";
@@ -168,6 +177,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
         transport.setSoundfont(null);
       }
     }
+    if (content.do === "original" && content.version === about.version) void original(content, buffers);
     if (content.do !== "sound" || content.version !== about.version || !samples) return;
     const bytes = octets(buffers[0]).slice();
     const piece = new Int16Array(bytes.buffer, 0, bytes.length >> 1);
@@ -175,12 +185,30 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     const next = content.start + piece.length;
     if (next < samples.length && piece.length) want(about.version, next);
     else {
-      transport.setRecording(samples, about.rate);
+      transport.setRecording(samples, about.rate, about.recording);
       hub.actions.sound_version = () => about.version;
       sound.textContent = "";
       wantSoundfont();
+      if (about.original) model.send({ do: "original", version: about.version, start: 0 });
     }
   });
+
+  // The recording as it was brought comes after the copy that the network heard, and takes its place.
+  let pieces: Uint8Array<ArrayBuffer>[] = [];
+  const original = async (content: any, buffers: DataView[]) => {
+    if (!content.start) pieces = [];
+    pieces.push(octets(buffers[0]).slice() as Uint8Array<ArrayBuffer>);
+    const next = content.start + buffers[0].byteLength;
+    if (next < content.size) return model.send({ do: "original", version: content.version, start: next });
+    const bytes = await new Blob(pieces).arrayBuffer();
+    pieces = [];
+    try {
+      const buffer = await new OfflineAudioContext(2, 1, flacRate(bytes)).decodeAudioData(bytes);
+      if (content.version === model.get("sound")?.version) transport.setOriginal(buffer);
+    } catch {
+      // The copy that the network heard plays on.
+    }
+  };
 
   // --- what Python may follow and set ----------------------------------------------------------------------------------
 
@@ -224,4 +252,10 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     void transport.audition(content.pitch, 0, 90, content.seconds, content.program);
   });
   return () => scope.end();
+}
+
+/** Sampling rate in the header of a FLAC file: 20 bits, ten bytes into its first block. */
+function flacRate(bytes: ArrayBuffer): number {
+  const at = new Uint8Array(bytes, 18, 3);
+  return (at[0] << 12) | (at[1] << 4) | (at[2] >> 4);
 }

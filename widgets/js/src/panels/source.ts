@@ -22,14 +22,14 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   const work = h("div", { class: "amt-work" });
   const line = h("div", { class: "amt-status", role: "status", "aria-live": "polite" });
   const details = h("pre", { class: "amt-details", hidden: true });
-  const menu = h("div", { class: "amt-menu", role: "menu", hidden: true });
+  const menu = h("div", { class: "amt-menu", hidden: true, id: `amt-menu-${hub.id.slice(0, 8)}` });
   const openButton = button({ icon: "open", label: t("open_file"), text: t("open_file"), class: "amt-open", onclick: () => picker.click() });
-  const demoButton = button({ icon: "note", label: t("demos"), text: t("demos"), class: "amt-demos", "aria-haspopup": "menu", onclick: () => toggleMenu() }, icon("down", 14));
+  const demoButton = button({ icon: "note", label: t("demos"), text: t("demos"), class: "amt-demos", "aria-expanded": "false", "aria-controls": menu.id, onclick: () => toggleMenu() }, icon("down", 14));
   const right = h("div", { class: "amt-right" });
   const bar = h(
     "div",
     { class: "amt-bar-top" },
-    h("div", { class: "amt-brand", title: t("tagline") }, mark(), h("b", {}, "amtsep")),
+    h("div", { class: "amt-brand", title: t("tagline") }, mark(), h("h1", {}, "amtsep")),
     h("div", { class: "amt-openers" }, openButton, h("div", { class: "amt-anchor" }, demoButton, menu)),
     h("div", { class: "amt-middle" }, title, work, line),
     right,
@@ -73,7 +73,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
         "div",
         { class: "amt-card" },
         mark(44),
-        h("h1", {}, t("drop")),
+        h("h2", {}, t("drop")),
         h("p", {}, t("formats", limits())),
         button({ icon: "open", text: t("choose"), class: "amt-primary amt-choose", onclick: () => picker.click() }),
         recents.length ? h("p", { class: "amt-or" }, t("go_on_with")) : null,
@@ -95,6 +95,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
 
   const toggleMenu = (open = menu.hidden) => {
     menu.hidden = !open;
+    demoButton.setAttribute("aria-expanded", String(open));
     if (open && model.get("recent")) model.send({ do: "list" });
     if (open) menu.querySelector("button")?.focus();
   };
@@ -171,7 +172,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     if (busy) {
       let bar = work.querySelector<HTMLElement>(".amt-bar");
       if (!bar) {
-        bar = h("div", { class: "amt-bar", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" }, h("i", {}));
+        bar = h("div", { class: "amt-bar", role: "progressbar", "aria-label": t("progress"), "aria-valuemin": "0", "aria-valuemax": "100" }, h("i", {}));
         work.replaceChildren(
           h("span", { class: "amt-text" }),
           bar,
@@ -225,6 +226,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     const on = Boolean(hub.recorder);
     mic.setAttribute("aria-pressed", String(on));
     mic.title = t(on ? "stop_recording" : "record");
+    micText.className = on ? "amt-live" : "";
     const tick = () => (micText.textContent = on ? t("recording", { time: clock((performance.now() - hub.recordingSince) / 1000, 0) }) : t("record"));
     tick();
     if (on) shown = window.setInterval(tick, 250);
@@ -280,13 +282,9 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     const recents = (model.get("recent") ?? []) as Recent[];
     fill(
       menu,
-      ...list.map((d) => h("button", { type: "button", role: "menuitem", "data-demo": d.id, onclick: () => demo(d.id) }, d.name)),
+      ...list.map((d) => h("button", { type: "button", "data-demo": d.id, onclick: () => demo(d.id) }, d.name)),
       recents.length ? h("p", {}, t("go_on_with")) : null,
-      ...recents.map((entry) => {
-        const made = recentButton(hub, entry, false, goOn);
-        made.setAttribute("role", "menuitem");
-        return made;
-      }),
+      ...recents.map((entry) => recentButton(hub, entry, false, goOn)),
     );
     demoButton.hidden = !list.length && !recents.length;
   };
@@ -304,6 +302,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   });
   scope.watch("progress", showWork);
   scope.watch("about", (about) => {
+    hub.transport.expect(about?.recording);
     title.replaceChildren(
       ...(about?.name ? [h("b", { title: about.name }, about.name.replaceAll("_", " ")), h("span", {}, clock(about.duration ?? 0, 0))] : [h("span", {}, t("tagline"))]),
     );

@@ -6,53 +6,94 @@ import { say } from "../i18n";
 import type { Model } from "../model";
 
 const TABS = ["timbres", "score", "map", "compare", "export"];
+/** On a small page the thresholds are a panel like the others. */
+const FIRST = "thresholds";
 
-export function mountTabs(_model: Model, element: HTMLElement, hub: Hub): () => void {
-  if (!hub.tab) hub.tab = TABS[0];
-  const buttons = TABS.map((name) =>
+const idOf = (hub: Hub, what: "tab" | "panel", name: string) => `amt-${what}-${hub.id.slice(0, 8)}-${name}`;
+
+export function mountTabs(model: Model, element: HTMLElement, hub: Hub): () => void {
+  // The static page has fewer of them.
+  const tabs: string[] = model.get("tabs") ?? TABS;
+  if (!hub.tab) hub.tab = tabs[0];
+  const names = [FIRST, ...tabs];
+  const small = () => hub.size === "small";
+  const choose = (name: string) => {
+    // A second tap on the open panel's name closes the sheet.
+    hub.sheet = !(small() && hub.sheet && hub.tab === name);
+    hub.tab = name;
+    hub.emit("tab");
+  };
+  const buttons = names.map((name) =>
     h(
       "button",
       {
         type: "button",
         role: "tab",
+        id: idOf(hub, "tab", name),
+        "aria-controls": idOf(hub, "panel", name),
         "data-tab": name,
-        onclick: () => {
-          hub.tab = name;
-          hub.emit("tab");
-        },
+        class: name === FIRST ? "amt-only-small" : "",
+        onclick: () => choose(name),
         onkeydown: (e: KeyboardEvent) => {
           const step = e.key === "ArrowRight" ? 1 : e.key === "ArrowLeft" ? -1 : 0;
           if (!step) return;
           e.preventDefault();
           e.stopPropagation();
-          const next = buttons[(buttons.findIndex((b) => b.dataset.tab === name) + step + TABS.length) % TABS.length];
+          const there = buttons.filter((b) => small() || b.dataset.tab !== FIRST);
+          const next = there[(there.findIndex((b) => b.dataset.tab === name) + step + there.length) % there.length];
           next.focus();
-          next.click();
+          hub.sheet = false;
+          choose(next.dataset.tab ?? "");
         },
       },
       say(hub, `tab_${name}`),
     ),
   );
   element.setAttribute("role", "tablist");
+  element.setAttribute("aria-label", say(hub, "panels"));
   element.append(...buttons);
   const show = () => {
-    for (const b of buttons) {
-      b.setAttribute("aria-selected", String(b.dataset.tab === hub.tab));
-      b.tabIndex = b.dataset.tab === hub.tab ? 0 : -1;
+    if (!small() && hub.tab === FIRST) {
+      hub.tab = tabs[0];
+      return hub.emit("tab");
     }
+    for (const b of buttons) {
+      const on = b.dataset.tab === hub.tab && (!small() || hub.sheet);
+      b.setAttribute("aria-selected", String(on));
+      b.tabIndex = on || (b.dataset.tab === hub.tab && !on) ? 0 : -1;
+    }
+    element.closest(".amtsep-app")?.classList.toggle("amt-sheet-open", hub.sheet);
   };
   show();
-  return hub.on("tab", show);
+  const offs = [hub.on("tab", show), hub.on("size", () => hub.emit("tab"))];
+  return () => offs.forEach((off) => off());
 }
 
 /** A part that stands under tabs hides while another is chosen; alone in a notebook it always shows. */
 export function followTab(hub: Hub, name: string, element: HTMLElement): () => void {
   const show = () => {
     const under = element.closest(".amtsep-side");
-    const hidden = Boolean(under && TABS.includes(name) && hub.tab && hub.tab !== name);
+    const chosen = name === FIRST ? hub.size === "small" : TABS.includes(name);
+    const hidden = Boolean(under && chosen && hub.tab && hub.tab !== name);
+    if (under && (chosen || TABS.includes(name))) {
+      element.id = idOf(hub, "panel", name);
+      element.setAttribute("role", "tabpanel");
+      element.setAttribute("aria-labelledby", idOf(hub, "tab", name));
+    } else element.removeAttribute("role");
     element.style.display = hidden ? "none" : "";
     if (!hidden) hub.emit(`shown-${name}`);
   };
-  requestAnimationFrame(show);
-  return hub.on("tab", show);
+  // Where it stands is known once it is on the page, which may take more than a frame.
+  let frame = 0;
+  const settle = () => {
+    if (element.isConnected) show();
+    else frame = requestAnimationFrame(settle);
+  };
+  if (TABS.includes(name)) element.style.display = "none";
+  settle();
+  const off = hub.on("tab", show);
+  return () => {
+    cancelAnimationFrame(frame);
+    off();
+  };
 }

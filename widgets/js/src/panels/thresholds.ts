@@ -58,7 +58,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   element.append(
     h("h2", { class: "amt-unseen" }, t("thresholds")),
     h("div", { class: "amt-presets" }, preset, button({ icon: "wand", text: t("auto"), label: t("hint_auto"), class: "amt-small amt-auto", onclick: () => model.send({ do: "auto" }) }), button({ text: t("reset"), class: "amt-small amt-reset", onclick: () => change(defaults, true) })),
-    ...Object.values(sliders).map((s) => s.element),
+    sliders.onset_threshold.element,
   );
 
   const energy = slider("energy_tolerance", { min: 0, max: 40, step: 1, format: (v) => `${Math.round(v * 11.61)} ms` });
@@ -110,11 +110,26 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
       h("span", {}, "–"),
       pitches("max_pitch", "min_pitch", false),
     ),
-    h("div", { class: "amt-line" }, check("inferred_onsets"), check("leftover_notes")),
+    h("div", { class: "amt-line" }, check("inferred_onsets")),
     tidy ? h("div", { class: "amt-line" }, h("span", {}, t("ends")), ends) : null,
     rules.length ? h("div", { class: "amt-rules" }, h("span", {}, t("tidy_rules")), ...rules.map(check)) : null,
   );
-  element.append(more);
+  const split = h("div", { class: "amt-kinds-of-notes" });
+  element.append(
+    h("div", { class: "amt-line amt-found" }, split, check("leftover_notes")),
+    sliders.frame_threshold.element,
+    sliders.min_note_length.element,
+    more,
+  );
+  /** What the bars are about, and what they are not: notes without a start are counted apart. */
+  const counts = () => {
+    const [n, missed] = [Number(model.get("count") ?? 0), Number(model.get("missed") ?? 0)];
+    count.textContent = n === 1 ? t("one_note") : t("notes_count", { n });
+    split.replaceChildren(
+      h("span", { class: "amt-solid" }, t("with_start", { n: n - missed })),
+      missed ? h("span", { class: "amt-hollow" }, t("without_start", { n: missed })) : "",
+    );
+  };
 
   const show = () => {
     const values: Values = model.get("values") ?? {};
@@ -127,6 +142,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   scope.watch("values", show);
   scope.watch("onset_histogram", (v) => sliders.onset_threshold.setHistogram(floats(v)));
   scope.watch("frame_histogram", (v) => sliders.frame_threshold.setHistogram(floats(v)));
-  scope.watch("count", (n: number) => (count.textContent = n === 1 ? t("one_note") : t("notes_count", { n })));
+  scope.watch("count", counts);
+  scope.watch("missed", counts);
   return () => scope.end();
 }

@@ -5,11 +5,13 @@ import { programs } from "../gm";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { Latest, type Model, Scope } from "../model";
-import { trackColor, trackMark } from "../palette";
+import { MARKS, markColor, trackColor, trackMark } from "../palette";
 import { Slider } from "../slider";
 
 interface Row {
   index: number;
+  /** In the list: what it is called where nobody has named it, and the key that assigns to it. */
+  place: number;
   name: string;
   given: boolean;
   program: number;
@@ -41,16 +43,42 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
       latest.send(value);
     },
   });
-  const auto = button({ icon: "wand", text: t("auto"), label: t("hint_auto_timbres"), class: "amt-small amt-auto-timbres", "aria-pressed": "false", onclick: () => {
+  // The first choice: the number found, one instrument, or a band (the number found, of two and more).
+  const KINDS: [string, number, string][] = [
+    ["auto", 0, "amt-auto-timbres"],
+    ["one", 1, "amt-one-timbre"],
+    ["band", -2, "amt-band"],
+  ];
+  const choose = (value: number) => {
     lasting = true;
-    latest.send(0);
-  } });
+    latest.send(value);
+  };
+  const kinds = KINDS.map(([name, value, kind]) =>
+    button({
+      text: t(`kind_${name}`),
+      title: t(`hint_kind_${name}`),
+      role: "radio",
+      "aria-checked": "false",
+      class: `amt-small ${kind}`,
+      onclick: () => choose(value),
+      onkeydown: (e: KeyboardEvent) => {
+        const step = ["ArrowRight", "ArrowDown"].includes(e.key) ? 1 : ["ArrowLeft", "ArrowUp"].includes(e.key) ? -1 : 0;
+        if (!step) return;
+        e.preventDefault();
+        e.stopPropagation();
+        const next = (KINDS.findIndex(([n]) => n === name) + step + KINDS.length) % KINDS.length;
+        kinds[next].focus();
+        choose(KINDS[next][1]);
+      },
+    }),
+  );
   const sure = h("div", { class: "amt-sure" });
   const list = h("div", { class: "amt-tracks", role: "list" });
   const foot = h("div", { class: "amt-line amt-teach" });
-  const method = h("select", { class: "amt-program amt-method", "aria-label": t("method"), title: t("method"), onchange: () => model.send({ do: "method", value: method.value }) });
+  const method = h("select", { class: "amt-select amt-method", onchange: () => model.send({ do: "method", value: method.value }) });
   for (const m of about().methods ?? []) method.append(h("option", { value: m }, t(`method_${m.replaceAll("-", "_")}`)));
-  element.append(h("div", { class: "amt-how-many" }, slider.element, auto), sure, list, foot);
+  const how = h("details", { class: "amt-fold" }, h("summary", {}, t("more")), h("label", { class: "amt-line" }, h("span", {}, t("method")), method));
+  element.append(h("div", { class: "amt-kinds", role: "radiogroup", "aria-label": t("kinds") }, ...kinds), h("div", { class: "amt-how-many" }, slider.element), sure, list, foot, how);
 
   let drawn = "";
   const set = (row: Row, values: Record<string, unknown>) => {
@@ -68,10 +96,71 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
     list.replaceChildren(...rows.map((row) => rowElement(row, rows)));
     fill(
       foot,
-      hub.selection.size ? h("span", {}, t("assign_hint", { n: hub.selection.size })) : h("span", {}, t(about().available || !hub.notes.n ? "teach_hint" : "no_embedding")),
+      hub.selection.size ? h("span", {}, t("assign_hint", { n: hub.selection.size })) : h("span", {}, t(!hub.duration ? "teach_hint" : !about().heard ? "nothing_heard" : about().available ? "teach_hint" : "no_embedding")),
       model.get("edited") ? button({ text: t("drop_edits"), class: "amt-small amt-drop", onclick: () => model.send({ do: "drop_edits" }) }) : null,
     );
     mixes();
+  };
+  const called = (row: Row) => (row.given ? row.name : t("timbre_n", { n: row.place + 1 }));
+  /** The mark of a track: puts the selected notes there, or, with none selected, chooses another colour. */
+  const swatch = (row: Row, color: string) => {
+    const label = hub.selection.size ? t("assign_to", { key: row.place + 1, name: called(row) }) : t("recolour", { name: called(row) });
+    const made = button({ class: "amt-swatch", label, style: `color:${markColor(color)}` }, trackMark(row.color));
+    made.addEventListener("click", () => {
+      if (hub.selection.size) return hub.actions.assign?.(row.index);
+      return colours(row, made);
+    });
+    return made;
+  };
+  const colours = (row: Row, beside: HTMLElement) => {
+    list.querySelector(".amt-colours")?.remove();
+    let open = true;
+    const close = (back = false) => {
+      if (!open) return;
+      open = false;
+      sheet.remove();
+      if (back) (list.querySelector(`[data-track="${row.index}"] .amt-swatch`) as HTMLElement | null)?.focus();
+    };
+    const sheet = h(
+      "div",
+      {
+        class: "amt-colours",
+        role: "group",
+        "aria-label": t("recolour", { name: called(row) }),
+        onkeydown: (e: KeyboardEvent) => {
+          const step = e.key === "ArrowRight" ? 1 : e.key === "ArrowLeft" ? -1 : 0;
+          if (e.key === "Escape") close(true);
+          else if (step) {
+            const all = [...sheet.querySelectorAll("button")];
+            all[(all.indexOf(document.activeElement as HTMLButtonElement) + step + all.length) % all.length].focus();
+          } else return;
+          e.preventDefault();
+          e.stopPropagation();
+        },
+      },
+      ...MARKS.map((mark, i) => {
+        const shade = trackColor(i, hub.prefs.theme);
+        return button(
+          {
+            class: "amt-swatch",
+            label: t(`colour_${i}`),
+            "aria-pressed": String(row.color % MARKS.length === i),
+            "data-colour": String(i),
+            style: `background:${shade};border-color:${shade};color:${markColor(shade)}`,
+            onclick: () => {
+              set(row, { color: i });
+              close(true);
+            },
+          },
+          mark,
+        );
+      }),
+    );
+    beside.closest(".amt-track")?.append(sheet);
+    (sheet.querySelector("[aria-pressed=true]") as HTMLElement | null)?.focus();
+    sheet.addEventListener("focusout", (e) => {
+      if (!sheet.contains(e.relatedTarget as Node)) close();
+    });
   };
   const updateCounts = (rows: Row[]) => {
     for (const row of rows) {
@@ -81,19 +170,20 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   };
   const rowElement = (row: Row, rows: Row[]): HTMLElement => {
     const color = trackColor(row.color, hub.prefs.theme);
+    const mine = { name: called(row) };
     const name = h("input", {
       class: "amt-name",
-      value: row.given ? row.name : t("timbre_n", { n: row.index + 1 }),
-      "aria-label": t("track_name"),
+      value: called(row),
+      "aria-label": t("track_name", { name: called(row) }),
       spellcheck: "false",
-      onchange: () => set(row, { name: name.value === t("timbre_n", { n: row.index + 1 }) ? "" : name.value }),
+      onchange: () => set(row, { name: name.value === t("timbre_n", { n: row.place + 1 }) ? "" : name.value }),
       onkeydown: (e: KeyboardEvent) => {
         e.stopPropagation();
         if (e.key === "Enter" || e.key === "Escape") name.blur();
       },
     });
     name.addEventListener("blur", () => requestAnimationFrame(show));
-    const program = h("select", { class: "amt-program", "aria-label": t("gm_sound"), onchange: () => set(row, { program: Number(program.value) }) });
+    const program = h("select", { class: "amt-program", "aria-label": t("gm_sound", mine), onchange: () => set(row, { program: Number(program.value) }) });
     for (const [family, names] of programs(hub.prefs.language)) {
       const group = h("optgroup", { label: family });
       for (const [number, label] of names) group.append(h("option", { value: String(number) }, label));
@@ -119,14 +209,14 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
       max: "1",
       step: "0.02",
       class: "amt-range amt-track-volume",
-      "aria-label": t("volume"),
+      "aria-label": t("track_volume", mine),
       oninput: () => hub.setMix(row.index, { volume: Number(volume.value) }),
       onchange: () => set(row, { volume: Number(volume.value) }),
     });
     const others = rows.filter((r) => r.index !== row.index);
     const merge = h(
       "select",
-      { class: "amt-merge", "aria-label": t("merge"), title: t("merge"), onchange: () => {
+      { class: "amt-merge", "aria-label": t("merge", mine), title: t("merge", mine), onchange: () => {
         const into = merge.value;
         merge.value = "";
         if (into === "save") hub.actions.save?.("midi", row.index);
@@ -136,17 +226,17 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
       h("option", { value: "" }, "⋯"),
       h("option", { value: "select" }, t("select_track")),
       h("option", { value: "save" }, t("save_track")),
-      ...others.map((r) => h("option", { value: String(r.index) }, t("merge_into", { name: r.given ? r.name : t("timbre_n", { n: r.index + 1 }) }))),
+      ...others.map((r) => h("option", { value: String(r.index) }, t("merge_into", { name: called(r) }))),
     );
     return h(
       "div",
       { class: "amt-track", role: "listitem", "data-track": String(row.index), style: `--track:${color}` },
-      button({ class: "amt-swatch", label: t("assign_to", { key: row.index + 1 }), onclick: () => hub.actions.assign?.(row.index) }, trackMark(row.color)),
+      swatch(row, color),
       name,
       h("span", { class: "amt-number" }, String(row.count)),
-      toggle("mute", t("mute"), "M"),
-      toggle("solo", t("solo"), "S"),
-      toggle("hidden", t("hide"), icon("eye", 15)),
+      toggle("mute", t("mute", mine), "M"),
+      toggle("solo", t("solo", mine), "S"),
+      toggle("hidden", t("hide", mine), icon("eye", 15)),
       h("span", { class: "amt-second" }, program, volume, merge),
     );
   };
@@ -164,20 +254,25 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   };
   scope.watch("about", (a) => {
     element.classList.toggle("amt-no-timbres", !a?.available);
-    slider.set(a?.wanted || a?.found || 1);
-    auto.setAttribute("aria-pressed", String(a?.available && !a?.wanted));
-    auto.disabled = !a?.available;
+    slider.set(a?.wanted || a?.shown || 1);
+    const kind = a?.wanted === 1 ? "one" : a?.wanted || a?.at_least > 1 ? "band" : "auto";
+    kinds.forEach((made, i) => {
+      const on = a?.available && KINDS[i][0] === kind;
+      made.setAttribute("aria-checked", String(on));
+      made.tabIndex = on || (!a?.available && !i) ? 0 : -1;
+      made.disabled = !a?.available;
+    });
     const p: number[] = a?.probability ?? [];
     const top = Math.max(...p, 1e-9);
     drawn = "";
     show();
     method.value = a?.method ?? "";
-    sure.hidden = !p.length;
+    how.hidden = !p.length;
+    sure.hidden = !p.length || !a?.heard;
     fill(
       sure,
       ...p.map((v, i) => h("div", { class: i + 1 === a.found ? "amt-best" : "", title: `${i + 1}: ${Math.round(v * 100)} %` }, h("i", { style: `height:${Math.max(3, (v / top) * 22)}px` }), h("span", {}, String(i + 1)))),
-      p.length ? h("em", {}, t("sure", { n: a.found, percent: Math.round((p[a.found - 1] ?? 0) * 100) })) : null,
-      p.length ? method : null,
+      p.length ? h("em", {}, t(a.wanted ? "sure_given" : "sure", { n: a.found, percent: Math.round((p[a.found - 1] ?? 0) * 100) })) : null,
     );
   });
   scope.watch("rows", show);

@@ -62,7 +62,7 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
       s: () => edit("split", hub.selection, { time: transport.position }),
       j: () => edit("join", hub.selection),
     });
-    for (let k = 1; k <= 8; k++) table[String(k)] = () => hub.actions.assign(k - 1);
+    for (let k = 1; k <= 8; k++) table[String(k)] = () => hub.actions.assign(trackAt(hub, k - 1));
     return table;
   };
 
@@ -134,4 +134,13 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
       void transport.audition(pitch, track, 80, 0.3);
     },
   };
+}
+
+/** The track in a place of the list that a person sees; after the last, the lowest number that is free. */
+function trackAt(hub: Hub, place: number): number {
+  const { shown } = hub;
+  if (place < shown.length) return shown[place];
+  let free = 0;
+  while (shown.includes(free)) free += 1;
+  return free;
 }

@@ -7,6 +7,7 @@ import { nearest, wholeBars } from "../grid";
 import { unpack } from "../notes";
 import { KEYS, OVERVIEW, RULER, RollView } from "./view";
 import { editing } from "./edit";
+import { stepping } from "./stepping";
 import { Picture } from "./spectrogram";
 
 export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => void {
@@ -50,7 +51,10 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
     }
   });
   scope.watch("picture", picture);
-  scope.watch("tracks", (value) => hub.setTracks(value?.list ?? [], value?.mix));
+  scope.watch("tracks", (value) => {
+    hub.sure = value?.sure ?? 0;
+    hub.setTracks(value?.list ?? [], value?.mix);
+  });
   scope.watch("notes_data", (value) => hub.setNotes(unpack(floats(value))));
   scope.add(
     hub.on("notes", () => {
@@ -106,6 +110,7 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
     });
     view.stale("notes");
   });
+  stepping(hub, view, scope);
   scope.watch("reference_data", (value) => {
     const data = floats(value);
     hub.reference = data.length ? unpack(data) : null;

@@ -5,7 +5,7 @@ import type { Hub } from "../hub";
 import { clock, firstAt, isBlack, pitchName } from "../notes";
 import { type Theme, trackColor, trackMark } from "../palette";
 import { h } from "../dom";
-import { say } from "../i18n";
+import { say, trackName } from "../i18n";
 import type { Picture } from "./spectrogram";
 
 export const KEYS = 50;
@@ -192,6 +192,16 @@ export class RollView {
     const spare = Math.max(0, 30 - (high - low)) / 2;
     const t1 = all ? this.duration : Math.min(this.duration, 60);
     this.setWindow({ t0: 0, t1, p0: low - 3.5 - spare, p1: high + 3.5 + spare });
+  }
+
+  /** Move the window so that a note can be seen. */
+  show(i: number): void {
+    const { notes } = this.hub;
+    const { t0, t1, p0, p1 } = this.window;
+    const span = t1 - t0;
+    if (notes.onset[i] < t0 + 0.03 * span || notes.onset[i] > t1 - 0.1 * span) this.setWindow({ t0: notes.onset[i] - 0.2 * span, t1: notes.onset[i] + 0.8 * span });
+    const rows = p1 - p0;
+    if (notes.pitch[i] < p0 + 1 || notes.pitch[i] > p1 - 1) this.setWindow({ p0: notes.pitch[i] - rows / 2, p1: notes.pitch[i] + rows / 2 });
   }
 
   hit(x: number, y: number): Hit | null {
@@ -549,7 +559,7 @@ export class RollView {
       const extra = judged && !judged.hit[i];
       const quiet = extra || mix[track]?.mute || (anySolo && !mix[track]?.solo) ? 1 : 0;
       const strength = Math.min(3, Math.floor(notes.velocity[i] / 32));
-      const key = track * 8 + strength * 2 + quiet;
+      const key = track * 16 + strength * 4 + quiet * 2 + (hub.missed(i) ? 1 : 0);
       const list = groups.get(key);
       if (list) list.push(i);
       else groups.set(key, [i]);
@@ -558,10 +568,13 @@ export class RollView {
     const ordered = [...groups].sort((a, b) => a[0] - b[0]);
     const anchor = new DOMMatrix([1, 0, 0, 1, (plot.x - w.t0 * perSecond) % 8, 0]);
     for (const [key, list] of ordered) {
-      const track = key >> 3;
-      const strength = (key >> 1) & 3;
-      const quiet = key & 1;
-      g.globalAlpha = quiet ? 0.26 : 0.62 + 0.38 * (strength / 3);
+      const track = key >> 4;
+      const strength = (key >> 2) & 3;
+      const quiet = key & 2;
+      // What was found without its start is outlined.
+      const hollow = Boolean(key & 1) && tall >= 4;
+      const full = quiet ? 0.26 : 0.62 + 0.38 * (strength / 3);
+      g.globalAlpha = hollow ? 0.3 * full : full;
       const color = colors[track] ?? colors[0];
       g.fillStyle = color;
       const pattern = tall >= 5 && tracks.length > 1 ? this.pattern(g, tracks[track]?.color ?? 0, theme) : null;
@@ -587,6 +600,12 @@ export class RollView {
           g.fillStyle = pattern;
           g.fill(path);
         }
+        if (hollow) {
+          g.globalAlpha = full;
+          g.strokeStyle = color;
+          g.lineWidth = 1.5;
+          g.stroke(path);
+        }
       }
     }
     g.globalAlpha = 1;
@@ -603,7 +622,8 @@ export class RollView {
       g.textBaseline = "middle";
       g.textAlign = "left";
       for (const [key, list] of groups) {
-        const mark = trackMark(tracks[key >> 3]?.color ?? 0);
+        if (key & 1) continue;
+        const mark = trackMark(tracks[key >> 4]?.color ?? 0);
         for (const i of list) {
           if ((notes.offset[i] - notes.onset[i]) * perSecond > 18) g.fillText(mark, this.x(notes.onset[i]) + 3.5, this.y(notes.pitch[i]) + 0.5);
         }
@@ -843,7 +863,7 @@ export class RollView {
         const color = trackColor(track?.color ?? 0, prefs.theme);
         this.tip.replaceChildren(
           h("b", {}, pitchName(notes.pitch[index])),
-          h("span", { style: `color:${color}` }, `${trackMark(track?.color ?? 0)} ${track?.name ?? ""}`),
+          h("span", { style: `color:${color}` }, `${trackMark(track?.color ?? 0)} ${trackName(this.hub, notes.track[index])}`),
           h("span", {}, `${clock(notes.onset[index], 2)} – ${clock(notes.offset[index], 2)}`),
           h("span", {}, `${say(this.hub, "velocity")} ${Math.round(notes.velocity[index])} · ${say(this.hub, "confidence")} ${Math.round(notes.confidence[index] * 100)} %`),
         );

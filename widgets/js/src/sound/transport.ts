@@ -34,6 +34,8 @@ const GRAIN_AHEAD_S = 0.25;
 
 export class Transport {
   playing = false;
+  /** Play has been asked for before the sound was there. */
+  wanted = false;
   rate = 1;
   loop: { from: number; to: number; on: boolean } = { from: 0, to: 0, on: false };
   /** 0 = recording alone, 1 = transcription alone. */
@@ -50,6 +52,8 @@ export class Transport {
   soundfont: Soundfont | null = null;
   private pcm: Float32Array | null = null;
   private rest = 0;
+  private expected = 0;
+  private loaded = 0;
   private spans: Span[] = [];
   private timer = 0;
   private master!: GainNode;
@@ -99,8 +103,21 @@ export class Transport {
     return context;
   }
 
-  setRecording(pcm: Float32Array<ArrayBuffer> | null, rate: number): void {
+  /** Another recording is open; its sound comes later. Play waits for it instead of playing the one before. */
+  expect(recording: number | undefined): void {
+    if (!recording || recording === this.expected) return;
+    this.expected = recording;
+    if (this.loading) this.pause();
+    this.hub.emit("transport");
+  }
+
+  get loading(): boolean {
+    return this.expected !== this.loaded && !this.hub.keeper?.offline;
+  }
+
+  setRecording(pcm: Float32Array<ArrayBuffer> | null, rate: number, recording?: number): void {
     this.pause();
+    if (recording) this.loaded = recording;
     this.recording = null;
     this.pcm = pcm;
     this.stretcher = null;
@@ -109,6 +126,26 @@ export class Transport {
       buffer.copyToChannel(pcm, 0);
       this.recording = buffer;
       this.stretcher = new Stretcher(pcm, rate);
+    }
+    this.hub.emit("transport");
+    if (this.wanted && pcm && !this.loading) {
+      this.wanted = false;
+      void this.play();
+    }
+  }
+
+  /** The same recording as it was brought: stereo and full band take the place of what the network heard. */
+  setOriginal(buffer: AudioBuffer): void {
+    if (!this.pcm) return;
+    this.recording = buffer;
+    const span = this.spans[this.spans.length - 1];
+    const when = (this.context?.currentTime ?? 0) + 0.02;
+    if (this.playing && this.source && span && span.rate === 1 && span.from < when && when < span.to - 0.05) {
+      const { node, gain } = this.source;
+      gain.gain.cancelScheduledValues(when);
+      gain.gain.setTargetAtTime(0, when, 0.002);
+      node.stop(when + 0.02);
+      this.startRecording(when, this.at(when), span.at + (span.to - span.from));
     }
     this.hub.emit("transport");
   }
@@ -192,14 +229,23 @@ export class Transport {
   // --- commands ----------------------------------------------------------------------------------------------------
 
   toggle(): void {
-    if (this.playing) this.pause();
+    if (this.wanted) {
+      this.wanted = false;
+      this.hub.emit("transport");
+    } else if (this.playing) this.pause();
     else void this.play();
   }
 
   async play(): Promise<void> {
-    if (this.playing || !this.duration) return;
+    if (this.playing) return;
+    if (!this.loading && !this.duration) return;
     const context = this.ready();
+    if (this.loading) {
+      this.wanted = true;
+      this.hub.emit("transport");
+    }
     if (context.state !== "running") await context.resume();
+    if (this.wanted || this.playing || this.loading) return;
     if (this.rest >= this.duration - 0.01) this.rest = 0;
     if (this.loop.on && (this.rest < this.loop.from || this.rest >= this.loop.to)) this.rest = this.loop.from;
     this.playing = true;
