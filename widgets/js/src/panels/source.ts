@@ -64,9 +64,16 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     return { megabytes: Math.round(megabytes), minutes: Math.round(minutes) };
   };
   const welcome = h("div", { class: "amt-welcome" });
+  let filled = "";
   const fillWelcome = () => {
     const list = (model.get("demos") ?? []) as { id: string; name: string }[];
     const recents = (model.get("recent") ?? []) as Recent[];
+    // The list of kept sessions comes a little later: whoever has moved on by keyboard stays where they are.
+    const content = JSON.stringify([list, recents, limits(), hub.prefs.language]);
+    if (content === filled) return;
+    filled = content;
+    const focused = welcome.contains(document.activeElement) ? (document.activeElement as HTMLElement).className : "";
+    requestAnimationFrame(() => focused && ([...welcome.querySelectorAll("button")].find((b) => b.className === focused) ?? null)?.focus());
     fill(
       welcome,
       h(
