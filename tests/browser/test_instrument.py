@@ -105,7 +105,7 @@ def test_names_and_colours_stay_with_their_notes_when_a_threshold_changes(app):
 
 def test_auto_says_how_sure_it_is(app):
     app.page.click(".amt-auto-timbres")
-    app.page.wait_for_selector(".amt-auto-timbres[aria-pressed=true]")
+    app.page.wait_for_selector(".amt-auto-timbres[aria-checked=true]")
     assert "% sure" in app.page.locator(".amt-sure").inner_text()
 
 
@@ -576,9 +576,7 @@ def test_dragging_a_threshold_while_playing_leaves_no_gap(app):
     page = app.page
     notes_only(app)
     # Leftover notes would bring back what the onset threshold drops.
-    page.click(".amt-fold summary")
-    page.get_by_label("Leftover notes").uncheck()
-    page.click(".amt-fold summary")
+    page.get_by_label("Notes whose start was missed").uncheck()
     page.keyboard.press("Space")
     app.until("hub.transport.playing && hub.transport.position > 1")
     page.evaluate(

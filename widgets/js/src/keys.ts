@@ -24,8 +24,13 @@ const POINTING = ["pointerdown", "focusout"];
 
 /** Remember what the pointer has given the focus to: there, keys still mean the music and not the control. */
 function point(hub: Hub, e: Event): void {
-  if (e.type === "focusout") hub.pointed = null;
-  else hub.pointed = (e.target as HTMLElement).closest?.("button, input, summary, [tabindex], [role=slider]") ?? null;
+  const target = e.target as HTMLElement;
+  if (e.type === "focusout") {
+    if (hub.pointed === target) hub.pointed = null;
+    return;
+  }
+  const over = target.closest?.("button, input, summary, label, [tabindex], [role=slider]") ?? null;
+  hub.pointed = over instanceof HTMLLabelElement ? over.control : over;
 }
 
 function press(hub: Hub, e: KeyboardEvent): void {
