@@ -326,7 +326,9 @@ def spool_audio(
             found = _collect(handle, name, limits, sample_rate, "auto", progress, True, store)
         except OSError as error:
             said = (error.strerror or str(error)).lower()
-            raise AudioError(f"{name} cannot be unpacked ({said}); make room for temporary files.") from error
+            raise AudioError(
+                "{name} cannot be unpacked ({said}); make room for temporary files.", name=name, said=said
+            ) from error
         yield cast("Spooled", found)
 
 
@@ -384,16 +386,19 @@ def _open(source: Source, name: str | None, limits: Limits) -> tuple[str, Binary
         name = name or path.name or str(path)
         try:
             if path.is_dir():
-                raise AudioError(f"{name} is a folder; give the path of a recording ({READABLE}).")
+                raise AudioError(
+                    "{name} is a folder; give the path of a recording ({kinds}).", name=name, kinds=READABLE
+                )
             handle: BinaryIO = path.open("rb")
         except FileNotFoundError:
-            raise AudioError(f"{name} does not exist; check the path.") from None
+            raise AudioError("{name} does not exist; check the path.", name=name) from None
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise AudioError(f"{name} cannot be opened ({reason.lower()}); check path and permissions.") from error
+            said = (getattr(error, "strerror", None) or str(error)).lower()
+            sentence = "{name} cannot be opened ({said}); check path and permissions."
+            raise AudioError(sentence, name=name, said=said) from error
         if path.stat().st_size == 0:
             handle.close()
-            raise AudioError(f"{name} is empty (0 bytes); record or export it again.")
+            raise AudioError("{name} is empty (0 bytes); record or export it again.", name=name)
         return name, handle, True
 
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -419,10 +424,12 @@ def _open(source: Source, name: str | None, limits: Limits) -> tuple[str, Binary
             data = source.read(allowed)
             handle, size = io.BytesIO(data), len(data)
     if size == 0:
-        raise AudioError(f"{name} is empty (0 bytes); record or export it again.")
+        raise AudioError("{name} is empty (0 bytes); record or export it again.", name=name)
     if size > limits.max_upload_mb * 1e6:
         raise AudioError(
-            f"{name} is larger than the limit of {limits.max_upload_mb:g} MB; cut it, or convert it to FLAC or MP3."
+            "{name} is larger than the limit of {limit:g} MB; cut it, or convert it to FLAC or MP3.",
+            name=name,
+            limit=limits.max_upload_mb,
         )
     return name, handle, handle is not source
 
@@ -468,7 +475,11 @@ class _Collector:
 
     def push(self, rate: int, block: NDArray[np.float32], expected_s: float) -> None:
         if not MIN_RATE <= rate <= MAX_RATE:
-            raise AudioError(f"{self.name} claims {rate} samples a second: its header is damaged; export it again.")
+            raise AudioError(
+                "{name} claims {rate} samples a second: its header is damaged; export it again.",
+                name=self.name,
+                rate=rate,
+            )
         self.expected_s = expected_s
         self._check_length(max(self.seconds, expected_s))
         block = block[:, None] if block.ndim == 1 else block
@@ -499,10 +510,11 @@ class _Collector:
         if self.stream is not None:
             self._append(self.stream.finish())
         if not self.filled:
-            raise AudioError(f"{self.name} holds no sound (zero samples); record or export it again.")
+            raise AudioError("{name} holds no sound (zero samples); record or export it again.", name=self.name)
         if self.broken * 2 > self.received:
-            share = "none" if self.broken == self.received else "less than half"
-            raise AudioError(f"{self.name} is damaged: {share} of its samples are numbers; export it again.")
+            raise AudioError(
+                "{name} is damaged: less than half of its samples are numbers; export it again.", name=self.name
+            )
         remarks = []
         if self.broken:
             remarks.append(f"{self.broken} samples of {self.name} were not numbers and were replaced by silence.")
@@ -528,7 +540,10 @@ class _Collector:
         limit = self.limits.max_duration_s
         if seconds > limit + 0.5:
             raise AudioError(
-                f"{self.name} is {_clock(seconds)} long or more, over the limit of {_clock(limit)}; cut it into pieces."
+                "{name} is {length} long or more, over the limit of {limit}; cut it into pieces.",
+                name=self.name,
+                length=_clock(seconds),
+                limit=_clock(limit),
             )
 
     def _append(self, block: NDArray[np.float32]) -> None:

@@ -359,6 +359,7 @@ NETWORKS: dict[str, Network] = {
     ),
 }
 
+
 @dataclass(frozen=True)
 class DrumNetwork:
     """Shape of the network that hears drums."""

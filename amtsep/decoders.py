@@ -44,7 +44,7 @@ def decode(handle: BinaryIO, name: str, limits: Limits) -> Iterator[Item]:
     AudioError
         If none does, there is no sound, or it has more channels than it may.
     """
-    unreadable = AudioError(f"{name} is not a recording that can be read; use {READABLE}.")
+    unreadable = AudioError("{name} is not a recording that can be read; use {kinds}.", name=name, kinds=READABLE)
     for decoder in (_decode_soundfile, _decode_av):
         handle.seek(0)
         delivered = False
@@ -60,13 +60,15 @@ def decode(handle: BinaryIO, name: str, limits: Limits) -> Iterator[Item]:
             return
         if decoder is _decode_soundfile:
             # FFmpeg finds a stream without a packet in any text; only a header that libsndfile reads is a recording's.
-            unreadable = AudioError(f"{name} holds no sound (zero samples); record or export it again.")
+            unreadable = AudioError("{name} holds no sound (zero samples); record or export it again.", name=name)
     raise unreadable
 
 
 def _check_channels(channels: int, name: str, limits: Limits) -> None:
     if not 1 <= channels <= limits.max_channels:
-        raise AudioError(f"{name} claims {channels} channels: its header is damaged; export it again.")
+        raise AudioError(
+            "{name} claims {channels} channels: its header is damaged; export it again.", name=name, channels=channels
+        )
 
 
 def _decode_soundfile(handle: BinaryIO, name: str, limits: Limits) -> Iterator[Item]:
@@ -121,7 +123,7 @@ def _decode_av(handle: BinaryIO, name: str, limits: Limits) -> Iterator[Item]:
         raise _Unreadable from error
     with container:
         if not container.streams.audio:
-            raise AudioError(f"{name} holds no sound; give a recording ({READABLE}).")
+            raise AudioError("{name} holds no sound; give a recording ({kinds}).", name=name, kinds=READABLE)
         stream = container.streams.audio[0]
         length = container.duration / 1e6 if container.duration and container.duration > 0 else 0.0
         pending: list[NDArray[np.float32]] = []

@@ -83,7 +83,7 @@ def check(path: Path) -> None:
     sums = path.parent / "SHA256SUMS"
     known = dict(line.split()[::-1] for line in sums.read_text().splitlines() if line.strip()) if sums.is_file() else {}
     if path.name not in known or hashlib.sha256(path.read_bytes()).hexdigest() != known[path.name]:
-        raise ModelError(f"{path.name} is damaged (its checksum differs); install amtsep again.")
+        raise ModelError("{name} is damaged (its checksum differs); install amtsep again.", name=path.name)
 
 
 class OnnxEngine:

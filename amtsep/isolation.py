@@ -7,6 +7,7 @@ and at last that all went well or a sentence. It may use so much memory and so m
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import shutil
@@ -88,23 +89,26 @@ def _named(handle: BinaryIO, name: str, limits: Limits) -> Iterator[str]:
             yield str(path)
     except OSError as error:
         said = (error.strerror or str(error)).lower()
-        raise AudioError(f"{name} cannot be unpacked to be read ({said}); make room for temporary files.") from error
+        raise AudioError(
+            "{name} cannot be unpacked ({said}); make room for temporary files.", name=name, said=said
+        ) from error
 
 
 def _blocks(pipe: IO[bytes], child: subprocess.Popen[bytes], name: str, limits: Limits) -> Iterator[Item]:
     while True:
         head = _read(pipe, HEADER.size, limits.decoder_silence_s)
         if len(head) < HEADER.size:
-            raise AudioError(_epitaph(child, name, limits))
+            raise _epitaph(child, name, limits)
         kind, first, frames, channels, expected_s = HEADER.unpack(head)
         size = {BLOCK: frames * channels * 4, ERROR: first, DONE: 0}.get(kind, MOST_BYTES + 1)
         body = _read(pipe, size, limits.decoder_silence_s) if size <= MOST_BYTES else b""
         if len(body) < size:
-            raise AudioError(_epitaph(child, name, limits))
+            raise _epitaph(child, name, limits)
         if kind == DONE:
             return
         if kind == ERROR:
-            raise AudioError(body.decode("utf-8", "replace"))
+            sentence, values = json.loads(body)
+            raise AudioError(sentence, **values)
         yield first, np.frombuffer(body, np.float32).reshape(frames, channels), expected_s
 
 
@@ -121,15 +125,18 @@ def _read(pipe: IO[bytes], size: int, silence_s: float) -> bytes:
     return bytes(got)
 
 
-def _epitaph(child: subprocess.Popen[bytes], name: str, limits: Limits) -> str:
+def _epitaph(child: subprocess.Popen[bytes], name: str, limits: Limits) -> AudioError:
     """Why a child ended that did not say so."""
     try:
         status = child.wait(timeout=1)
     except subprocess.TimeoutExpired:
-        return f"{name} keeps its decoder busy without giving any sound; it is damaged: export it again."
+        sentence = "{name} keeps its decoder busy without giving any sound; it is damaged: export it again."
+        return AudioError(sentence, name=name)
     if status in (-24, -9) or status == 137:
-        return f"{name} takes more time or memory to decode than it may ({limits.decoder_cpu_s:g} s); export it again."
-    return f"{name} crashes its decoder; it is damaged, or of an odd kind: convert it to WAV or FLAC."
+        sentence = "{name} takes more time or memory to decode than it may ({limit:g} s); export it again."
+        return AudioError(sentence, name=name, limit=limits.decoder_cpu_s)
+    sentence = "{name} crashes its decoder; it is damaged, or of an odd kind: convert it to WAV or FLAC."
+    return AudioError(sentence, name=name)
 
 
 def serve(words: list[str]) -> None:
@@ -147,13 +154,15 @@ def serve(words: list[str]) -> None:
                     _send(out, HEADER.pack(BLOCK, rate, *some.shape, expected_s), some.tobytes())
         _send(out, HEADER.pack(DONE, 0, 0, 0, 0.0))
     except AudioError as error:
-        _refuse(out, str(error))
+        _refuse(out, error)
     except MemoryError:
-        _refuse(out, f"{name} takes more than {memory_mb:g} MB of memory to decode; export it again.")
+        sentence = "{name} takes more than {limit:g} MB of memory to decode; export it again."
+        _refuse(out, AudioError(sentence, name=name, limit=memory_mb))
     except BrokenPipeError:
         return
     except OSError as error:
-        _refuse(out, f"{name} cannot be read ({(error.strerror or str(error)).lower()}); check the file.")
+        said = (error.strerror or str(error)).lower()
+        _refuse(out, AudioError("{name} cannot be read ({said}); check the file.", name=name, said=said))
 
 
 def _portions(block: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
@@ -162,8 +171,8 @@ def _portions(block: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         yield np.ascontiguousarray(block[start : start + step], np.float32)
 
 
-def _refuse(out: IO[bytes], sentence: str) -> None:
-    text = sentence.encode("utf-8", "surrogateescape")
+def _refuse(out: IO[bytes], error: AudioError) -> None:
+    text = json.dumps(error.parts()).encode("ascii")
     _send(out, HEADER.pack(ERROR, len(text), 0, 0, 0.0), text)
 
 

@@ -135,7 +135,7 @@ class Posteriors:
                 path.seek(0)
             with np.load(path, allow_pickle=False) as data:
                 if int(data["format_version"]) > FORMAT_VERSION:
-                    raise FormatError(f"{name} was written by a newer amtsep; update amtsep to open it.")
+                    raise FormatError("{name} was written by a newer amtsep; update amtsep to open it.", name=name)
                 hop_s, duration_s = float(data["hop_s"]), float(data["duration_s"])
                 frames = kinds["onset"][1][1]
                 # The last frame of a recording begins within it.

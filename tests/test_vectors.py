@@ -1,4 +1,4 @@
-"""Shared vectors: the library and the page's TypeScript find the very same notes."""
+"""Shared vectors: the library and the page's TypeScript find the same notes, correct them alike and write one MIDI."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 
 HERE = Path(__file__).resolve().parent
-VECTORS = json.loads((HERE / "vectors" / "decoding.json").read_text(encoding="utf-8"))
+BUNDLE = HERE.parent / "widgets" / "static" / "amtsep.js"
+VECTORS, EDITS, MIDI = (
+    json.loads((HERE / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
+    for name in ("decoding", "edits", "midi")
+)
 
 RUN = """
 import { readFileSync } from "node:fs";
@@ -36,29 +40,84 @@ def check(expected: dict, found: dict) -> None:
         np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=within)
 
 
-def test_the_vectors_are_what_the_library_decodes() -> None:
+RUN_EDITS = """
+import { readFileSync } from "node:fs";
+import { NONE, apply, edit } from "BUNDLE";
+console.log(JSON.stringify(JSON.parse(readFileSync("VECTORS", "utf-8")).map(({ decoded, end, steps }) => {
+  let edits = NONE;
+  return steps.map(({ message }) => {
+    edits = edit(edits, apply(decoded, edits), message, end);
+    return apply(decoded, edits);
+  });
+})));
+"""
+
+RUN_MIDI = """
+import { readFileSync } from "node:fs";
+import { midiFile } from "BUNDLE";
+console.log(JSON.stringify(JSON.parse(readFileSync("VECTORS", "utf-8")).map(({ title, tracks, notes }) =>
+  Buffer.from(midiFile(notes, title, tracks)).toString("base64"))));
+"""
+
+
+def run(script: str, name: str) -> list:
+    """What the page's bundle makes of vectors."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not installed: the page's modules cannot be run")
+    script = script.replace("BUNDLE", BUNDLE.as_uri()).replace("VECTORS", str(HERE / "vectors" / f"{name}.json"))
+    done = subprocess.run([node, "--input-type=module", "-e", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def made(name: str):
     spec = importlib.util.spec_from_file_location("vectors_make", HERE / "vectors" / "make.py")
     assert spec is not None and spec.loader is not None
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
-    made = json.loads(make.text())
-    assert (made["rule"], made["settings"]) == (VECTORS["rule"], VECTORS["settings"]), "run tests/vectors/make.py"
-    for case, now in zip(VECTORS["cases"], made["cases"], strict=True):
-        for expected, found in zip(case["notes"], now["notes"], strict=True):
+    return json.loads(make.text(name))
+
+
+def test_the_vectors_are_what_the_library_decodes() -> None:
+    now = made("decoding")
+    assert (now["rule"], now["settings"]) == (VECTORS["rule"], VECTORS["settings"]), "run tests/vectors/make.py"
+    for case, again in zip(VECTORS["cases"], now["cases"], strict=True):
+        for expected, found in zip(case["notes"], again["notes"], strict=True):
             check(expected, found)
 
 
 def test_the_page_decodes_the_same_notes() -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not installed: the page's decoder cannot be run")
-    bundle = HERE.parent / "widgets" / "static" / "amtsep.js"
-    script = RUN.replace("BUNDLE", bundle.as_uri()).replace("VECTORS", str(HERE / "vectors" / "decoding.json"))
-    done = subprocess.run([node, "--input-type=module", "-e", script], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
     n_notes = 0
-    for case, found_of_case in zip(VECTORS["cases"], json.loads(done.stdout), strict=True):
+    for case, found_of_case in zip(VECTORS["cases"], run(RUN, "decoding"), strict=True):
         for expected, found in zip(case["notes"], found_of_case, strict=True):
             check(expected, {name: [note[name] for note in found] for name in expected})
             n_notes += len(found)
     assert n_notes > 300
+
+
+def check_table(expected: list[dict], found: list[dict], step: object = "") -> None:
+    whole = ("pitch", "velocity", "track", "hand")
+    assert [[n[k] for k in whole] for n in found] == [[n[k] for k in whole] for n in expected], step
+    for name in ("onset", "offset"):
+        np.testing.assert_allclose([n[name] for n in found], [n[name] for n in expected], rtol=0, atol=1e-12)
+
+
+def test_the_vectors_are_what_the_session_makes_of_corrections() -> None:
+    assert made("edits") == EDITS, "run tests/vectors/make.py"
+    kinds = [step["message"]["what"] for case in EDITS for step in case["steps"]]
+    assert {"add", "change", "delete", "split", "join"} <= set(kinds)
+
+
+def test_the_page_corrects_notes_in_the_same_way() -> None:
+    for case, tables in zip(EDITS, run(RUN_EDITS, "edits"), strict=True):
+        for step, table in zip(case["steps"], tables, strict=True):
+            check_table(step["table"], table, step["message"])
+
+
+def test_the_vectors_are_the_bytes_of_the_midi_writer() -> None:
+    assert made("midi") == MIDI, "run tests/vectors/make.py"
+
+
+def test_the_page_writes_the_same_midi() -> None:
+    assert run(RUN_MIDI, "midi") == [case["bytes"] for case in MIDI]

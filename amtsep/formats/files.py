@@ -51,7 +51,8 @@ def read_file(source: Readable, name: str | None, kind: str, limits: Limits = LI
 
 def _bounded(data: bytes, name: str, most: int) -> tuple[bytes, str]:
     if len(data) > most:
-        raise FormatError(f"{name} is larger than {most / 1e6:g} MB, which no file of notes is; it was not opened.")
+        sentence = "{name} is larger than {limit:g} MB, which no file of notes is; it was not opened."
+        raise FormatError(sentence, name=name, limit=most / 1e6)
     return data, name
 
 

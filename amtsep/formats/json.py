@@ -86,7 +86,7 @@ def read_json(source: Readable, *, name: str | None = None) -> Notes:
         if content["format"] != JSON_FORMAT:
             raise FormatError(wrong)
         if content["version"] > JSON_VERSION:
-            raise FormatError(f"{name} was written by a newer amtsep; update amtsep to open it.")
+            raise FormatError("{name} was written by a newer amtsep; update amtsep to open it.", name=name)
         rows = content["notes"]
         tracks = [Track(str(t["name"]), int(t["program"]), bool(t.get("drums", False))) for t in content["tracks"]]
         for row in rows:

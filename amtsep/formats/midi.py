@@ -270,7 +270,8 @@ def read_midi(source: Readable, *, name: str | None = None, sustain: bool = Fals
         file = mido.MidiFile(file=io.BytesIO(data), charset="latin1", clip=True)
         notes = _notes_of_midi(file, sustain, drums)
     except Exception as error:
-        raise FormatError(f"{name} is not a MIDI file that can be read; export it as standard MIDI (.mid).") from error
+        sentence = "{name} is not a MIDI file that can be read; export it as standard MIDI (.mid)."
+        raise FormatError(sentence, name=name) from error
     return check_table(notes, name)
 
 
@@ -301,11 +302,13 @@ def _notes_of_midi(file: Any, sustain: bool, drums: bool) -> Notes:
                     part_key = (track_index, message.channel, program[message.channel])
                     if part_key not in parts:
                         parts[part_key] = len(tracks)
-                        tracks.append(Track(
+                        tracks.append(
+                            Track(
                                 name or f"Track {len(tracks) + 1}",
                                 program[message.channel],
                                 message.channel == DRUM_CHANNEL,
-                            ))
+                            )
+                        )
                     sounding.setdefault(key, []).append((now, message.velocity, parts[part_key]))
                 elif sounding.get(key):
                     start, velocity, part = sounding[key].pop(0)

@@ -1,14 +1,18 @@
-"""Write decoding.json: posteriors, thresholds, and the notes that `amtsep.decoding` makes of them.
+"""Write the vectors that hold Python and the page's TypeScript to one rule.
 
     python tests/vectors/make.py
 
-Both the library and the page's decoder (widgets/js/src/decode.ts) are held to the file; write it again where the rule
-of decoding is meant to change, and change the other decoder with it.
+- ``decoding.json``: posteriors, thresholds, and the notes that `amtsep.decoding` makes of them (`decode.ts`);
+- ``edits.json``: corrections by hand in turn, and the table after each (`widgets.state.corrections`, `edits.ts`);
+- ``midi.json``: tables of notes and the bytes of their MIDI files (`amtsep.formats.midi`, `files.ts`).
+
+Write them again where a rule is meant to change, and change its other half in widgets/js/src with it.
 """
 
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -17,12 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep import decoding
-from amtsep.config import MIDI_MIN, Decoding, FrontEnd
+from amtsep.audio import from_samples
+from amtsep.config import Decoding, FrontEnd
 from amtsep.decoding import Decoder
-from amtsep.posteriors import DB_FLOOR, DB_STEP, Posteriors
+from amtsep.formats import midi_bytes
+from amtsep.notes import Notes, Track
+from amtsep.posteriors import Posteriors
 
-TARGET = Path(__file__).with_name("decoding.json")
 FRAMES = 60
 SETTINGS = (
     Decoding(),
@@ -31,17 +36,30 @@ SETTINGS = (
     Decoding(onset_threshold=0.35, frame_threshold=0.5, min_note_length=0.15, min_pitch=40, max_pitch=80),
     Decoding(onset_threshold=0.02, frame_threshold=0.05, min_note_length=0.0),
 )
-RULE = {
-    "midi_min": MIDI_MIN,
-    "smoothing": decoding.SMOOTHING,
-    "sure_height": decoding.SURE_HEIGHT,
-    "timing_reach": decoding.TIMING_REACH,
-    "peak_floor": decoding.PEAK_FLOOR,
-    "level_frames": decoding.LEVEL_FRAMES,
-    "loud_velocity": decoding.LOUD_VELOCITY,
-    "velocity_per_db": decoding.VELOCITY_PER_DB,
-    "levels": {"floor": DB_FLOOR, "step": DB_STEP},
-}
+SHARED = (
+    "midi_min",
+    "smoothing",
+    "sure_height",
+    "timing_reach",
+    "peak_floor",
+    "level_frames",
+    "loud_velocity",
+    "velocity_per_db",
+    "levels",
+)
+"""What of the static page's settings (web/settings.py) the decoder takes."""
+COLUMNS = ("onset", "offset", "pitch", "velocity", "track")
+
+
+def rule() -> dict[str, Any]:
+    """The numbers of the decoder, as the static page gets them."""
+    where = Path(__file__).resolve().parents[2] / "web" / "settings.py"
+    spec = importlib.util.spec_from_file_location("web_settings", where)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    every = module.settings()
+    return {name: every[name] for name in SHARED}
 
 
 def drawn(seed: int, noise: float) -> dict[str, NDArray[np.uint8]]:
@@ -95,11 +113,95 @@ def vectors() -> list[dict[str, Any]]:
     return cases
 
 
-def text() -> str:
-    """The file."""
-    content = {"rule": RULE, "settings": [asdict(s) for s in SETTINGS], "cases": vectors()}
-    return json.dumps(content) + "\n"
+def decoding_vectors() -> dict[str, Any]:
+    """``decoding.json``."""
+    return {"rule": rule(), "settings": [asdict(s) for s in SETTINGS], "cases": vectors()}
+
+
+def table_of(notes: Notes, numbers: NDArray[np.int32]) -> list[dict[str, Any]]:
+    """A note table as the page has it: one object a note, `hand` its number among those made by hand."""
+    rows = zip(*(getattr(notes, name).tolist() for name in COLUMNS), numbers.tolist())
+    return [dict(zip((*COLUMNS, "hand"), row)) for row in rows]
+
+
+def message(rng: np.random.Generator, table: list[dict[str, Any]]) -> dict[str, Any]:
+    """A correction as the roll sends it."""
+    what = str(rng.choice(["add", "change", "delete", "split", "join"], p=[0.3, 0.3, 0.1, 0.15, 0.15]))
+    if what == "add":
+        onset = round(float(rng.uniform(-0.2, 6.1)), 3)
+        note = {"onset": onset, "offset": onset + 0.4, "pitch": int(rng.integers(60, 64)), "velocity": 80, "track": 0}
+        # Twice, so that two notes lie at one place.
+        return {"what": what, "notes": [note] * int(rng.integers(1, 3))}
+    chosen = rng.choice(len(table), min(len(table), 3 if what == "join" else int(rng.integers(1, 3))), replace=False)
+    if what == "join":
+        pitch = table[int(chosen[0])]["pitch"]
+        chosen = np.flatnonzero([note["pitch"] == pitch for note in table])[:3]
+    notes = [table[int(i)] for i in chosen]
+    made: dict[str, Any] = {"what": what, "at": [[n["pitch"], n["onset"], n["hand"]] for n in notes]}
+    if what == "change":
+        by, up = round(float(rng.uniform(-0.1, 0.1)), 3), int(rng.integers(-1, 2))
+        moved = [{**n, "onset": n["onset"] + by, "offset": n["offset"] + by, "pitch": n["pitch"] + up} for n in notes]
+        # One is sent as it was: that is no correction.
+        made["notes"] = [dict(notes[0]), *moved[1:]] if len(moved) > 1 else moved
+    if what == "split":
+        made["time"] = (notes[0]["onset"] + notes[0]["offset"]) / 2
+    return made
+
+
+def edits_vectors() -> list[dict[str, Any]]:
+    """``edits.json``."""
+    from widgets.state.corrections import correct
+    from widgets.state.session import Session
+
+    cases = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        onset = np.sort(np.round(rng.uniform(0, 5.5, 14), 3))
+        decoded = Notes.build(onset, onset + 0.3, rng.integers(60, 64, 14))
+        session = Session(model="light")
+        silence = Posteriors(*np.zeros((2, 88, 517), np.float32), np.zeros((306, 517), np.uint8), FrontEnd().hop_s, 6.0)
+        session.show(from_samples(np.zeros(6 * 22050, np.float32), 22050), silence)
+        # The notes are given here: what is decoded, and from what, is the matter of the other vectors.
+        session._decoder, session._last = (lambda _settings, notes=decoded: notes), None
+        session._refresh()
+        steps = []
+        for _ in range(25):
+            sent = message(rng, table_of(session.notes, session.hand_ids))
+            correct(session, sent)
+            steps.append({"message": sent, "table": table_of(session.notes, session.hand_ids)})
+        cases.append({"decoded": table_of(decoded, np.zeros(14, np.int32)), "end": 6.0, "steps": steps})
+        session.close()
+    return cases
+
+
+def midi_vectors() -> list[dict[str, Any]]:
+    """``midi.json``."""
+    cases = []
+    for tracks in (1, 2, 11):
+        rng = np.random.default_rng(tracks)
+        onset = np.round(rng.uniform(0, 200, 40), 4)  # long enough for every length of a time
+        onset[:2] = 12.5  # two of one pitch at once
+        pitch = rng.integers(40, 50, 40)
+        pitch[1] = pitch[0]
+        track = np.arange(40) % tracks
+        names = tuple(Track("Timbre ä" if i else "Notes", i) for i in range(tracks))
+        ends, velocity = onset + rng.uniform(0.01, 30, 40), rng.integers(1, 128, 40)
+        notes = Notes.build(onset, ends, pitch, velocity, track=track, tracks=names)
+        data = midi_bytes(notes, title="Stück")
+        about = [{"name": t.name, "program": t.program} for t in names]
+        table = table_of(notes, np.zeros(40, np.int32))
+        cases.append({"title": "Stück", "tracks": about, "notes": table, "bytes": base64.b64encode(data).decode()})
+    return cases
+
+
+FILES = {"decoding": decoding_vectors, "edits": edits_vectors, "midi": midi_vectors}
+
+
+def text(name: str) -> str:
+    """One of the files."""
+    return json.dumps(FILES[name]()) + "\n"
 
 
 if __name__ == "__main__":
-    TARGET.write_text(text(), encoding="utf-8")
+    for name in FILES:
+        Path(__file__).with_name(f"{name}.json").write_text(text(name), encoding="utf-8")

@@ -55,6 +55,7 @@ class Panel(anywidget.AnyWidget):
     def do_anew(self, _message: dict[str, Any], _buffers: Any) -> None:
         """A page that has lost the connection for a while, and what was said meanwhile, asks for everything again."""
         self.send_state([name for name in self.keys if not name.startswith("_")])
+        self.send({"do": "all"})
 
     def _receive(self, _widget: Any, message: Any, buffers: Any) -> None:
         with self.session.guard():

@@ -57,6 +57,18 @@ class Score(Panel):
         if self._grid and not self.beats and not self._visible:
             self._show_beats()
 
+    def do_anew(self, message: dict[str, Any], buffers: Any) -> None:
+        """The score travels as a message: it is made again, too."""
+        super().do_anew(message, buffers)
+        self._later()
+
+    def close(self) -> None:
+        """Nothing is made for a panel that is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._visible = False
+        super().close()
+
     def do_engine(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Hand the engraver to the browser, once and only when a score is looked at."""
         self.send({"do": "engine"}, [gzip.decompress(ENGINE.read_bytes())])

@@ -152,9 +152,14 @@ class Source(Panel):
         limit = self.session.limits.max_upload_mb
         with self._refusing(id):
             if size > limit * 1e6:
-                raise AudioError(f"{name} is {size / 1e6:.0f} MB; the limit is {limit:g} MB: shorten or compress it.")
+                raise AudioError(
+                    "{name} is {size:.0f} MB; the limit is {limit:g} MB: shorten or compress it.",
+                    name=name,
+                    size=size / 1e6,
+                    limit=limit,
+                )
             if size <= 0:
-                raise AudioError(f"{name} is empty: it holds no sound. Choose another file.")
+                raise AudioError("{name} is empty: it holds no sound. Choose another file.", name=name)
             self._upload = _Upload(id, name, size, bool(message.get("reference")))
             self.send({"do": "got", "id": id, "received": 0})
 
@@ -175,13 +180,15 @@ class Source(Panel):
         new = data[upload.received - at :]
         if at + len(data) > upload.size:
             with self._refusing(upload.id):
-                raise AudioError(f"{upload.name} is larger than it said; the upload was stopped. Send it again.")
+                sentence = "{name} is larger than it said; the upload was stopped. Send it again."
+                raise AudioError(sentence, name=upload.name)
         with self._refusing(upload.id):
             try:
                 upload.file.write(new)
             except OSError as error:
                 why = error.strerror or error
-                raise AudioError(f"{upload.name} could not be stored ({why}): free some disk space.") from error
+                sentence = "{name} could not be stored ({why}): free some disk space."
+                raise AudioError(sentence, name=upload.name, why=why) from error
         if self._upload is not upload:
             return
         upload.waiting = False

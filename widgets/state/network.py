@@ -92,7 +92,8 @@ def transcribe(model: str, device: str, audio: Audio, progress: Any = None) -> P
                 elif kind == "done":
                     return _load(Path(value))
                 else:
-                    raise ModelError(str(value))
+                    sentence, values = value
+                    raise ModelError(sentence, **values)
     except (OSError, EOFError, KeyError, ValueError) as error:
         raise UnreachableError from error
 
@@ -133,7 +134,7 @@ def serve(address: str, key: bytes) -> None:
                 finally:
                     turn.release()
             except AmtsepError as error:
-                line.send(("error", str(error)))
+                line.send(("error", error.parts()))
                 return
             where = Path(tempfile.mkdtemp(dir=folder))
             for name in (*ARRAYS, *NUMBERS):

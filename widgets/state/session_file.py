@@ -122,7 +122,7 @@ def read_session(file: BinaryIO, name: str, limits: Limits = Limits()) -> Saved:
             size = {member.filename: member.file_size for member in archive.infolist()}
             texts = size.get("session.json", 0) + size.get("reference.json", 0)
             if sum(size.values()) > MAX_UNPACKED or texts > MAX_TEXT:
-                raise FormatError(f"{name} unpacks to more than a session can hold; it was not opened.")
+                raise FormatError("{name} unpacks to more than a session can hold; it was not opened.", name=name)
 
             def read(member: str) -> bytes | None:
                 return archive.read(member) if member in size else None
@@ -132,9 +132,9 @@ def read_session(file: BinaryIO, name: str, limits: Limits = Limits()) -> Saved:
     except FormatError:
         raise
     except _DAMAGE as error:
-        raise FormatError(_damaged(name)) from error
+        raise _damaged(name) from error
     if abs(posteriors.duration_s - saved.audio.duration_s) > 1.0:
-        raise FormatError(_damaged(name))
+        raise _damaged(name)
     # The key would name posteriors of this computer's cache; the file brings its own.
     return replace(saved, posteriors=posteriors, key="", turn=0)
 
@@ -143,8 +143,9 @@ _DAMAGE = (Exception,)
 """Whatever a damaged archive raises (zlib, zip, JSON, sound, memory) means the same to the person."""
 
 
-def _damaged(name: str) -> str:
-    return f"{name} is no amtsep session or is damaged; choose a file saved with 'Session'."
+def _damaged(name: str) -> FormatError:
+    sentence = "{name} is no amtsep session or is damaged; choose a file saved with 'Session'."
+    return FormatError(sentence, name=name)
 
 
 def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits) -> Saved:
@@ -154,7 +155,7 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
     try:
         about = json.loads(read("session.json") or b"")
         if int(about["amtsep_session"]) > VERSION:
-            raise FormatError(f"{name} was written by a newer amtsep; update amtsep to open it.")
+            raise FormatError("{name} was written by a newer amtsep; update amtsep to open it.", name=name)
         state = _state(about["state"])
         gain = float(about["gain"])
         if not 1.0 <= gain < 1e6:
@@ -169,7 +170,9 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
                 raise ValueError("the recording is none of ours")
             if recording.frames > limits.max_duration_s * recording.samplerate + 1:
                 minutes = limits.max_duration_s / 60
-                raise FormatError(f"{name} holds more than {minutes:g} minutes; it was not opened.")
+                raise FormatError(
+                    "{name} holds more than {minutes:g} minutes; it was not opened.", name=name, minutes=minutes
+                )
             samples, rate = recording.read(dtype="float32"), recording.samplerate
         samples = (samples.reshape(-1) * np.float32(gain)).astype(np.float32)
         audio = Audio(samples, int(rate), str(about["name"]))
@@ -182,7 +185,7 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
     except FormatError:
         raise
     except _DAMAGE as error:
-        raise FormatError(_damaged(name)) from error
+        raise _damaged(name) from error
 
 
 def _sorted(columns: Any) -> Notes | None:

@@ -13,8 +13,9 @@ from amtsep.errors import AmtsepError
 class Status:
     """One line for the person: `kind` is idle, info, busy or error.
 
-    `key` names a sentence in the browser half's tables (with `values` filled in); `text` is a finished sentence, as the
-    library's errors carry one. `details` is shown on request.
+    `key` names a sentence in the browser half's tables (with `values` filled in). For one of the library's errors the
+    key is its template, and `text` the finished sentence, for languages without a translation. `details` is shown on
+    request.
     """
 
     kind: str = "idle"
@@ -38,5 +39,6 @@ def failure(error: BaseException) -> Status:
     """The line for an error: the library's sentence as it stands, or that something went wrong, with the traceback."""
     details = "".join(traceback.format_exception(error))
     if isinstance(error, AmtsepError):
-        return Status("error", text=str(error), details=details)
+        sentence, values = error.parts()
+        return Status("error", sentence, dict(values), str(error), details)
     return Status("error", "unexpected", {"error": f"{type(error).__name__}: {error}"}, details=details)

@@ -47,12 +47,16 @@ function body(notes: ReturnType<typeof separate>, channel: number): number[] {
     { tick: start, on: 1, bytes: [0x90 | channel, pitch, velocity] },
   ]);
   // At one tick, endings come before beginnings.
-  events.sort((a, b) => a.tick - b.tick || a.on - b.on);
+  events.sort((a, b) => a.tick - b.tick || a.on - b.on || a.bytes[1] - b.bytes[1]);
   let now = 0;
+  let status = 0;
   return events.flatMap(({ tick, bytes }) => {
     const delta = varint(tick - now);
     now = tick;
-    return [...delta, ...bytes];
+    // A kind and channel that hold on are not said again ("running status").
+    const said = bytes[0] === status ? bytes.slice(1) : bytes;
+    [status] = bytes;
+    return [...delta, ...said];
   });
 }
 

@@ -48,7 +48,7 @@ export class Hub {
   size = "";
   /** What parts offer to one another by name: the shortcut keys and the empty page call them. */
   actions: Record<string, (...args: any[]) => any> = {};
-  /** (pitch, onset) of the notes to be selected when an edit comes back. */
+  /** (pitch, onset, number) of the notes to be selected when an edit comes back. */
   expected: number[][] | null = null;
   history: { undo?: boolean; redo?: boolean; edits?: number; turn?: number; unsaved?: boolean } = {};
   mixPending = 0;
@@ -70,6 +70,9 @@ export class Hub {
   readonly transport: Transport;
   private handlers = new Map<string, Set<Handler>>();
 
+  private holders = 0;
+  private leaving = 0;
+
   constructor(readonly id: string) {
     this.prefs = {
       language: remembered("language") ?? "",
@@ -78,6 +81,31 @@ export class Hub {
       projector: remembered("projector") ?? "off",
     };
     this.transport = new Transport(this);
+  }
+
+  /** A widget is on the page. When the last has gone, and none comes in its place, the hub ends. */
+  hold(): () => void {
+    this.holders += 1;
+    clearTimeout(this.leaving);
+    return () => {
+      this.holders -= 1;
+      if (this.holders) return;
+      this.transport.pause();
+      this.leaving = window.setTimeout(() => this.end(), LINGER_MS);
+    };
+  }
+
+  /** Let go of the sound, the microphone, an upload, and of everybody who listens. */
+  private end(): void {
+    registry().delete(this.id);
+    this.recorder?.stream.getTracks().forEach((track) => track.stop());
+    this.uploads?.end();
+    this.keeper?.end();
+    this.handlers.clear();
+    this.actions = {};
+    this.notes = unpack(new Float32Array(0));
+    this.reference = this.uploads = this.keeper = this.recorder = null;
+    this.transport.end();
   }
 
   on(name: string, handler: Handler): () => void {
@@ -111,12 +139,12 @@ export class Hub {
   }
 
   setNotes(notes: Notes): void {
-    const wanted = this.expected ?? [...this.selection].map((i) => [this.notes.pitch[i], this.notes.onset[i]]);
+    const wanted = this.expected ?? [...this.selection].map((i) => [this.notes.pitch[i], this.notes.onset[i], this.notes.hand[i]]);
     this.expected = null;
     this.notes = notes;
     const selection = new Set<number>();
-    for (const [pitch, onset] of wanted) {
-      const i = findNote(notes, pitch, onset);
+    for (const [pitch, onset, number] of wanted) {
+      const i = number ? notes.hand.indexOf(number) : findNote(notes, pitch, onset);
       if (i >= 0) selection.add(i);
     }
     const changed = selection.size !== this.selection.size || [...selection].some((i) => !this.selection.has(i));
@@ -170,10 +198,15 @@ function remembered(key: string): string | null {
   }
 }
 
+/** A widget that is moved on the page leaves it for a moment. */
+const LINGER_MS = 1000;
 const REGISTRY = Symbol.for("amtsep.hubs");
 
+/** The hubs of all sessions on the page. */
+const registry = (): Map<string, Hub> => ((globalThis as any)[REGISTRY] ??= new Map());
+
 export function hub(id: string): Hub {
-  const all: Map<string, Hub> = ((globalThis as any)[REGISTRY] ??= new Map());
+  const all = registry();
   let found = all.get(id);
   if (!found) all.set(id, (found = new Hub(id)));
   return found;

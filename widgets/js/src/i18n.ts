@@ -1,10 +1,13 @@
 import type { Hub } from "./hub";
 import { type Words, en } from "./words/en";
+import { errorsZh } from "./words/errors_zh";
 import { zh } from "./words/zh";
 
 const TABLES: Record<string, Words> = { en, zh };
 
 export type Word = keyof Words;
+
+const fillIn = (text: string, values: Record<string, unknown>): string => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 
 /** What a track is called. */
 export function trackName(hub: Hub, index: number): string {
@@ -16,5 +19,12 @@ export function trackName(hub: Hub, index: number): string {
 export function say(hub: Hub, key: Word | string, values: Record<string, unknown> = {}): string {
   const table = TABLES[hub.prefs.language] ?? en;
   const text = (table as Record<string, string>)[key] ?? (en as Record<string, string>)[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  return fillIn(text, values);
+}
+
+/** What the program says: an error of the library comes as English text, its template as the key. */
+export function sentence(hub: Hub, { key = "", values = {}, text = "" }: { key?: string; values?: Record<string, unknown>; text?: string }): string {
+  if (!text) return key ? say(hub, key, values) : "";
+  const template = hub.prefs.language === "zh" ? errorsZh[key] : undefined;
+  return template ? fillIn(template, values) : text;
 }

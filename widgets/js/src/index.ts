@@ -35,6 +35,7 @@ const PANELS: Record<string, Mount> = {
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   const panel: string = model.get("panel");
   const hub = hubOf(model.get("session_id"));
+  const leave = hub.hold();
   hub.begin(model.get("prefs") ?? {});
   el.classList.add("amt-host", `amt-host-${panel}`);
   let end: () => void = () => undefined;
@@ -53,18 +54,22 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   mount();
   const off = hub.on("prefs", () => {
     (el.firstElementChild as HTMLElement).dataset.theme = hub.prefs.theme;
-    // The roll has no words of its own and keeps its window; everything else is built again for icons and words.
-    if (panel !== "roll") mount();
+    // The roll has no words of its own and keeps its window; the others are built again for another language. Uploads,
+    // a recording from the microphone and what waits to be kept belong to the hub, and go on.
+    if (panel !== "roll" && language !== hub.prefs.language) mount();
     paintPage(el, hub);
   });
+  const again = hub.on("anew", () => model.send({ do: "anew" }));
   const release = shortcuts(hub);
   const untab = followTab(hub, panel, el);
   requestAnimationFrame(() => paintPage(el, hub));
   return () => {
     off();
+    again();
     release();
     untab();
     end();
+    leave();
   };
 }
 

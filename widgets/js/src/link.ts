@@ -1,7 +1,7 @@
 // The link between the page and the program behind it: notices when it breaks, keeps what the person does meanwhile,
 // and brings it back. Where there is no program (the static page) it does nothing.
 
-import { type EditMessage, NONE, type Note, apply, edit } from "./edits";
+import { type EditMessage, type Edits, type Note, apply, edit } from "./edits";
 import type { Hub } from "./hub";
 import { type Model, Scope } from "./model";
 import { type Notes, pack, unpack } from "./notes";
@@ -19,8 +19,11 @@ interface Kernel {
   serverSettings: { baseUrl: string; token?: string };
 }
 
+type Slot = (sender: unknown, value: string) => void;
+
 interface Signal {
-  connect(slot: (sender: unknown, value: string) => void): void;
+  connect(slot: Slot): void;
+  disconnect(slot: Slot): void;
 }
 
 const PING = 4000;
@@ -51,10 +54,10 @@ export class Keeper {
     this.scope = new Scope(model);
     if (!this.kernel) return;
     const { kernel } = this;
-    kernel.statusChanged.connect((_, status) => {
+    this.follow(kernel.statusChanged, (_, status) => {
       if (["dead", "autorestarting", "restarting", "terminating"].includes(status)) this.become("gone");
     });
-    kernel.connectionStatusChanged.connect((_, status) => {
+    this.follow(kernel.connectionStatusChanged, (_, status) => {
       if (status !== "connected") void this.check();
       else this.ping();
     });
@@ -64,10 +67,26 @@ export class Keeper {
     this.scope.watch("kept", (kept) => this.keep(kept ?? {}));
     this.scope.listen(window, "online", () => void this.check());
     // The page's first listener calls this, ahead of Voilà's: see the template.
-    (window as any).amtsepLeave = (e: BeforeUnloadEvent) => this.leave(e);
+    const leave = (e: BeforeUnloadEvent) => this.leave(e);
+    (window as any).amtsepLeave = leave;
+    this.scope.add(() => {
+      if ((window as any).amtsepLeave === leave) delete (window as any).amtsepLeave;
+    });
     this.scope.listen(window, "pagehide", () => this.goodbye());
-    window.setInterval(() => this.tick(), PING);
+    const clock = window.setInterval(() => this.tick(), PING);
+    this.scope.add(() => clearInterval(clock));
     this.hello();
+  }
+
+  private follow(signal: Signal, slot: Slot): void {
+    signal.connect(slot);
+    this.scope.add(() => signal.disconnect(slot));
+  }
+
+  /** The page shows the session no longer. */
+  end(): void {
+    this.leaving = true;
+    this.scope.end();
   }
 
   get page(): boolean {
@@ -152,7 +171,12 @@ export class Keeper {
     if (this.state === state) return;
     const before = this.state;
     this.state = state;
-    if (before === "lost" && state === "ok") this.replay();
+    if (before === "lost" && state === "ok") {
+      this.replay();
+      // What the program has said meanwhile went nowhere.
+      this.hub.mixPending = 0;
+      this.hub.emit("anew");
+    }
     if (this.offline && before !== "lost" && before !== "gone") this.applyPending();
     this.hub.emit("link");
   }
@@ -209,9 +233,11 @@ export class Keeper {
   }
 
   private applyHere(messages: EditMessage[]): void {
-    let table: Note[] = rows(this.hub.notes);
-    for (const message of messages) table = apply(table, edit(NONE, table, message));
-    this.hub.setNotes(unpack(pack(table)));
+    const table = rows(this.hub.notes);
+    const decoded = table.filter((note) => !note.hand);
+    let edits: Edits = { struck: [], added: table.filter((note) => note.hand) };
+    for (const message of messages) edits = edit(edits, apply(decoded, edits), message, this.hub.duration || Infinity);
+    this.hub.setNotes(unpack(pack(apply(decoded, edits))));
   }
 
   /** The same program is back: what it has heard already it passes over. */

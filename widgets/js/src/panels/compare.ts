@@ -39,7 +39,7 @@ export function mountCompare(model: Model, element: HTMLElement, hub: Hub): () =
       h("div", { class: "amt-line amt-reference" }, h("b", { class: "amt-text" }, scores.name), button({ icon: "close", label: t("clear_reference"), class: "amt-plain", onclick: () => model.send({ do: "clear" }) })),
       h("table", { class: "amt-scores" }, h("tr", {}, h("th", {}), h("th", {}, t("precision")), h("th", {}, t("recall")), h("th", {}, "F1")), row(t("score_onset"), scores.onset), row(t("score_offset"), scores.offset), row(t("score_frame"), scores.frame), row(t("score_separated"), scores.separated)),
       h("p", { class: "amt-legend" }, t("verdict", scores)),
-      wanted ? h("div", { class: "amt-heat-box" }, heat, h("span", { class: "amt-heat-x" }, t("onset_threshold")), h("span", { class: "amt-heat-y" }, t("frame_threshold"))) : button({ text: t("heat"), class: "amt-small amt-make-heat", onclick: () => model.send({ do: "heat" }) }),
+      wanted ? h("div", { class: "amt-heat-box" }, heat, h("span", { class: "amt-heat-x" }, t("onset_threshold")), h("span", { class: "amt-heat-y" }, t("frame_threshold"))) : button({ text: t(model.get("heat")?.working ? "heat_working" : "heat"), class: "amt-small amt-make-heat", disabled: Boolean(model.get("heat")?.working), onclick: () => model.send({ do: "heat" }) }),
     );
     if (wanted) draw();
   };

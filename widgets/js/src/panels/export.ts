@@ -33,7 +33,10 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
       hub.savedHere = true;
     } else if (format === "png") finish(await hub.actions.roll().png(), `${name()}.png`, "image/png");
     else if (hub.keeper?.offline) done.textContent = t("needs_program");
-    else model.send({ do: "export", format, track });
+    else {
+      done.textContent = t("making");
+      model.send({ do: "export", format, track });
+    }
   };
   hub.actions.save = ask;
   element.append(
@@ -48,6 +51,7 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
   );
   scope.message((content, buffers) => {
     if (content.do === "file") finish(octets(buffers[0]).slice(), content.name, content.type);
+    if (content.do === "no_file") done.textContent = "";
   });
   return () => scope.end();
 }

@@ -88,7 +88,7 @@ export function mountMap(model: Model, element: HTMLElement, hub: Hub): () => vo
   };
   scope.add(hub.on("tab", seen));
   requestAnimationFrame(seen);
-  for (const name of ["notes", "selection", "tracks", "mix", "shown-map"]) scope.add(hub.on(name, refresh));
+  for (const name of ["notes", "selection", "tracks", "mix", "prefs", "shown-map"]) scope.add(hub.on(name, refresh));
   const observer = new ResizeObserver(refresh);
   observer.observe(canvas);
   scope.add(() => observer.disconnect());

@@ -156,7 +156,10 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     model.send({ do: "soundfont" });
   };
   const want = (version: number, start: number) => model.send({ do: "sound", version, start });
+  let next = 0;
+  scope.add(hub.on("anew", () => samples && !transport.recording && want(model.get("sound")?.version, next)));
   scope.watch("sound", (about) => {
+    next = 0;
     if (hub.actions.sound_version?.() === about?.version && transport.recording) return;
     transport.expect(about?.recording);
     transport.setRecording(null, 1);
@@ -182,7 +185,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     const bytes = octets(buffers[0]).slice();
     const piece = new Int16Array(bytes.buffer, 0, bytes.length >> 1);
     for (let i = 0; i < piece.length; i++) samples[content.start + i] = piece[i] / 32767;
-    const next = content.start + piece.length;
+    next = content.start + piece.length;
     if (next < samples.length && piece.length) want(about.version, next);
     else {
       transport.setRecording(samples, about.rate, about.recording);

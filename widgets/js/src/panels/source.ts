@@ -2,7 +2,7 @@
 
 import { button, fill, h, icon } from "../dom";
 import type { Hub } from "../hub";
-import { say } from "../i18n";
+import { say, sentence } from "../i18n";
 import { type Model, Scope } from "../model";
 import { clock } from "../notes";
 import { Keeper } from "../link";
@@ -47,6 +47,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   scope.add(hub.on("history", history));
   history();
   const saveButton = button({ icon: "save", text: t("save_midi"), label: t("save_midi"), keys: "Ctrl S", class: "amt-primary amt-save", onclick: () => hub.actions.save?.("midi") });
+  const theme = button({ label: t("theme"), class: "amt-theme", onclick: () => hub.prefer({ theme: hub.prefs.theme === "dark" ? "light" : "dark" }) });
   hub.actions.help = () => openHelp(hub, element);
   right.append(
     undo,
@@ -54,8 +55,11 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     saveButton,
     button({ icon: "help", label: t("help"), keys: "?", class: "amt-help", onclick: () => hub.actions.help() }),
     button({ text: t("language"), label: t("language_label"), class: "amt-language", onclick: () => hub.prefer({ language: hub.prefs.language === "zh" ? "en" : "zh" }) }),
-    button({ icon: hub.prefs.theme === "dark" ? "sun" : "moon", label: t("theme"), class: "amt-theme", onclick: () => hub.prefer({ theme: hub.prefs.theme === "dark" ? "light" : "dark" }) }),
+    theme,
   );
+  const showTheme = () => theme.replaceChildren(icon(hub.prefs.theme === "dark" ? "sun" : "moon"));
+  scope.add(hub.on("prefs", showTheme));
+  showTheme();
 
   // --- the page to begin with ---------------------------------------------------------------------------------------
 
@@ -135,7 +139,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   let local: { kind: string; text: string } | null = null;
   const showLine = () => {
     const status = local ?? model.get("status") ?? {};
-    const text = status.text || (status.key ? t(status.key, status.values) : "");
+    const text = sentence(hub, status);
     const busy = Boolean(uploads.job || model.get("progress"));
     line.className = `amt-status amt-${status.kind ?? "idle"}`;
     line.hidden = !text || (busy && status.kind !== "error") || (status.kind === "info" && status.key === "opened");

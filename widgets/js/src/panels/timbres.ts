@@ -281,6 +281,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
     show();
   });
   scope.add(hub.on("selection", show));
+  scope.add(hub.on("prefs", show));
   scope.add(hub.on("mix", mixes));
   scope.add(hub.on("tracks", mixes));
   return () => scope.end();

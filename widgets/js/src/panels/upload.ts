@@ -35,8 +35,17 @@ export class Uploads {
   failed: (key: string, values: Record<string, unknown>) => void = () => undefined;
   private waiting: { file: Blob; name: string; reference: boolean } | null = null;
 
+  private readonly listener = (content: any) => this.hear(content);
+
   constructor(private readonly model: Model) {
-    model.on("msg:custom", (content: any) => this.hear(content));
+    model.on("msg:custom", this.listener);
+  }
+
+  /** Nobody looks any more. */
+  end(): void {
+    this.changed = () => undefined;
+    this.cancel();
+    this.model.off("msg:custom", this.listener);
   }
 
   private get limits(): { megabytes: number; chunk: number } {

@@ -1,4 +1,4 @@
-// Corrections by hand. The browser says what should become of which notes, by (pitch, onset); Python keeps the edits over
+// Corrections by hand. The browser says what should become of which notes, by (pitch, onset, number); Python keeps the edits over
 // the decoded notes and sends the table back.
 
 import type { EditMessage } from "../edits";
@@ -12,7 +12,7 @@ type Drag = (e: PointerEvent, move: (p: Point, e: PointerEvent) => void, done?: 
 
 export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit, e: PointerEvent, from: Point, dragging: Drag): void; add(p: Point): void; restore(ghost: Removed): void } {
   const { transport } = hub;
-  const anchors = (list: Iterable<number>) => [...list].map((i) => [hub.notes.pitch[i], hub.notes.onset[i]]);
+  const anchors = (list: Iterable<number>) => [...list].map((i) => [hub.notes.pitch[i], hub.notes.onset[i], hub.notes.hand[i]]);
   const note = (i: number) => {
     const { notes } = hub;
     return { onset: notes.onset[i], offset: notes.offset[i], pitch: notes.pitch[i], velocity: notes.velocity[i], track: notes.track[i] };
@@ -25,7 +25,7 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
   const change = (list: number[], by: (n: ReturnType<typeof note>) => Partial<ReturnType<typeof note>>) => {
     if (!list.length) return;
     const notes = list.map((i) => ({ ...note(i), ...by(note(i)) }));
-    hub.expected = notes.map((n) => [n.pitch, n.onset]);
+    hub.expected = notes.map((n, k) => [n.pitch, n.onset, hub.notes.hand[list[k]]]);
     edit("change", list, { notes });
   };
   const chosen = () => [...hub.selection];
@@ -110,7 +110,7 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
       };
       const change = (which: number[], _: () => object) => {
         const notes = which.map((i) => ({ ...note(i), ...moved(i) }));
-        hub.expected = notes.map((n) => [n.pitch, n.onset]);
+        hub.expected = notes.map((n, k) => [n.pitch, n.onset, hub.notes.hand[which[k]]]);
         edit("change", which, { notes });
       };
     },

@@ -134,6 +134,8 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
     hub.emit("view");
   };
   scope.message((content, buffers) => {
+    // After a break of the connection everything is sent again: what was done here meanwhile is part of it.
+    if (content.do === "all") hub.setNotes(unpack(floats(model.get("notes_data"))));
     if (content.do !== "posterior") return;
     view.posterior = new Picture(octets(buffers[0]).slice(), content.bins, content.frames, content.hop * content.step, 1, 21, content.hop / 2);
     view.stale();

@@ -150,6 +150,16 @@ export class Transport {
     this.hub.emit("transport");
   }
 
+  /** Nobody listens any more: the recording and the way to the loudspeakers are given back. */
+  end(): void {
+    this.setRecording(null, 1);
+    this.soundfont = null;
+    this.instrument = makeBuiltIn;
+    void this.context?.close();
+    this.context = this.analyser = null;
+    this.trackGains = [];
+  }
+
   get samples(): Float32Array | null {
     return this.pcm;
   }

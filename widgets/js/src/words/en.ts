@@ -260,9 +260,11 @@ export const en = {
   score_separated: "With tracks",
   verdict: "{hits} hits · {misses} misses (dashed) · {extras} extras (crossed)",
   heat: "F1 over all thresholds",
+  heat_working: "Trying all thresholds…",
   heat_hint: "Brighter is better; the circle is where you are, the star the best. Click to go there.",
   // export
   save_midi: "Save MIDI",
+  making: "Making the file…",
   rendering: "Rendering the sound…",
   format_midi: "MIDI",
   format_musicxml: "MusicXML",
