@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import amtsep.formats  # gives `Notes` its ways in and out of files
 
 if TYPE_CHECKING:
-    from amtsep.audio import Audio, load_audio
+    from amtsep.audio import Audio, from_samples, load_audio
+    from amtsep.clustering import cluster
     from amtsep.config import Clustering, Decoding
     from amtsep.decoding import Decoder, decode, embed_notes
     from amtsep.errors import AmtsepError, AudioError, Cancelled, FormatError, ModelError
     from amtsep.inference import Transcriber
-    from amtsep.notes import Notes, Track
+    from amtsep.notes import Note, Notes, Track
     from amtsep.pipeline import separate, transcribe
     from amtsep.posteriors import Posteriors
 
@@ -26,7 +27,9 @@ except PackageNotFoundError:  # a checkout that was never installed
 # Names are looked up when they are first used, so that `amtsep --help` does not wait for SciPy and ONNX Runtime.
 _HOMES = {
     "Audio": "audio",
+    "from_samples": "audio",
     "load_audio": "audio",
+    "cluster": "clustering",
     "Clustering": "config",
     "Decoding": "config",
     "Decoder": "decoding",
@@ -38,6 +41,7 @@ _HOMES = {
     "FormatError": "errors",
     "ModelError": "errors",
     "Transcriber": "inference",
+    "Note": "notes",
     "Notes": "notes",
     "Track": "notes",
     "separate": "pipeline",

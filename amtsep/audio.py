@@ -340,9 +340,16 @@ def from_samples(
     Raises
     ------
     AudioError
-        If there are no samples, or none that is a finite number.
+        If there are no samples, one of them is not a finite number, or the array lies the other way round:
+        (channels, n), as librosa has it with ``mono=False``.
     """
     array = np.asarray(samples)
+    if array.ndim == 2 and array.shape[0] < array.shape[1] and array.shape[0] <= Limits.max_channels:
+        raise AudioError(
+            f"{name} has shape {array.shape}, which looks like (channels, samples); turn it about with samples.T."
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise AudioError(f"{name} holds numbers that are none (NaN or infinite); mend it first, e.g. np.nan_to_num.")
     if array.dtype.kind in "iu":
         scale = float(np.iinfo(array.dtype).max) + 1.0
         middle = scale / 2.0 if array.dtype.kind == "u" else 0.0

@@ -491,7 +491,7 @@ def given_up(task: Task) -> Result:
 
 
 def run_on_cluster(tasks: Iterable[Task], work: Work, client: Any) -> Iterator[Result]:
-    """Do tasks on a Dask cluster (`amtsep.cluster.connect`), whose workers see the same files under the same names.
+    """Do tasks on a Dask cluster (`amtsep.workers.connect`), whose workers see the same files under the same names.
 
     What a worker had not finished when it was lost is done by another one; `resume` is always on there, so that what it
     had finished, but not told, is not done again.

@@ -354,7 +354,7 @@ def run_transcribe(args: argparse.Namespace) -> int:
         for result in refused:
             report(result)
         if args.dask and tasks:
-            from amtsep.cluster import connect
+            from amtsep.workers import connect
 
             with connect(args.dask) as client:
                 for result in batch.run_on_cluster(tasks, work, client):

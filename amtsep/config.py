@@ -84,6 +84,20 @@ class Decoding:
     offset_threshold: float = 0.3
     """Height in [0, 1] that a peak of the offset posterior must reach to end a note."""
 
+    def __post_init__(self) -> None:
+        for name in ("onset_threshold", "frame_threshold", "offset_threshold"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name):g}; it must lie between 0 and 1.")
+        for name in ("min_note_length", "energy_tolerance"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name):g}; it cannot be negative or endless.")
+        if not 0 <= self.min_pitch <= self.max_pitch <= 127:
+            raise ValueError(
+                f"The pitch range {self.min_pitch} to {self.max_pitch} is none; give MIDI numbers, the lowest first."
+            )
+        if self.ends not in ENDS:
+            raise ValueError(f"ends is {' or '.join(map(repr, ENDS))}, not {self.ends!r}.")
+
 
 @dataclass(frozen=True)
 class DrumDecoding:
@@ -122,6 +136,14 @@ class Clustering:
     given_weight: float = -2.5
     """Log odds for a note to go with a given one that it sounds as much like as it does like a timbre's mean."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.timbres is not None and self.timbres < 1:
+            raise ValueError(f"timbres is {self.timbres}; give a number from 1 on, or None to have it estimated.")
+        if not 1 <= self.min_timbres <= self.max_timbres:
+            raise ValueError(
+                f"From {self.min_timbres} to {self.max_timbres} timbres is no range; the lowest comes first."
+            )
 
 
 BYTES_PER_SECOND = 270_000

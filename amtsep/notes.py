@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,9 +27,27 @@ class Track:
             raise ValueError(f"{self.program} is no General MIDI sound; they are numbered 0 to 127.")
 
 
+class Note(NamedTuple):
+    """One row of a table, as plain numbers: what looping over `Notes` gives."""
+
+    onset: float
+    """Seconds."""
+    offset: float
+    """Seconds."""
+    pitch: int
+    """MIDI number."""
+    velocity: int
+    confidence: float
+    track: int
+    """Index into the table's `tracks`."""
+
+
 @dataclass(frozen=True, eq=False)
 class Notes:
     """Note events as a structure of arrays, one entry a note, sorted by onset, then pitch.
+
+    ``len(notes)``, ``notes[0]`` and ``for note in notes`` work as with a list of `Note`; ``notes[10:20]``,
+    ``notes[notes.pitch > 60]`` and ``notes[[1, 5]]`` are tables again.
 
     Parameters
     ----------
@@ -68,9 +86,13 @@ class Notes:
     to_csv: ClassVar[Callable[..., Path]]
     to_json: ClassVar[Callable[..., Path]]
     to_musicxml: ClassVar[Callable[..., Path]]
+    to_jams: ClassVar[Callable[..., Path]]
+    to_pretty_midi: ClassVar[Callable[..., Any]]
+    to_dataframe: ClassVar[Callable[..., Any]]
     from_midi: ClassVar[Callable[..., Notes]]
     from_csv: ClassVar[Callable[..., Notes]]
     from_json: ClassVar[Callable[..., Notes]]
+    from_jams: ClassVar[Callable[..., Notes]]
 
     def joined(self, other: Notes) -> tuple[Notes, NDArray[np.intp]]:
         """Both tables' notes, the other's tracks behind ours, and where each stood: from ``len(self)`` on in `other`.
@@ -148,6 +170,24 @@ class Notes:
     def __len__(self) -> int:
         return len(self.onset)
 
+    def __iter__(self) -> Iterator[Note]:
+        columns = (self.onset, self.offset, self.pitch, self.velocity, self.confidence, self.track)
+        for row in zip(*(column.tolist() for column in columns), strict=True):
+            yield Note(*row)
+
+    @overload
+    def __getitem__(self, which: int | np.integer) -> Note: ...
+
+    @overload
+    def __getitem__(self, which: slice | ArrayLike) -> Notes: ...
+
+    def __getitem__(self, which: Any) -> Note | Notes:
+        if isinstance(which, (int, np.integer)):
+            columns = (self.onset, self.offset, self.pitch, self.velocity, self.confidence, self.track)
+            return Note(*(column[which].item() for column in columns))
+        index = np.arange(len(self))[which if isinstance(which, slice) else np.asarray(which)]
+        return self.select(index)
+
     def __repr__(self) -> str:
         span = f"{self.onset[0]:.2f}-{self.end:.2f} s" if len(self) else "empty"
         return f"Notes({len(self)} notes, {len(self.tracks)} track(s), {span})"
@@ -156,6 +196,14 @@ class Notes:
     def end(self) -> float:
         """Seconds at which the last note ends; 0 for an empty table."""
         return float(self.offset.max()) if len(self) else 0.0
+
+    def intervals(self) -> NDArray[np.float64]:
+        """(n, 2) onsets and offsets in seconds: what `mir_eval.transcription` takes, with `frequencies`."""
+        return np.stack([self.onset, self.offset], axis=1)
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Frequencies of the pitches in Hz, A4 = 440 Hz."""
+        return np.asarray(440.0 * 2.0 ** ((self.pitch.astype(np.float64) - 69.0) / 12.0))
 
     @property
     def duration(self) -> NDArray[np.float64]:

@@ -6,22 +6,47 @@ import os
 from dataclasses import replace
 from typing import Any, BinaryIO
 
-from amtsep.audio import Audio, load_audio
+import numpy as np
+from numpy.typing import NDArray
+
+from amtsep.audio import Audio, from_samples, load_audio
 from amtsep.config import Clustering, Decoding, FrontEnd, Progress
 from amtsep.decoding import decode, embed_notes, strokes_of
 from amtsep.inference import Transcriber, hear_drums
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 
-Source = str | os.PathLike[str] | bytes | BinaryIO | Audio
+Source = str | os.PathLike[str] | bytes | BinaryIO | Audio | NDArray[Any]
+
+
+def audio_of(source: Source, sample_rate: int | None = None) -> Audio:
+    """The recording that `source` is: a path, bytes, a file object, `Audio`, or an array with its `sample_rate`.
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be read, or the array is none.
+    TypeError
+        If an array comes without its sample rate, or anything else with one.
+    """
+    if isinstance(source, np.ndarray):
+        if sample_rate is None:
+            raise TypeError("Samples come with their rate: transcribe(samples, sample_rate=44100).")
+        return from_samples(source, sample_rate)
+    if sample_rate is not None:
+        raise TypeError("sample_rate goes with an array of samples; files say theirs.")
+    return source if isinstance(source, Audio) else load_audio(source)
 
 
 def to_posteriors(
-    source: Source, model: str | os.PathLike[str] = "light", device: str = "auto", progress: Progress | None = None
+    source: Source,
+    model: str | os.PathLike[str] = "light",
+    device: str = "auto",
+    progress: Progress | None = None,
+    sample_rate: int | None = None,
 ) -> Posteriors:
     """The slow half: read a recording and run the network."""
-    audio = source if isinstance(source, Audio) else load_audio(source)
-    return Transcriber(model, device)(audio, progress)
+    return Transcriber(model, device)(audio_of(source, sample_rate), progress)
 
 
 def transcribe(
@@ -31,6 +56,8 @@ def transcribe(
     device: str = "auto",
     progress: Progress | None = None,
     drums: str = "off",
+    *,
+    sample_rate: int | None = None,
     **thresholds: Any,
 ) -> Notes:
     """Notes of a recording, all on one track.
@@ -38,7 +65,7 @@ def transcribe(
     Parameters
     ----------
     source
-        A path, bytes, a file object, or `Audio`.
+        A path, bytes, a file object, `Audio`, or an array of samples, (n,) or (n, channels), with `sample_rate`.
     decoding
         Thresholds; single ones can be given by name instead, e.g. ``onset_threshold=0.4``.
     model, device
@@ -47,6 +74,8 @@ def transcribe(
         Called with seconds done, seconds in all, and what is being done; may return ``False`` to cancel.
     drums
         Whether drum strokes become a track of their own: "on", "off", or "auto" where there are any.
+    sample_rate
+        Samples a second of an array.
 
     Raises
     ------
@@ -61,18 +90,20 @@ def transcribe(
     >>> transcribe("song.wav", onset_threshold=0.4).to_midi("song.mid")  # doctest: +SKIP
     """
     settings = replace(decoding or Decoding(), **thresholds)
-    audio = source if isinstance(source, Audio) else load_audio(source)
+    audio = audio_of(source, sample_rate)
     return _with_drums(decode(to_posteriors(audio, model, device, progress), settings), audio, drums)
 
 
 def separate(
     source: Source,
-    timbres: int | None = None,
+    timbres: int | str | None = None,
     decoding: Decoding | None = None,
     model: str | os.PathLike[str] = "base",
     device: str = "auto",
     progress: Progress | None = None,
     drums: str = "off",
+    *,
+    sample_rate: int | None = None,
     **thresholds: Any,
 ) -> Notes:
     """Notes of a recording, one track a timbre.
@@ -80,17 +111,20 @@ def separate(
     Parameters
     ----------
     timbres
-        How many; estimated where it is left out.
-    source, decoding, model, device, progress, drums
+        How many; estimated where it is left out or "auto".
+    source, decoding, model, device, progress, drums, sample_rate
         As in `transcribe`.
     """
     from amtsep.clustering import cluster
 
+    if isinstance(timbres, str) and timbres != "auto":
+        raise ValueError(f"timbres is a number or 'auto', not {timbres!r}.")
+    clustering = Clustering(timbres=None if isinstance(timbres, str) else timbres)
     settings = replace(decoding or Decoding(), **thresholds)
-    audio = source if isinstance(source, Audio) else load_audio(source)
+    audio = audio_of(source, sample_rate)
     posteriors = to_posteriors(audio, model, device, progress)
     notes = embed_notes(decode(posteriors, settings), posteriors)
-    return _with_drums(cluster(notes, Clustering(timbres=timbres)), audio, drums)
+    return _with_drums(cluster(notes, clustering), audio, drums)
 
 
 def _with_drums(notes: Notes, audio: Audio, when: str) -> Notes:

@@ -70,6 +70,13 @@ class Posteriors:
     def __post_init__(self) -> None:
         if self.onset.shape != self.frame.shape or self.onset.ndim != 2:
             raise ValueError("Onset and frame posteriors must both be (88, T).")
+        if self.onset.shape[0] != N_PITCHES:
+            raise ValueError(f"Posteriors are (88, T), a row a pitch; these are {self.onset.shape}.")
+        for name in ("onset", "frame", "offset"):
+            values = getattr(self, name)
+            # NaN compares with nothing. Rounding may leave a probability a little over one.
+            if values is not None and values.size and not (values.min() >= -1e-3 and values.max() <= 1.001):
+                raise ValueError(f"The {name} posterior lies outside 0 to 1; logits must go through a sigmoid first.")
         if self.offset is not None and self.offset.shape != self.onset.shape:
             raise ValueError("The offset posterior must be (88, T), as the others.")
         if self.spectrogram.shape[1] != self.n_frames:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.cluster import executor
 from amtsep.config import FrontEnd, Progress
 from amtsep.errors import Cancelled, DataError
 from amtsep.synthesis import drums, expression, guitarset, sampler, soundfonts
@@ -27,6 +26,7 @@ from amtsep.synthesis.onsets import LabelRule
 from amtsep.synthesis.patches import Patch, load_patch, read_patches
 from amtsep.synthesis.scores import monophonic, random_score
 from amtsep.synthesis.sfz import read_sfz
+from amtsep.workers import executor
 
 RECORDED_PROGRAM = -1
 """The `program` of stems that are no General MIDI program."""
@@ -541,7 +541,7 @@ def synthesize(
     planner
         Decides who plays what; see `plan`.
     dask
-        Address of a Dask cluster to render on (see `amtsep.cluster.connect`), whose workers have one thread each and
+        Address of a Dask cluster to render on (see `amtsep.workers.connect`), whose workers have one thread each and
         see the same files under the same names.
 
     Raises
