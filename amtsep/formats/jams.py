@@ -98,8 +98,8 @@ def read_jams(source: Readable, *, name: str | None = None) -> Notes:
                 row = (onset, onset + float(note["duration"]), float(round(pitch)), float(loud))
                 rows.append((*row, 1.0 if sure is None else float(sure), index))
                 check_values(rows[-1][:5])
-        columns: list[Any] = list(zip(*rows)) or [()] * 6
-        notes = Notes.build(*columns[:5], track=columns[5], tracks=tracks)
+        onset, offset, pitch, velocity, confidence, track = list(zip(*rows)) or [()] * 6
+        notes = Notes.build(onset, offset, pitch, velocity, confidence, track, tracks=tracks)
     except FormatError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
