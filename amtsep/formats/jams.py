@@ -11,6 +11,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from amtsep.errors import FormatError
 from amtsep.formats.files import Readable, Target, check_table, check_values, read_file, write_file
 from amtsep.notes import Notes, Track
@@ -87,19 +89,20 @@ def read_jams(source: Readable, *, name: str | None = None) -> Notes:
             title = str(box.get("name", "") or (f"String {source_name}" if source_name.isdecimal() else ""))
             default = "Notes" if len(chosen) == 1 else f"Timbre {index + 1}"
             tracks.append(Track(title or default, int(box.get("program", 0)), bool(box.get("drums", False))))
-            for note, loud in zip(own, velocity, strict=True):
+            for note, strength in zip(own, velocity, strict=True):
                 if not note["duration"]:
                     continue
                 pitch = float(note["value"])
                 if annotation["namespace"] == "note_hz":
                     pitch = 69.0 + 12.0 * math.log2(pitch / 440.0)
-                sure = note.get("confidence")
+                trust = note.get("confidence")
                 onset = max(0.0, float(note["time"]))
-                row = (onset, onset + float(note["duration"]), float(round(pitch)), float(loud))
-                rows.append((*row, 1.0 if sure is None else float(sure), index))
+                row = (onset, onset + float(note["duration"]), float(round(pitch)), float(strength))
+                rows.append((*row, 1.0 if trust is None else float(trust), index))
                 check_values(rows[-1][:5])
-        onset, offset, pitch, velocity, confidence, track = list(zip(*rows)) or [()] * 6
-        notes = Notes.build(onset, offset, pitch, velocity, confidence, track, tracks=tracks)
+        table = np.array(rows, np.float64).reshape(-1, 6)
+        on, off, pitches, loud, sure, which = table.T
+        notes = Notes.build(on, off, pitches, loud, sure, which, tracks=tracks)
     except FormatError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
