@@ -40,6 +40,9 @@ def test_what_other_libraries_take():
     midi = NOTES.to_pretty_midi()
     assert [(i.name, i.program, len(i.notes)) for i in midi.instruments] == [("Flute", 73, 1), ("Bass", 33, 2)]
     assert midi.instruments[1].notes[0].start == 1.0
+
+
+def test_a_data_frame():
     pandas = pytest.importorskip("pandas", reason="pandas is not installed, and is no dependency")
     frame = NOTES.to_dataframe()
     assert isinstance(frame, pandas.DataFrame) and list(frame.track) == ["Flute", "Bass", "Bass"]
