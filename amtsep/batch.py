@@ -323,6 +323,8 @@ def perform(
 
         music = read_music(_decode(posteriors, work, task.source.name), posteriors, work.music, work.tempo)
         music = with_drums(music, decode_drums(posteriors, work.drums))
+        duration_s = posteriors.duration_s
+        del posteriors  # by far the largest thing here, and writing wants memory too
         notes = music.notes
         write(music, task, work)
     except (ModelError, Cancelled, BrokenPipeError):
@@ -343,7 +345,7 @@ def perform(
         tuple(map(str, task.outputs(work))),
         len(notes),
         len(notes.tracks),
-        round(posteriors.duration_s, 3),
+        round(duration_s, 3),
         round(time.monotonic() - began, 3),
         remark,
     )

@@ -19,6 +19,8 @@ Values = NDArray[np.float32]
 WEIGHTS = "beats.npz"
 BAR_WEIGHTS = "bars.npz"
 KERNEL = 5
+STRETCH = 20_000
+"""Frames that go through the network at once; only memory depends on it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,14 @@ class BeatNetwork:
         """What the last layer says, (outputs, T)."""
         # The matrices are small: more threads than one only wait for each other.
         with threadpool_limits(1):
-            return self._run(features)
+            # A long piece goes through in stretches, each with as much around it as the network sees: the same numbers.
+            count, reach = features.shape[1], KERNEL // 2 * (2 ** len(self.kernels) - 1)
+            parts = []
+            for start in range(0, max(count, 1), STRETCH):
+                first, stop = max(start - reach, 0), min(start + STRETCH, count)
+                parts.append([p[start - first : stop - first] for p in self._run(features[:, first : stop + reach])])
+            beat, downbeat = (np.concatenate(p) for p in zip(*parts))
+            return beat, downbeat
 
     def _run(self, features: Values) -> Values:
         x = ((features - self.mean[:, None]) / self.scale[:, None]).astype(np.float32)

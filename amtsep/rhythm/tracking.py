@@ -82,11 +82,15 @@ def find_beats(beat: NDArray[np.float32], settings: BeatTracking) -> NDArray[np.
     cost = np.minimum(change / settings.tempo_change, settings.largest_cost)
     prior = -0.5 * (np.log(lengths * FRAME_S / (60.0 / settings.usual_tempo)) / settings.tempo_spread) ** 2
     n = len(lengths)
-    score = np.full((count + high + 1, n), -1e9)  # row t + high: a beat in frame t, of which the last was so long ago
+    # Row t % rows: a beat in frame t, of which the last was so long ago. No beat looks back further than the longest.
+    rows = high + 1
+    score = np.full((rows, n), -1e9)
     origin = np.zeros((count, n), np.int16)
     order = np.arange(n)
+    rest = silent[-1] - silent[np.minimum(np.arange(count) + GUARD + 1, count)]
+    end = (-np.inf, 0, 0)
     for t in range(count):
-        previous = score[t + high - lengths] - cost
+        previous = score[(t - lengths) % rows] - cost
         best = previous.argmax(axis=1)
         value = previous[order, best]
         since = np.maximum(t - lengths + GUARD + 1, 0)
@@ -95,10 +99,11 @@ def find_beats(beat: NDArray[np.float32], settings: BeatTracking) -> NDArray[np.
         first = silent[until] + prior
         begins = first > value
         origin[t] = np.where(begins, -1, best)
-        score[t + high] = np.where(begins, first, value) + here[t] + settings.tempo_weight * prior
-    rest = silent[-1] - silent[np.minimum(np.arange(count) + GUARD + 1, count)]
-    last = score[high : high + count] + rest[:, None]
-    t, k = (int(i) for i in np.unravel_index(int(last.argmax()), last.shape))
+        here_now = np.where(begins, first, value) + here[t] + settings.tempo_weight * prior
+        score[t % rows] = here_now
+        k = int(here_now.argmax())
+        end = max(end, (float(here_now[k] + rest[t]), -t, -k))
+    t, k = -end[1], -end[2]
     chain = []
     while t >= 0:
         chain.append(int(t))

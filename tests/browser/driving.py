@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "widgets"))
 
@@ -107,13 +108,14 @@ def fresh_page(browser, kind, folder: Path, url: str):
 
 
 class Server:
-    """A dashboard that runs in a process of its own."""
+    """A dashboard as a person starts it: a command, which has the app in a process of its own."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         env = dict(os.environ, AMTSEP_CACHE=str(folder / "cache"), PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")
         env["PYTHONFAULTHANDLER"] = "1"
         self.log = folder / f"server-{time.monotonic_ns()}.log"
-        command = [sys.executable, "-m", "widgets", "--no-browser", "--port", str(free_port()), *arguments]
+        port = [] if "--port" in arguments else ["--port", str(free_port())]
+        command = [sys.executable, "-m", "amtsep", "dashboard", "--no-browser", *port, *arguments]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -144,7 +146,8 @@ class Server:
         except urllib.error.HTTPError as error:
             state = f"It answers: {error.code}."
         except OSError as error:
-            self.process.send_signal(signal.SIGABRT)  # faulthandler writes down every thread
+            for app in psutil.Process(self.process.pid).children():
+                app.send_signal(signal.SIGABRT)  # faulthandler writes down every thread
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(20)
             state = f"It does not answer ({error}), and ended with {self.process.poll()}."
@@ -152,9 +155,9 @@ class Server:
 
     def stop(self) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(20)
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
