@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from amtsep import decoding
+from amtsep import decoding, loudness
 from amtsep.config import MIDI_MIN, Decoding, Limits
 from amtsep.posteriors import DB_FLOOR, DB_STEP
 from widgets.panels.source import demos
@@ -31,6 +31,14 @@ def settings() -> dict[str, Any]:
         "limits": {"megabytes": Limits().max_upload_mb, "minutes": MINUTES},
         "demos": demos(),
         "levels": {"floor": DB_FLOOR, "step": DB_STEP},
+        "loudness": {
+            "offset_s": loudness.OFFSET_S,
+            "short_s": loudness.SHORT_S,
+            "silence_db": loudness.SILENCE_DB,
+            "side_db": loudness.SIDE_DB,
+            "smooth_s": loudness.SMOOTH_S,
+            "quietest": loudness.QUIETEST,
+        },
         "midi_min": MIDI_MIN,
         "smoothing": decoding.SMOOTHING,
         "sure_height": decoding.SURE_HEIGHT,

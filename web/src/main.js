@@ -93,7 +93,7 @@ class Page {
     if (samples.length > minutes * 60 * PLAY_RATE) return this.fail(words().long(name, minutes));
     this.next = { name: stem, title: name, samples };
     this.model.update({ progress: { what: "transcribe", done: 0, total: samples.length / PLAY_RATE } });
-    this.worker.postMessage({ do: "transcribe", id: turn, samples, levels: this.settings.levels });
+    this.worker.postMessage({ do: "transcribe", id: turn, samples, levels: this.settings.levels, loudness: this.settings.loudness });
     return undefined;
   }
 

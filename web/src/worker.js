@@ -2,6 +2,7 @@
 
 import * as ort from "../vendor/ort.wasm.bundle.min.mjs";
 import { PLAY_RATE, halve } from "./audio.js";
+import { conditioning } from "./loudness.js";
 import { readMetadata } from "./onnx.js";
 
 const CHUNK_FRAMES = 646; // 7.5 s: the result does not depend on it
@@ -27,19 +28,15 @@ async function fetchBytes(url) {
   return new Uint8Array(await new Response(unpacked).arrayBuffer());
 }
 
-async function transcribe({ id, samples, levels }) {
+async function transcribe({ id, samples, levels, loudness }) {
   const { session, about } = await loading;
   const { halo, front_end: front } = about;
   const rate = about.input_rate ?? front.sample_rate;
   const sound = rate === PLAY_RATE ? samples : halve(samples);
   const hop = (front.hop_length * rate) / front.sample_rate;
   const frames = Math.max(1, Math.ceil(sound.length / hop));
-  // The whole recording's mean energy is brought to one: what a chunk cannot know.
-  let energy = 0;
-  for (let i = 0; i < sound.length; i++) energy += sound[i] * sound[i];
-  energy = Math.max(energy / Math.max(1, sound.length), 1e-12);
-  const gain = energy ** -0.5;
-  const lift = 10 * Math.log10(energy);
+  // What a chunk cannot know: how loud the whole is, and the music around it.
+  const level = conditioning(sound, hop, hop / rate, front, loudness);
   const result = { frames, hop: hop / rate, duration: sound.length / rate, bins: front.n_bins, perOctave: front.bins_per_octave };
   let rows = 0;
   for (let first = 0; first < frames; first += CHUNK_FRAMES) {
@@ -48,7 +45,7 @@ async function transcribe({ id, samples, levels }) {
     const width = last - first + 2 * halo;
     const chunk = new Float32Array(width * hop);
     const from = (first - halo) * hop;
-    for (let i = Math.max(0, -from); i < chunk.length && from + i < sound.length; i++) chunk[i] = sound[from + i] * gain;
+    level.fill(chunk, from);
     const out = await session.run({ audio: new ort.Tensor("float32", chunk, [1, chunk.length]) });
     rows = out.onset.dims[1];
     for (const name of ["onset", "frame"]) {
@@ -59,8 +56,9 @@ async function transcribe({ id, samples, levels }) {
       }
     }
     result.spectrogram ??= new Uint8Array(front.n_bins * frames);
-    for (let b = 0; b < front.n_bins; b++) {
-      for (let t = first; t < last; t++) {
+    for (let t = first; t < last; t++) {
+      const lift = level.lift(t);
+      for (let b = 0; b < front.n_bins; b++) {
         const db = out.level.data[b * width + halo + t - first] + lift;
         result.spectrogram[b * frames + t] = Math.min(255, Math.max(0, Math.round((db - levels.floor) / levels.step)));
       }
