@@ -52,9 +52,8 @@ class BeatNetwork:
             parts = []
             for start in range(0, max(count, 1), STRETCH):
                 first, stop = max(start - reach, 0), min(start + STRETCH, count)
-                parts.append([p[start - first : stop - first] for p in self._run(features[:, first : stop + reach])])
-            beat, downbeat = (np.concatenate(p) for p in zip(*parts))
-            return beat, downbeat
+                parts.append(self._run(features[:, first : stop + reach])[:, start - first : stop - first])
+            return np.concatenate(parts, axis=1)
 
     def _run(self, features: Values) -> Values:
         x = ((features - self.mean[:, None]) / self.scale[:, None]).astype(np.float32)
