@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import yaml
 from amtsep.cli import build_parser, workshop_arguments
 from widgets.places import NOTEBOOK, ROOT
 from widgets.serving.server import Serve, ServerError
-from widgets.serving.workshop import copy_lessons, lab_command, main
+from widgets.serving.workshop import alone, copy_lessons, lab_command, main
 
 
 def test_copies_hold_the_lessons_and_keep_what_somebody_wrote(tmp_path: Path) -> None:
@@ -43,6 +45,26 @@ def test_jupyterlab_is_told_to_ask_nothing_of_the_internet(tmp_path: Path) -> No
     assert "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate" in command
     assert "--ServerApp.default_url=/lab/tree/zh/index.ipynb" in command
     assert "--no-browser" in command
+
+
+def test_jupyterlab_asks_nobody_whether_it_may_fetch_news() -> None:
+    from widgets.places import SHARE
+    from widgets.serving.workshop import lab_environment
+
+    path = lab_environment(Serve())["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0]
+    assert Path(path) == SHARE
+    settings = json.loads((SHARE / "labconfig" / "page_config.json").read_text())
+    assert settings["disabledExtensions"]["@jupyterlab/apputils-extension:announcements"]
+
+
+def test_rendered_pages_link_to_each_other_and_to_no_other_address() -> None:
+    page = alone(
+        '<html><head><script src="https://cdnjs.cloudflare.com/require.js"></script></head>'
+        '<body><a href="01_listen.ipynb">1</a> <a href="../zh/index.ipynb">x</a></body></html>'
+    )
+    assert "https://" not in page
+    assert 'href="01_listen.html"' in page
+    assert '<script src="plotly.min.js">' in page
 
 
 def test_the_command_line_passes_its_choices_on() -> None:

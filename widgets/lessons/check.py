@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from typing import Any
 
 import ipywidgets as ipw
@@ -29,6 +30,11 @@ class Verdict(ipw.HTML):
             f'<div style="border-left:4px solid {colour};padding:4px 12px;font-size:15px">'
             f'<b style="color:{colour}">{mark}</b> {html.escape(words)}</div>'
         )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if os.environ.get("AMTSEP_LESSONS_AS") == "html":
+            return {"text/html": self.value}
+        return super()._repr_mimebundle_(**kwargs)
 
 
 def verdict(right: bool, praise: str, hint: str) -> Verdict:

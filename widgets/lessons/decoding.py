@@ -31,6 +31,7 @@ from widgets.lessons.kit import (
     pitch_name,
     row,
     slider,
+    strokes,
     whole,
 )
 from widgets.lessons.text import language, say
@@ -47,12 +48,6 @@ DEFAULT = Decoding()
 def score(truth: Notes, found: Notes) -> Score:
     """Onset precision, recall and F1."""
     return Score.of(len(match(truth, found)), len(truth), len(found))
-
-
-def bars(notes: Notes, level: float) -> tuple[Values, Values]:
-    """Notes of one pitch as strokes at a height, broken by gaps."""
-    x = np.stack([notes.onset, notes.offset, np.full(len(notes), np.nan)], axis=1).reshape(-1)
-    return x, np.where(np.isnan(x), np.nan, level)
 
 
 class Steps(Piece):
@@ -134,7 +129,6 @@ class Steps(Piece):
             notes.select(notes.pitch == self.pitch.value),
             self.truth.select(self.truth.pitch == self.pitch.value),
         )
-        spans = np.stack([segments.start, segments.end - 1, segments.end], axis=1) * found.hop_s
         none = (np.zeros(0), np.zeros(0))
         # A peak's height is its smoothed posterior, brought from [0, 2] into [0, 1) without changing the order.
         shown = [
@@ -142,11 +136,11 @@ class Steps(Piece):
             (times, 1 - np.exp2(-2 * smooth(onset)[0])) if step >= 2 else none,
             (high.time, high.height) if step >= 3 else none,
             (times, frame[0]),
-            (spans.reshape(-1), np.tile([settings.frame_threshold, settings.frame_threshold, np.nan], len(spans)))
+            strokes(segments.start * found.hop_s, (segments.end - 1) * found.hop_s, settings.frame_threshold)
             if step >= 4
             else none,
-            bars(mine, 1.0) if step >= 5 else none,
-            bars(true, 0.0),
+            strokes(mine.onset, mine.offset, 1.0) if step >= 5 else none,
+            strokes(true.onset, true.offset, 0.0),
         ]
         with self.figure.batch_update():
             for trace, (x, y) in zip(self.figure.data, shown):

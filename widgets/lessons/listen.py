@@ -27,6 +27,7 @@ from widgets.lessons.kit import (
     row,
     slider,
     steps,
+    strokes,
     whole,
 )
 from widgets.lessons.text import say
@@ -179,8 +180,7 @@ class Ruler(Piece):
             for index, pitch in enumerate((self.pitch.value - 12, self.pitch.value)):
                 f0 = 440.0 * 2.0 ** ((pitch - 69) / 12)
                 n = np.arange(1, self.partials.value + 1)
-                x = np.stack([n * f0, n * f0, np.full(len(n), np.nan)], axis=1).reshape(-1)
-                y = np.stack([0 * n, n**-0.5, np.full(len(n), np.nan)], axis=1).reshape(-1)
+                x, y = strokes(n * f0, n * f0, 0 * n, n**-0.5)
                 for trace in (self.figure.data[index], self.figure.data[2 + index]):
                     trace.x, trace.y = x, y
             self.figure.layout.annotations[0].text = say(

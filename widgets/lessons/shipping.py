@@ -28,7 +28,22 @@ from amtsep.training.calibration import calibrate
 from amtsep.training.loop import Run, train
 from widgets.lessons.check import Verdict, number
 from widgets.lessons.decoding import Tune as Tune
-from widgets.lessons.kit import COLOURS, DARK, Board, Piece, figure, filled, line, note, panels, row, slider, wav, whole
+from widgets.lessons.kit import (
+    COLOURS,
+    DARK,
+    Board,
+    Piece,
+    figure,
+    filled,
+    line,
+    note,
+    panels,
+    row,
+    slider,
+    strokes,
+    wav,
+    whole,
+)
 from widgets.lessons.small import effort
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
@@ -78,9 +93,9 @@ class BankSounds(Board):
     def draw(self) -> None:
         """Show and load a stem."""
         notes = self.bank.notes(self.which.value)
-        x = np.stack([notes["onset"], notes["offset"], np.full(len(notes), np.nan)], axis=1).reshape(-1)
         with self.figure.batch_update():
-            self.figure.data[0].x, self.figure.data[0].y = x, np.repeat(notes["pitch"].astype(float), 3)
+            trace = self.figure.data[0]
+            trace.x, trace.y = strokes(notes["onset"], notes["offset"], notes["pitch"])
         self.player.value = wav(self.bank.audio(self.which.value) / 32768.0, self.bank.sample_rate)
 
 

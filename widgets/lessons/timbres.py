@@ -36,6 +36,7 @@ from widgets.lessons.kit import (
     row,
     slider,
     steps,
+    strokes,
     whole,
 )
 from widgets.lessons.text import language, say
@@ -291,8 +292,8 @@ class Teach(Piece):
         with self.figure.batch_update():
             for k in range(self.settings.timbres or 1):
                 own = found.select(found.track == k)
-                x = np.stack([own.onset, own.offset, np.full(len(own), np.nan)], axis=1).reshape(-1)
-                self.figure.data[1 + k].x, self.figure.data[1 + k].y = x, np.repeat(own.pitch, 3).astype(float)
+                trace = self.figure.data[1 + k]
+                trace.x, trace.y = strokes(own.onset, own.offset, own.pitch)
             marks, misses = found.select(np.array(some, int)), found.select(~ok)
             self.figure.data[-2].x, self.figure.data[-2].y = filled(marks.onset), filled(marks.pitch)
             self.figure.data[-1].x, self.figure.data[-1].y = (

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from amtsep.errors import AmtsepError
-from widgets.places import NOTEBOOKS
+from widgets.places import NOTEBOOKS, SHARE
 from widgets.serving.server import MESSAGE_BYTES, Serve, ServerError, address, check, environment, has_display, settings
 
 WORKSHOP = NOTEBOOKS / "workshop"
@@ -51,11 +54,19 @@ def run(args: argparse.Namespace) -> int:
         return show_pages(serve, args.language)
     folder = copy_lessons(Path(args.folder))
     print(f"Your copies of the lessons: {folder}", flush=True)
-    env = environment(serve)
-    try:
-        return subprocess.run(lab_command(serve, folder, args.language), env=env, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    lab = subprocess.Popen(lab_command(serve, folder, args.language), env=lab_environment(serve))
+
+    def end(*_: object) -> None:
+        lab.terminate()
+
+    # What ends this process ends JupyterLab and its kernels: nobody would find them again.
+    signal.signal(signal.SIGTERM, end)
+    while True:
+        try:
+            return max(lab.wait(), 0)
+        except KeyboardInterrupt:
+            # JupyterLab has been told too, and asks whether it is meant.
+            continue
 
 
 def copy_lessons(folder: Path) -> Path:
@@ -78,6 +89,13 @@ def copy_lessons(folder: Path) -> Path:
     except OSError as error:
         raise ServerError(f"{target} cannot be written ({error.strerror}); name another folder.") from None
     return target
+
+
+def lab_environment(serve: Serve) -> dict[str, str]:
+    """The dashboard's, and settings that keep JupyterLab from asking whether it may fetch news."""
+    env = environment(serve)
+    env["JUPYTER_CONFIG_PATH"] = os.pathsep.join([str(SHARE), *filter(None, [env.get("JUPYTER_CONFIG_PATH")])])
+    return env
 
 
 def lab_command(serve: Serve, folder: Path, language: str) -> list[str]:
@@ -127,21 +145,50 @@ def show_pages(serve: Serve, language: str) -> int:
 
 
 def render(folder: Path, language: str) -> int:
-    """Run every lesson and write it, with its pictures, as HTML; returns the exit status."""
+    """Run every lesson and write it, with its pictures and sounds, as HTML; returns the exit status.
+
+    The pages stand alone, without the internet: what they share, plotly, lies beside them once.
+    """
     import nbformat
+    import plotly
     from nbclient import NotebookClient
     from nbconvert import HTMLExporter
 
+    from widgets.lessons.still import LIBRARY
+
     target = folder.expanduser().resolve()
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", target / LIBRARY)
+    except OSError as error:
+        raise ServerError(f"{target} cannot be written ({error.strerror}); name another folder.") from None
+    env = environment(Serve()) | {"AMTSEP_LESSONS_AS": "html"}
     for path in sorted((WORKSHOP / language).glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(target)}}).execute()
-        exporter = HTMLExporter(template_name="lab")
-        text, _ = exporter.from_notebook_node(notebook)
-        (target / f"{path.stem}.html").write_text(text.replace('.ipynb"', '.html"'), encoding="utf-8")
+        with tempfile.TemporaryDirectory() as work:
+            client = NotebookClient(
+                notebook, timeout=900, store_widget_state=False, resources={"metadata": {"path": work}}
+            )
+            client.execute(env=env)
+        text, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook)
+        (target / f"{path.stem}.html").write_text(alone(text), encoding="utf-8")
         print(target / f"{path.stem}.html", flush=True)
     return 0
+
+
+def alone(page: str) -> str:
+    """A page of nbconvert without what it would fetch from elsewhere, and with links to its fellows."""
+    from widgets.lessons.still import LIBRARY
+
+    page = re.sub(r'<script[^>]*src="https?://[^"]*"[^>]*>\s*</script>', "", page)
+    page = re.sub(
+        r'<script type="module">(?:(?!</script>).)*https?://(?:(?!</script>).)*mermaid.*?</script>',
+        "",
+        page,
+        flags=re.DOTALL,
+    )
+    page = re.sub(r'href="(?:\.\./\w+/)?(\d\d_\w+|index)\.ipynb"', r'href="\1.html"', page)
+    return page.replace("<head>", f'<head><script src="{LIBRARY}"></script>', 1)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,130 @@
+"""What the tests and the benchmark drive the lessons with: a workshop's JupyterLab, and a hand that drags."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from driving import PATIENCE_MS, ROOT, App, free_port
+
+TOKEN = "a-token-for-the-class"
+
+PICTURES = """cell => [...cell.querySelectorAll('.js-plotly-plot')].map(plot => {
+    const told = (_, v) => ArrayBuffer.isView(v) ? [...v] : v;
+    const shapes = (plot.layout.shapes || []).map(s => [s.x0, s.x1, s.y0, s.y1]);
+    return JSON.stringify([(plot.data || []).map(d => [d.x, d.y, d.z, d.marker]), shapes], told);
+}).join()"""
+"""All that the plotly pictures of a cell show, as one string."""
+
+WATCH = (
+    "cell => { const pictures = "
+    + PICTURES
+    + """; const before = pictures(cell); let from = 0;
+    const begin = () => { from = performance.now(); removeEventListener('pointermove', begin, true); };
+    addEventListener('pointermove', begin, true);
+    const changed = () => from && pictures(cell) !== before;
+    return { done: new Promise(resolve => {
+        const look = () => changed() ? resolve(performance.now() - from) : setTimeout(look, 5);
+        look();
+    }) }; }"""
+)
+"""Begins to watch the pictures of a cell; the promise is the milliseconds from the next move of the pointer on."""
+
+
+@contextlib.contextmanager
+def workshop(folder: Path, *arguments: str, short: bool = True):
+    """``amtsep workshop``; gives the address that its pages begin with."""
+    port = free_port()
+    env = dict(os.environ, PYTHONPATH=str(ROOT), AMTSEP_LESSONS="short" if short else "")
+    env["JUPYTERLAB_SETTINGS_DIR"] = env["JUPYTERLAB_WORKSPACES_DIR"] = str(folder / "settings")
+    command = [sys.executable, "-m", "widgets.serving.workshop", "--no-browser", f"--port={port}", *arguments]
+    with (folder / "workshop.log").open("wb") as log:
+        running = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
+    try:
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while True:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20).close()
+                break
+            if running.poll() is not None or time.monotonic() > end:
+                raise RuntimeError((folder / "workshop.log").read_text(errors="replace")[-3000:])
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        running.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    """A notebook of code cells."""
+    listed = [
+        {"cell_type": "code", "execution_count": None, "id": f"c{i}", "metadata": {}, "outputs": [], "source": source}
+        for i, source in enumerate(cells)
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    content = {"cells": listed, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(content))
+    return path
+
+
+class Lab(App):
+    """What a student does with a notebook in JupyterLab."""
+
+    def goto(self, url: str) -> None:
+        self.page.goto(url)
+        self.page.wait_for_selector(".jp-CodeCell .cm-content")
+        # A cell run before the kernel is there would only bring a dialog.
+        self.page.wait_for_selector("text=/Python 3.*Idle/")
+
+    def cell(self, number: int):
+        """The code cell of this number, from 0."""
+        return self.page.locator(".jp-CodeCell").nth(number)
+
+    def run_through(self, number: int):
+        """Run a cell to its end; gives the cell."""
+        cell = self.cell(number)
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Shift+Enter")
+        done = "cell => /\\[\\d+\\]/.test(cell.querySelector('.jp-InputPrompt').innerText)"
+        self.page.wait_for_function(done, arg=cell.element_handle())
+        if cell.locator(".amtsep-piece").count():
+            plots = "cell => [...cell.querySelectorAll('.js-plotly-plot')]"
+            drawn = f"cell => ({plots})(cell).every(plot => plot.querySelector('.main-svg') && plot.data?.length)"
+            self.page.wait_for_function(drawn, arg=cell.element_handle())
+        return cell
+
+    def run(self, number: int):
+        """Run a cell, and wait for its pictures; gives the cell."""
+        cell = self.run_through(number)
+        cell.locator(".js-plotly-plot .main-svg").first.wait_for()
+        return cell
+
+    def drag(self, cell, label: str | None = None, steps: int = 1) -> list[float]:
+        """Drag the first slider of a cell (or that of a label) away from where it is; milliseconds to each picture."""
+        found = cell.locator(".widget-slider")
+        slider = (found.filter(has_text=label) if label else found).first
+        handle, track = slider.locator(".noUi-handle"), slider.locator(".noUi-target")
+        handle.scroll_into_view_if_needed()
+        at, room = handle.bounding_box(), track.bounding_box()
+        x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+        way = 1 if x < room["x"] + room["width"] / 2 else -1
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        times = []
+        for step in range(1, steps + 1):
+            # Both moments are taken in the page: what lies between them and this process is no part of it.
+            watching = self.page.evaluate_handle(WATCH, cell.element_handle())
+            self.page.mouse.move(x + way * room["width"] * 0.45 * step / steps, y)
+            times.append(float(watching.evaluate("watching => watching.done")))
+        self.page.mouse.up()
+        return times
