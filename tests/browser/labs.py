@@ -26,12 +26,15 @@ PICTURES = """cell => [...cell.querySelectorAll('.js-plotly-plot')].map(plot => 
 WATCH = (
     "cell => { const pictures = "
     + PICTURES
+    + f"; const limit = {PATIENCE_MS}"
     + """; const before = pictures(cell); let from = 0;
     const begin = () => { from = performance.now(); removeEventListener('pointermove', begin, true); };
     addEventListener('pointermove', begin, true);
     const changed = () => from && pictures(cell) !== before;
-    return { done: new Promise(resolve => {
-        const look = () => changed() ? resolve(performance.now() - from) : setTimeout(look, 5);
+    const end = performance.now() + limit;
+    return { done: new Promise((resolve, reject) => {
+        const look = () => changed() ? resolve(performance.now() - from)
+            : performance.now() > end ? reject(new Error("The picture did not change")) : setTimeout(look, 5);
         look();
     }) }; }"""
 )
