@@ -378,6 +378,7 @@ def _posteriors(task: Task, work: Work, progress: Callable[[str, float], Any] | 
         return Posteriors.load(task.source), ""
     from amtsep.audio import spool_audio
     from amtsep.inference import hear_drums
+    from amtsep.tuning import in_tune
 
     with spool_audio(task.source) as audio:
         transcriber = _transcriber(work.network, work.device, work.threads)
@@ -385,7 +386,9 @@ def _posteriors(task: Task, work: Work, progress: Callable[[str, float], Any] | 
         with nullcontext() if progress is None else progress(audio.name, audio.duration_s) as tell:
             posteriors = transcriber(audio, tell, lean)
             if work.drums != "off":
-                posteriors = replace(posteriors, drums=hear_drums(audio, work.threads))
+                # Played as the network heard it, so that frames are of one length.
+                heard = in_tune(audio) if posteriors.tuning else audio
+                posteriors = replace(posteriors, drums=hear_drums(heard, work.threads))
         return posteriors, audio.remark
 
 

@@ -21,6 +21,7 @@ from amtsep.drums import CLASSES
 from amtsep.errors import Cancelled, ModelError
 from amtsep.loudness import Conditioning, Loudness
 from amtsep.posteriors import Posteriors, encode_db
+from amtsep.tuning import in_tune
 
 CHUNK_FRAMES = 1292
 """15 s: long enough that the halo costs little, short enough that memory stays small and progress moves."""
@@ -220,13 +221,15 @@ class Transcriber:
             If `progress` returns ``False``.
         """
         front_end = self.engine.front_end
-        n_frames = frames_of(self.engine, audio)
+        check_rate(self.engine, audio)
+        tuned = in_tune(audio)
+        n_frames = frames_of(self.engine, tuned)
         onset = np.zeros((N_PITCHES, n_frames), np.float32)
         frame = np.zeros_like(onset)
         spectrogram = np.zeros((front_end.n_bins, n_frames), np.uint8)
         embedding: NDArray[np.int8] | None = None
         offset: NDArray[np.float32] | None = None
-        for first, last, heard in heard_in_chunks(self.engine, audio, self.chunk_frames, progress, "Transcribing"):
+        for first, last, heard in heard_in_chunks(self.engine, tuned, self.chunk_frames, progress, "Transcribing"):
             onset[:, first:last], frame[:, first:last] = heard["onset"], heard["frame"]
             spectrogram[:, first:last] = encode_db(heard["level"])
             if "offset" in heard:
@@ -243,12 +246,13 @@ class Transcriber:
             onset,
             frame,
             spectrogram,
-            front_end.hop_s,
+            front_end.hop_s / tuned.stretch,
             audio.duration_s,
             front_end.bins_per_octave,
             embedding,
             self.engine.name,
             offset,
+            tuning=tuned.cents,
         )
 
 
@@ -256,6 +260,16 @@ def frames_of(engine: Engine, audio: Recording) -> int:
     """How many frames a recording has."""
     hop = engine.front_end.hop_length * engine.sample_rate // engine.front_end.sample_rate
     return max(-(-len(audio.samples) // hop), 1)
+
+
+def check_rate(engine: Engine, audio: Recording) -> None:
+    """Raise `ModelError` if the recording has another rate than the network takes."""
+    rate = engine.sample_rate
+    if audio.sample_rate != rate:
+        raise ModelError(
+            f"This network takes sound at {rate} Hz, and {audio.name} has {audio.sample_rate} Hz; resample it with "
+            "amtsep.audio.from_samples, or use another network."
+        )
 
 
 def heard_in_chunks(
@@ -272,12 +286,8 @@ def heard_in_chunks(
     Cancelled
         If `progress` returns ``False``.
     """
+    check_rate(engine, audio)
     front_end, halo, rate, samples = engine.front_end, engine.halo, engine.sample_rate, audio.samples
-    if audio.sample_rate != rate:
-        raise ModelError(
-            f"This network takes sound at {rate} Hz, and {audio.name} has {audio.sample_rate} Hz; resample it with "
-            "amtsep.audio.from_samples, or use another network."
-        )
     hop = front_end.hop_length * rate // front_end.sample_rate
     # What a chunk cannot know: how loud the recording is.
     loudness = Loudness(front_end, rate)
@@ -307,7 +317,8 @@ def hear_drums(audio: Recording, threads: int | None = None, progress: Progress 
     Returns
     -------
     (5, T) float32 in [0, 1]
-        A row a class of `amtsep.drums.CLASSES`, frames as those of `Posteriors`.
+        A row a class of `amtsep.drums.CLASSES`, frames as those of `Posteriors` of ``in_tune(audio)``, which is `audio`
+        itself unless it is far from 440 Hz.
     """
     engine = OnnxEngine(find_model(DRUM_MODEL, ".onnx"), threads)
     found = np.zeros((len(CLASSES), frames_of(engine, audio)), np.float32)

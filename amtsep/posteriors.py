@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,9 @@ class Posteriors:
     drums
         (5, T) float32 in [0, 1]: probability that a class of `amtsep.drums` is struck in a frame, or ``None`` where
         nobody listened for them.
+    tuning
+        Cents from 440 Hz that the recording was brought back by for the network (see `amtsep.tuning`): rows and bins
+        count from a pitch that lies so much higher.
     """
 
     onset: NDArray[np.float32]
@@ -66,6 +69,7 @@ class Posteriors:
     model: str = ""
     offset: NDArray[np.float32] | None = None
     drums: NDArray[np.float32] | None = None
+    tuning: float = 0.0
 
     def __post_init__(self) -> None:
         if self.onset.shape != self.frame.shape or self.onset.ndim != 2:
@@ -110,6 +114,7 @@ class Posteriors:
             "duration_s": np.float64(self.duration_s),
             "bins_per_octave": np.int64(self.bins_per_octave),
             "model": np.str_(self.model),
+            "tuning": np.float64(self.tuning),
         }
         if self.embedding is not None:
             arrays["embedding"] = self.embedding
@@ -159,6 +164,7 @@ class Posteriors:
                     model=str(data["model"]),
                     offset=dequantize(data["offset"]) if "offset" in data.files else None,
                     drums=dequantize(data["drums"]) if "drums" in data.files else None,
+                    tuning=_cents(data),
                 )
         except FormatError:
             raise
@@ -166,6 +172,14 @@ class Posteriors:
             raise FormatError(f"{name} does not exist; check the path of the posterior file.") from None
         except Exception as error:  # of zip, zlib, NumPy, memory: whatever a damaged archive comes to
             raise FormatError(damaged) from error
+
+
+def _cents(data: Any) -> float:
+    """The tuning that a file tells, of which older ones know nothing; raises ``ValueError`` where it is none."""
+    cents = float(data["tuning"]) if "tuning" in data.files else 0.0
+    if not abs(cents) <= 100.0:
+        raise ValueError("The tuning lies outside its range.")
+    return cents
 
 
 Kind = tuple[str, tuple[int, ...]]

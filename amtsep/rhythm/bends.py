@@ -120,7 +120,7 @@ def bend_curves(
             continue
         cents = np.interp(frames, frames[seen], total[seen] / weight_sum[seen])
         cents = np.median([np.append(cents[:1], cents[:-1]), cents, np.append(cents[1:], cents[-1:])], axis=0)
-        result.append(Bend(frames * hop, cents))
+        result.append(Bend(frames * hop, cents + posteriors.tuning))
     return result
 
 
@@ -146,7 +146,7 @@ def tuning_cents(posteriors: Posteriors, notes: Notes | None = None) -> float:
     place = (np.arange(low, high)[:, None] + shift) * (12.0 / per_octave)
     weight = np.where(peak, 10 ** (b / 40.0), 0.0)
     around = np.sum(weight * np.exp(2j * np.pi * place))
-    return float(np.angle(around) / (2 * np.pi) * 100.0) if abs(around) > 0 else 0.0
+    return posteriors.tuning + (float(np.angle(around) / (2 * np.pi) * 100.0) if abs(around) > 0 else 0.0)
 
 
 def _near_notes(notes: Notes, posteriors: Posteriors, count: int, low: int, high: int) -> NDArray[np.bool_]:

@@ -29,8 +29,8 @@ from amtsep.posteriors import Posteriors
 from widgets.state.parent import VARIABLE, end_with_parent
 
 ADDRESS, KEY = "AMTSEP_INFERENCE", "AMTSEP_INFERENCE_KEY"
-ARRAYS = ("onset", "frame", "spectrogram", "embedding")
-NUMBERS = ("hop_s", "duration_s", "bins_per_octave", "model")
+ARRAYS = ("onset", "frame", "spectrogram", "embedding", "offset")
+NUMBERS = ("hop_s", "duration_s", "bins_per_octave", "model", "tuning")
 
 
 class UnreachableError(Exception):
