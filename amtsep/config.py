@@ -257,7 +257,7 @@ class CleanUp:
     double_hits: bool = True
     """A note struck twice in less time than a player needs becomes one."""
     short_notes: bool = True
-    """Unsure notes of less than a tenth of a second are dropped."""
+    """Unsure notes of less than a tenth of a second are dropped, sure ones held for nearly that long."""
     long_tails: bool = True
     """In tracks that play one note at a time a note ends where the next one begins."""
     monophonic: bool = True

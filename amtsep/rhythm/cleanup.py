@@ -180,11 +180,16 @@ def _strays(notes: Notes, reason: NDArray[np.int8], strength: float) -> None:
 def _short(
     notes: Notes, onset: NDArray[np.float64], offset: NDArray[np.float64], reason: NDArray[np.int8], strength: float
 ) -> None:
-    """Very short notes that are unsure are dropped; sure ones are short because the player let go."""
+    """Very short notes that are unsure are dropped; sure ones are held for as long as a finger takes to come up."""
     limit = 0.04 + 0.08 * strength
     short = (offset - onset < limit) & (reason == KEPT)
     unsure = notes.confidence < 0.2 + 0.4 * strength
     reason[short & unsure] = SHORT
+    held = 0.06 + 0.05 * strength
+    for line in _lines(notes, reason):
+        # Not into the same pitch again.
+        room = np.append(onset[line[1:]] - 0.005, np.inf)
+        offset[line] = np.maximum(offset[line], np.minimum(onset[line] + held, room))
 
 
 def _ends(
