@@ -319,10 +319,10 @@ def perform(
         if task.posteriors is not None:
             posteriors.save(task.posteriors)
         from amtsep.decoding import decode_drums
-        from amtsep.rhythm.music import read_music, with_drums
+        from amtsep.rhythm.music import read_music
 
-        music = read_music(_decode(posteriors, work, task.source.name), posteriors, work.music, work.tempo)
-        music = with_drums(music, decode_drums(posteriors, work.drums))
+        strokes = decode_drums(posteriors, work.drums)
+        music = read_music(_decode(posteriors, work, task.source.name), posteriors, work.music, work.tempo, strokes)
         duration_s = posteriors.duration_s
         del posteriors  # by far the largest thing here, and writing wants memory too
         notes = music.notes

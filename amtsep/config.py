@@ -180,10 +180,18 @@ class BeatTracking:
     """Of the evidence for a beat against that for none between beats."""
     metre_prior: tuple[float, float, float] = (0.2, 0.3, 0.5)
     """Shares of bars of two, three and four beats."""
-    downbeat_bias: float = -0.7
-    """Added to the logarithm of the odds for a downbeat."""
-    metre_change: float = 5.0
+    prior_share: float = 0.5
+    """How much of that the network's word is relieved of, which has learned it at every beat."""
+    bar_weight: float = 1.0
+    """Of the network's word at each beat on where in the bar it lies."""
+    levels: bool = True
+    """Halve or double the beats found where the network is sure that nobody would count them."""
+    level_margin: float = 1.0
+    """How sure, as a logarithm of odds."""
+    metre_change: float = 8.0
     """Cost of another metre from one bar to the next."""
+    slip_cost: float = 3.0
+    """Cost of a beat that is lost or one too many: the bar lines after it go on where they belong."""
     pickup_cost: float = 0.7
     """Cost of a beginning before the first bar line."""
 

@@ -76,6 +76,7 @@ def read_music(
     posteriors: Posteriors | None = None,
     settings: MusicReading = MusicReading(),  # noqa: B008 - frozen
     tempo: float | None = None,
+    drums: Notes | None = None,
 ) -> Music:
     """Clean up, find beats, bends and pedal, as far as `settings` ask for it.
 
@@ -89,11 +90,18 @@ def read_music(
         See `amtsep.config.MusicReading`.
     tempo
         Beats a minute: a steady grid instead of the beats of the music.
+    drums
+        Strokes of the same recording: they tell of the beats, and become a track behind the others.
     """
     notes = clean(notes, settings.clean_up).notes
     beats = None
-    if settings.bars and len(notes):
-        beats = track_beats(notes, settings.beats) if tempo is None else Beats.steady(tempo, notes.end)
+    strokes = Notes.empty() if drums is None else drums
+    if settings.bars and len(notes) + len(strokes):
+        together, order = notes.joined(strokes)
+        if tempo is not None:
+            beats = Beats.steady(tempo, together.end)
+        else:
+            beats = track_beats(together, settings.beats, order >= len(notes) if len(strokes) else None)
         if settings.metre is not None:
             beats = beats.with_metre(Metre.parse(settings.metre))
     bends = None
@@ -103,4 +111,4 @@ def read_music(
     if settings.pedal:
         notes, pedal = pedalled(notes, settings.pedalling)
     tuning = None if posteriors is None else tuning_cents(posteriors, notes)
-    return Music(notes, beats, bends, pedal, tuning)
+    return with_drums(Music(notes, beats, bends, pedal, tuning), strokes)

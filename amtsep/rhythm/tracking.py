@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 
 from amtsep.config import BeatTracking
 from amtsep.notes import Notes
+from amtsep.rhythm.bars import BEATS_PER_BAR, LEVELS, STATES, at_beats, beat_columns
 from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.features import FRAME_S, LEAD_FRAMES, TOGETHER_S, features
 from amtsep.rhythm.key import find_key
 from amtsep.rhythm.metre import Metre
-from amtsep.rhythm.network import load
+from amtsep.rhythm.network import BAR_WEIGHTS, load
 
 Values = NDArray[np.float64]
-
-BEATS_PER_BAR = (2, 3, 4)
-"""Bars that are looked for; others a user can set."""
 GUARD = 3
 """Frames either side of a beat in which the network's doubt about where exactly it is does not count against it."""
 
@@ -51,11 +49,14 @@ def track_beats(notes: Notes, settings: BeatTracking = BeatTracking(), drums: ND
     frames = find_beats(beat, settings)
     time = refine(frames, notes, beat)
     time = _cover(time[time >= 0], notes)  # a beat before the recording begins can be drawn nowhere
-    down_at, beat_at = _at(down, time), _at(beat, time)
+    said = _read(notes, time, beat, down, drums)
+    if settings.levels:
+        time, said = _at_level(notes, time, beat, down, drums, said, settings)
+    beat_at = at_beats(beat, time)
     tuned = notes.select(~drums) if drums is not None else notes
-    compound = is_compound(tuned, time)
-    downbeat, per_bar = find_bars(beat_at, down_at, settings)
-    swing = not compound and _swings(tuned, time)
+    compound = _compound(said)
+    downbeat, per_bar = find_bars(said, settings)
+    swing = not compound and _swings(notes, time)
     key, minor = find_key(tuned)
     metres = [_metre(n, compound) for n in per_bar]
     gaps = np.log(np.diff(time))
@@ -145,63 +146,99 @@ def _cover(time: Values, notes: Notes) -> Values:
     return np.concatenate([head, time, time[-1] + last * after])
 
 
-def _at(curve: NDArray[np.float32], time: Values) -> Values:
-    """The highest value of a curve within a frame of each time."""
-    frames = np.round(time / FRAME_S).astype(int) + LEAD_FRAMES
-    return np.max([curve[np.clip(frames + k, 0, len(curve) - 1)].astype(np.float64) for k in (-1, 0, 1)], axis=0)
+def _read(
+    notes: Notes,
+    time: Values,
+    beat: NDArray[np.float32],
+    down: NDArray[np.float32],
+    drums: NDArray[np.bool_] | None,
+) -> NDArray[np.float32]:
+    """What the second network says of each beat, (OUTPUTS, n) logits."""
+    return load(BAR_WEIGHTS).logits(beat_columns(notes, time, beat, down, drums))
 
 
-def find_bars(beat: Values, down: Values, settings: BeatTracking) -> tuple[NDArray[np.bool_], list[int]]:
-    """Which beats are downbeats, and how many beats each bar has (one that is cut short has those of its metre).
+def _compound(said: NDArray[np.float32]) -> bool:
+    """Whether beats mostly have three parts."""
+    return bool(np.mean(said[len(STATES)]) > 0.0)
+
+
+def _at_level(
+    notes: Notes,
+    time: Values,
+    beat: NDArray[np.float32],
+    down: NDArray[np.float32],
+    drums: NDArray[np.bool_] | None,
+    said: NDArray[np.float32],
+    settings: BeatTracking,
+) -> tuple[Values, NDArray[np.float32]]:
+    """Every second beat, or one more between every two, where the network is sure that nobody would count these."""
+    level = _log_softmax(said[len(STATES) + 1 :]).mean(axis=1)
+    best = int(level.argmax())
+    if not best or level[best] - level[0] < settings.level_margin or len(time) < 8:
+        return time, said
+    if LEVELS[best] < 1.0:
+        strength = [float(at_beats(beat, time[k::2]).mean()) for k in (0, 1)]
+        other = time[int(strength[1] > strength[0]) :: 2]
+        other = _cover(other, notes)
+    else:
+        other = np.sort(np.concatenate([time, (time[1:] + time[:-1]) / 2]))
+    gap = 60.0 / float(np.median(np.diff(other)))
+    if not settings.min_tempo <= gap <= settings.max_tempo:
+        return time, said
+    return other, _read(notes, other, beat, down, drums)
+
+
+def _log_softmax(z: NDArray[np.float32]) -> Values:
+    z = z.astype(np.float64) - z.max(axis=0)
+    return np.asarray(z - np.log(np.exp(z).sum(axis=0)))
+
+
+def find_bars(said: NDArray[np.float32], settings: BeatTracking) -> tuple[NDArray[np.bool_], list[int]]:
+    """Which beats are downbeats, and how many beats each bar has (the last has those of its metre).
 
     Parameters
     ----------
-    beat, down
-        (n,) the network's probabilities at each beat.
+    said
+        (OUTPUTS, n) logits of the second network.
     """
-    n = len(down)
-    # Of what the network takes for a beat, the share that it takes for a downbeat.
-    share = np.clip(down / np.maximum(beat, 0.05), 0.02, 0.98)
-    evidence = np.log(share / (1.0 - share)) + settings.downbeat_bias
-    states = [(m, p) for m in BEATS_PER_BAR for p in range(m)]
-    index = {state: i for i, state in enumerate(states)}
-    emission = np.where(np.array([p == 0 for _, p in states])[None, :], evidence[:, None], 0.0)
+    n = said.shape[1]
     prior = dict(zip(BEATS_PER_BAR, settings.metre_prior, strict=True))
-    score = np.array([np.log(prior[m]) - (settings.pickup_cost if p else 0.0) for m, p in states]) + emission[0]
-    back = np.zeros((n, len(states)), np.int16)
+    rare = np.log([prior[m] / m for m, _ in STATES])
+    # Of the network's word, what goes beyond how frequent each metre is.
+    emission = settings.bar_weight * (_log_softmax(said[: len(STATES)]).T - settings.prior_share * rare)
+    cost = _steps(settings)
+    score = emission[0] - np.array([settings.pickup_cost if p else 0.0 for _, p in STATES])
+    back = np.zeros((n, len(STATES)), np.int16)
     for i in range(1, n):
-        new = np.empty(len(states))
-        for m, p in states:
-            k = index[m, p]
-            if p:
-                back[i, k] = index[m, p - 1]
-                new[k] = score[back[i, k]]
-            else:
-                ends = [index[o, o - 1] for o in BEATS_PER_BAR]
-                values = [score[e] - (0.0 if o == m else settings.metre_change) for o, e in zip(BEATS_PER_BAR, ends)]
-                best = int(np.argmax(values))
-                back[i, k], new[k] = ends[best], values[best]
-        score = new + emission[i]
+        values = score[:, None] - cost
+        back[i] = values.argmax(axis=0)
+        score = values.max(axis=0) + emission[i]
     path = np.zeros(n, int)
     path[-1] = int(score.argmax())
     for i in range(n - 1, 0, -1):
         path[i - 1] = back[i, path[i]]
-    downbeat = np.array([states[k][1] == 0 for k in path])
-    return downbeat, [states[path[i]][0] for i in np.flatnonzero(downbeat)]
+    downbeat = np.array([STATES[k][1] == 0 for k in path])
+    lines = np.flatnonzero(downbeat)
+    sizes = [STATES[path[i]][0] for i in lines]
+    # A bar in which a beat was lost or one too many found has as many as were found.
+    for k, size in enumerate(np.diff(lines)):
+        sizes[k] = int(size)
+    return downbeat, sizes
 
 
-def is_compound(notes: Notes, time: Values) -> bool:
-    """Whether beats are mostly parted in three: the places of onsets within them say it."""
-    inside = np.mod(Beats.build(time).position(_instants(notes)), 1.0)
-    inner = inside[(inside > 0.12) & (inside < 0.88)]
-    if len(inner) < 4:
-        return False
-
-    def near(grid: list[float]) -> Values:
-        return np.exp(-0.5 * (np.min(np.abs(inner[:, None] - np.array(grid)), axis=1) / 0.05) ** 2)
-
-    three, two = near([1 / 3, 2 / 3]), near([0.5, 0.25, 0.75])
-    return bool(three.sum() > 1.3 * two.sum())
+def _steps(settings: BeatTracking) -> Values:
+    """Cost of going from each state (rows) to each (columns) by one beat."""
+    count = len(STATES)
+    cost = np.full((count, count), np.inf)
+    for i, (m, p) in enumerate(STATES):
+        for j, (o, q) in enumerate(STATES):
+            if p == q == 0:
+                continue  # no bar has one beat
+            if m == o:
+                cost[i, j] = 0.0 if (q - p) % m == 1 % m else settings.slip_cost
+            elif q == 0:
+                cost[i, j] = settings.metre_change + (0.0 if p == m - 1 else settings.slip_cost)
+    return cost
 
 
 def _swings(notes: Notes, time: Values) -> bool:
@@ -230,7 +267,8 @@ def rebar(
     if len(beats) < 2 or len(notes) < 2:
         return beats
     beat, down = load()(features(notes, drums))
-    downbeat, per_bar = find_bars(_at(beat, beats.time), _at(down, beats.time), settings)
-    compound = is_compound(notes, beats.time)
+    said = _read(notes, beats.time, beat, down, drums)
+    downbeat, per_bar = find_bars(said, settings)
+    compound = _compound(said)
     found = Beats.build(beats.time, downbeat, [_metre(n, compound) for n in per_bar] or Metre(), beats.confidence)
     return replace(found, key=beats.key, minor=beats.minor, swing=beats.swing)

@@ -299,3 +299,41 @@ def test_pedal_is_found_where_ends_lie_together_and_goes_both_ways() -> None:
     assert by_sound(short, found).equals(notes, 0.06)
     staccato = Notes.build(on, on + 0.1, 48 + np.arange(12))
     assert len(find_pedal(staccato)) == 0
+
+
+@pytest.mark.parametrize(("change", "size"), [(-1, 3), (1, 5)])
+def test_a_beat_lost_or_one_too_many_does_not_shift_the_bars_after_it(change: int, size: int) -> None:
+    from amtsep.config import BeatTracking
+    from amtsep.rhythm.bars import OUTPUTS, STATES
+    from amtsep.rhythm.tracking import find_bars
+
+    places = [i % 4 for i in range(48)]
+    if change < 0:
+        del places[22]
+    else:
+        places.insert(22, 2)
+    said = np.zeros((OUTPUTS, len(places)), np.float32)
+    for i, place in enumerate(places):
+        said[STATES.index((4, place)), i] = 4.0
+    downbeat, sizes = find_bars(said, BeatTracking())
+    assert np.flatnonzero(downbeat).tolist() == [i for i, place in enumerate(places) if place == 0]
+    assert sizes == [4] * 5 + [size] + [4] * 6
+
+
+def test_drums_alone_have_beats_and_become_a_percussion_staff() -> None:
+    from amtsep.config import MusicReading
+    from amtsep.rhythm.music import read_music
+
+    bar = [(0, 36), (0, 42), (0.5, 42), (1, 38), (1, 42), (1.5, 42)]
+    rows = [(0.3 + 0.5 * (2 * k + at), pitch) for k in range(24) for at, pitch in bar]
+    onset, pitch = np.array(sorted(rows)).T
+    strokes = Notes.build(onset, onset + 0.1, pitch, tracks=(Track("Drums", drums=True),))
+    for notes in (Notes.empty(), Notes.build(np.arange(12) * 2 + 0.3, np.arange(12) * 2 + 2.2, [48, 53] * 6)):
+        music = read_music(notes, None, MusicReading(), drums=strokes)
+        assert music.beats is not None
+        steps = 60 / music.beats.tempo / 0.5
+        assert any(abs(steps - k) < 0.1 for k in (0.5, 1, 2)), music.beats.tempo
+        near = [np.min(np.abs(music.beats.time - t)) for t in onset[pitch == 38]]
+        assert np.mean(np.array(near) < 0.05) > 0.9 or steps > 1.5
+        text = formats.musicxml_bytes(music.notes, beats=music.beats).decode()
+        assert "percussion" in text and "<unpitched>" in text
