@@ -186,7 +186,7 @@ class BeatTracking:
     """Of the network's word at each beat on where in the bar it lies."""
     levels: bool = True
     """Halve or double the beats found where the network is sure that nobody would count them."""
-    level_margin: float = 1.0
+    level_margin: float = 2.5
     """How sure, as a logarithm of odds."""
     metre_change: float = 8.0
     """Cost of another metre from one bar to the next."""
@@ -202,7 +202,7 @@ class Quantisation:
 
     chord_s: float = 0.035
     """Onsets this close are one chord."""
-    spread_s: float = 0.022
+    spread_s: float = 0.03
     """Standard deviation of an onset around its place, in seconds."""
     spread: float = 0.02
     """The same as a share of a beat; the two add up as squares."""
@@ -216,13 +216,13 @@ class Quantisation:
     """Of triplets after pairs, or pairs after triplets, in one track."""
     grace_s: float = 0.14
     """No grace note is longer, in seconds."""
-    legato: float = 0.5
+    legato: float = 0.6
     """Share of the time to the next note that a note must sound to be written as reaching it."""
-    held_share: float = 0.85
+    held_share: float = 0.75
     """Share of its written length that a note usually sounds."""
-    beat_pull: float = 0.35
+    beat_pull: float = 0.8
     """How far (logarithm) the end of a note may lie from a beat to be written on it."""
-    shortest_rest: int = 12
+    shortest_rest: int = 6
     """Ticks (24 to the quarter note): shorter rests are not written."""
     second_voice: float = 2.0
     """Cost of a second voice on a staff, at each of its notes."""

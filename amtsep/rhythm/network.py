@@ -17,6 +17,8 @@ from threadpoolctl import threadpool_limits
 Values = NDArray[np.float32]
 
 WEIGHTS = "beats.npz"
+DRUM_WEIGHTS = "beats_drums.npz"
+"""Trained on with drum parts (`amtsep.training.beats --drums`): for recordings that have any."""
 BAR_WEIGHTS = "bars.npz"
 KERNEL = 5
 STRETCH = 20_000
@@ -82,7 +84,7 @@ def _elu(x: Values) -> Values:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))).astype(np.float32)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def load(name: str = WEIGHTS) -> BeatNetwork:
     """The network with weights that come with the package."""
     with resources.files("amtsep.rhythm").joinpath(name).open("rb") as file, np.load(file) as data:

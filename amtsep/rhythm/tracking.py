@@ -19,7 +19,7 @@ from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.features import FRAME_S, LEAD_FRAMES, TOGETHER_S, features
 from amtsep.rhythm.key import find_key
 from amtsep.rhythm.metre import Metre
-from amtsep.rhythm.network import BAR_WEIGHTS, load
+from amtsep.rhythm.network import BAR_WEIGHTS, DRUM_WEIGHTS, WEIGHTS, load
 
 Values = NDArray[np.float64]
 GUARD = 3
@@ -45,7 +45,7 @@ def track_beats(notes: Notes, settings: BeatTracking = BeatTracking(), drums: ND
     """
     if len(notes) < 2:
         return Beats.steady(120.0, max(notes.end, 2.0))
-    beat, down = load()(features(notes, drums))
+    beat, down = _heard(notes, drums)
     frames = find_beats(beat, settings)
     time = refine(frames, notes, beat)
     time = _cover(time[time >= 0], notes)  # a beat before the recording begins can be drawn nowhere
@@ -64,6 +64,12 @@ def track_beats(notes: Notes, settings: BeatTracking = BeatTracking(), drums: ND
     steady = np.exp(-np.concatenate([change[:1], change, change[-1:]])[: len(time)] * 3.0) if len(time) > 2 else 1.0
     confidence = np.clip(beat_at * steady, 0.0, 1.0)
     return Beats.build(time, downbeat, metres or Metre(), confidence, key, minor, swing)
+
+
+def _heard(notes: Notes, drums: NDArray[np.bool_] | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Probability of a beat and of a downbeat a frame."""
+    weights = WEIGHTS if drums is None or not drums.any() else DRUM_WEIGHTS
+    return load(weights)(features(notes, drums))
 
 
 def _metre(beats_per_bar: int, compound: bool) -> Metre:
@@ -266,7 +272,7 @@ def rebar(
     """Bars and metre found again for beats that stay as they are."""
     if len(beats) < 2 or len(notes) < 2:
         return beats
-    beat, down = load()(features(notes, drums))
+    beat, down = _heard(notes, drums)
     said = _read(notes, beats.time, beat, down, drums)
     downbeat, per_bar = find_bars(said, settings)
     compound = _compound(said)

@@ -25,11 +25,15 @@ from amtsep.rhythm.features import CHANNELS, FRAME_S, LEAD_FRAMES, features
 from amtsep.rhythm.network import KERNEL
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.music import is_bach10, music21_folders
-from amtsep.synthesis.performance import as_heard, draw_playing, perform
+from amtsep.synthesis.performance import as_heard, draw_playing, drum_part, perform
 from amtsep.synthesis.scores import SCORE_DTYPE
 from amtsep.synthesis.written import Written, read_written
 
 HELD_OUT_SHARE = 5
+DRUMS_SHARE = 0.35
+"""Of performances that have a drum part, where they are asked for."""
+DRUM_SCALE = 0.3
+"""Least scale of the rows of drums, of which weights from before there were any know nothing."""
 WEIGHTS = torch.tensor([0.7, 1.3])
 """Of beats and of downbeats in the loss: downbeats are harder, and rarer."""
 
@@ -66,24 +70,35 @@ def load_pieces(scores: Path, cache: Path | None = None) -> list[tuple[str, Writ
     return found
 
 
-def example(rng: np.random.Generator, piece: Written, frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Features (channels, frames) of a stretch of a performance, and its targets (2, frames): beat, downbeat."""
+def example(
+    rng: np.random.Generator, piece: Written, frames: int, drums: float = 0.0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Features (channels, frames) of a stretch of a performance, and its targets (2, frames): beat, downbeat.
+
+    `drums` is the share of performances that have a drum part.
+    """
     playing = draw_playing(rng, piece)
     notes, beats, _ = perform(rng, piece, playing)
     if rng.random() < 0.7:
         notes = as_heard(rng, notes, float(rng.uniform(0.3, 1.3)))
     if rng.random() < 0.3:  # a transcription without timbres has one track
         notes = notes.with_tracks(np.zeros(len(notes), np.int16), notes.tracks[:1])
+    struck = np.zeros(len(notes), bool)
+    if drums and rng.random() < drums:
+        strokes = drum_part(rng, beats)
+        if len(strokes):
+            notes, order = notes.joined(strokes)
+            struck = order >= len(order) - len(strokes)
     length = frames * FRAME_S
     begin = float(rng.uniform(-1.0, max(notes.end - 0.7 * length, 0.0)))
     begin = 0.0 if rng.random() < 0.25 else max(begin, 0.0)
     inside = (notes.onset >= begin) & (notes.onset < begin + length - 1.0)
-    part = notes.select(inside)
+    part, struck = notes.select(inside), struck[inside]
     part = Notes.build(
         part.onset - begin, np.minimum(part.offset - begin, length), part.pitch, part.velocity,
         track=part.track, tracks=part.tracks,
     )  # fmt: skip
-    x = features(part)[:, :frames]
+    x = features(part, struck)[:, :frames]
     x = np.pad(x, ((0, 0), (0, frames - x.shape[1])))
     return x, targets(beats, begin, frames)
 
@@ -179,6 +194,7 @@ def train(
     batch: int = 6,
     frames: int = 2000,
     seed: int = 1,
+    drums: float = 0.0,
 ) -> None:
     """Train and write; a line every 100 steps. With `begin`, from weights that were written before."""
     rng = np.random.default_rng(seed)
@@ -190,7 +206,7 @@ def train(
     weight /= weight.sum()
 
     def draw() -> tuple[torch.Tensor, torch.Tensor]:
-        rows = [example(rng, pieces[rng.choice(len(pieces), p=weight)], frames) for _ in range(batch)]
+        rows = [example(rng, pieces[rng.choice(len(pieces), p=weight)], frames, drums) for _ in range(batch)]
         return torch.from_numpy(np.stack([r[0] for r in rows])), torch.from_numpy(np.stack([r[1] for r in rows]))
 
     sample = torch.cat([draw()[0] for _ in range(8)])
@@ -199,6 +215,9 @@ def train(
     network = Network()
     if begin is not None:
         mean, scale = restore(network, begin)
+        kits = [i for i, name in enumerate(CHANNELS) if name in ("kick", "snare", "cymbal")]
+        if drums:
+            scale[kits] = scale[kits].clamp(min=DRUM_SCALE)
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.05)
     slow = torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
@@ -235,11 +254,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--begin", type=Path, help="weights to go on from")
     parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate")
+    parser.add_argument("--drums", action="store_true", help="a third of the performances have a drum part")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, help="keep the scores that have been read here")
     args = parser.parse_args()
     pieces = [p for name, p in load_pieces(args.scores, args.cache) if not held_out(p.name)]
     print(f"{len(pieces)} pieces")
-    train(pieces, args.out, args.steps, args.begin, args.rate)
+    share = DRUMS_SHARE if args.drums else 0.0
+    train(pieces, args.out, args.steps, args.begin, args.rate, seed=args.seed, drums=share)
 
 
 if __name__ == "__main__":
