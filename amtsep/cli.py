@@ -35,6 +35,7 @@ ROOMS = {
     "synthesize": ("amtsep.synthesis.cli", "train", "render a bank of stems with exact notes, to train on"),
     "patches": ("amtsep.synthesis.patches_cli", "synths", "render synthesizers' patches as single notes, to train on"),
     "train": ("amtsep.training.cli", "train", "train a network on a bank"),
+    "calibrate": ("amtsep.training.calibrate_cli", "train", "find the shifts that make the default thresholds right"),
     "evaluate": (
         "amtsep.evaluation.cli",
         "evaluate",
@@ -130,6 +131,7 @@ def build_parser(arguments: Sequence[str] = ()) -> tuple[argparse.ArgumentParser
     for name, (module, _, text) in ROOMS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=_Help)
         if name == chosen:
+            importlib.import_module("amtsep.plugins").load()
             room = importlib.import_module(module)
             room.add_arguments(sub)
     for sub in commands.choices.values():
@@ -318,9 +320,13 @@ def run_transcribe(args: argparse.Namespace) -> int:
     """Transcribe each file; a file that fails does not stop the others."""
     from amtsep import batch
 
-    decoding = Decoding(**{item.name: getattr(args, item.name) for item in fields(Decoding)})
-    if decoding.min_pitch > decoding.max_pitch:
+    if args.min_pitch > args.max_pitch:
         print("amtsep transcribe: --min-pitch is higher than --max-pitch.", file=sys.stderr)
+        return 2
+    try:
+        decoding = Decoding(**{item.name: getattr(args, item.name) for item in fields(Decoding)})
+    except ValueError as error:
+        print(f"amtsep transcribe: {error}", file=sys.stderr)
         return 2
     if args.tempo is not None and not 10 <= args.tempo <= 960:
         print("amtsep transcribe: --tempo must be from 10 to 960 beats a minute.", file=sys.stderr)

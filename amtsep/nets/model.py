@@ -10,6 +10,7 @@ one row.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -164,14 +165,19 @@ class TranscriberNet(nn.Module):
 
 AnyNet: TypeAlias = TranscriberNet | BasicPitchTranscriber
 
+ARCHITECTURES: dict[str, Callable[[Network, FrontEnd], AnyNet]] = {
+    "transcriber": TranscriberNet,
+    "basic-pitch": BasicPitchTranscriber,
+}
+"""What `Network.architecture` may name; a package outside adds its own (docs/extending.md)."""
+
 
 def build_network(network: Network, front_end: FrontEnd = FrontEnd()) -> AnyNet:  # noqa: B008 - frozen
-    """A new network of the architecture that `network` names."""
-    if network.architecture == "basic-pitch":
-        return BasicPitchTranscriber(network, front_end)
-    if network.architecture == "transcriber":
-        return TranscriberNet(network, front_end)
-    raise ValueError(f"The architecture is 'transcriber' or 'basic-pitch', not {network.architecture!r}.")
+    """A new network of the architecture that `network` names, a key of `ARCHITECTURES`."""
+    if network.architecture not in ARCHITECTURES:
+        known = " or ".join(map(repr, ARCHITECTURES))
+        raise ValueError(f"The architecture is {known}, not {network.architecture!r}.")
+    return ARCHITECTURES[network.architecture](network, front_end)
 
 
 def count_parameters(net: nn.Module) -> int:

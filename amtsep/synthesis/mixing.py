@@ -13,6 +13,7 @@ from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
 from amtsep.drums import CLASSES, class_of_key
 from amtsep.errors import DataError
 from amtsep.loudness import condition
+from amtsep.notes import Notes
 from amtsep.synthesis import augment, effects
 from amtsep.synthesis.bank import DRUMS, PATCH_PROGRAM, VOICE, Bank, Stem
 from amtsep.synthesis.guard import refuse_stems
@@ -44,6 +45,17 @@ class Clip:
     timbres: NDArray[np.int64]
     families: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     strokes: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+
+
+def clip_notes(clip: Clip, duration_s: float, by_key: bool = False, parts: bool = False) -> Notes:
+    """The truth of a clip: notes that start in it, to where they are let go or to where they have sounded.
+
+    With `parts` each part is a track.
+    """
+    rows = clip.notes[(clip.notes[:, 0] >= 0.0) & (clip.notes[:, 0] < duration_s - 0.05)]
+    end = np.maximum(rows[:, 4 if by_key else 1], rows[:, 0] + 0.01)
+    track = rows[:, 3] if parts else None
+    return Notes.build(rows[:, 0], np.minimum(end, duration_s), rows[:, 2], track=track)
 
 
 def kind_of(stem: Stem) -> str:
@@ -145,8 +157,8 @@ class Mixer:
         usable = [i for i in usable if bank.stems[i].category != DRUMS]
         if not usable:
             raise DataError(
-                f"The bank holds no stems of the split '{split}', or all were left out; make one with "
-                "'amtsep synthesize', or leave less out."
+                f"The bank holds no stems of the split '{split}', or all were left out: make a larger one with "
+                "'amtsep synthesize --hours', leave less out, or train with --dev-clips 0."
             )
         if timbres is not None:
             every = sorted({bank.stems[i].timbre for i in usable})

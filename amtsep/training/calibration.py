@@ -23,7 +23,7 @@ from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.synthesis.bank import Bank
-from amtsep.synthesis.mixing import Clip, Mixer
+from amtsep.synthesis.mixing import Mixer, clip_notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +41,6 @@ def shifted(posterior: NDArray[np.float32], shift: float | NDArray[np.float32]) 
     """Add `shift` (one for all, or an array of a shape that fits) to the logit of every value."""
     odds = posterior / np.maximum(1.0 - posterior, 1e-7) * np.float32(np.exp(shift))
     return np.asarray(odds / (1.0 + odds), dtype=np.float32)
-
-
-def clip_notes(clip: Clip, duration_s: float, by_key: bool = False) -> Notes:
-    """The truth of a clip: notes that start in it, to where they are let go or to where they have sounded."""
-    rows = clip.notes[(clip.notes[:, 0] >= 0.0) & (clip.notes[:, 0] < duration_s - 0.05)]
-    end = np.maximum(rows[:, 4 if by_key else 1], rows[:, 0] + 0.01)
-    return Notes.build(rows[:, 0], np.minimum(end, duration_s), rows[:, 2])
 
 
 def development_examples(bank: Path, transcriber: Transcriber, count: int, seed: int = 11) -> list[Example]:

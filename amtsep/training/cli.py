@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from amtsep.config import TRAININGS
+from amtsep.errors import DataError
 from amtsep.synthesis.mixing import KINDS, SCORES, LeaveOut
 
 OVERRIDES = (
@@ -20,6 +21,9 @@ OVERRIDES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``amtsep train``."""
     parser.add_argument("--config", choices=sorted(TRAININGS), default="light", help="which network (default: light)")
+    parser.add_argument(
+        "--config-file", type=Path, help="JSON with any setting of amtsep.config.Training; options count over it"
+    )
     parser.add_argument("--bank", type=Path, required=True, help="folder of a stem bank made by 'amtsep synthesize'")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights and logs")
     parser.add_argument("--steps", type=int, help="optimizer steps")
@@ -32,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--muon-scale", type=float, help="learning rate of muon's orthogonal steps over --learning-rate"
     )
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--threads", type=int, help="processor threads of PyTorch (default: all cores)")
     parser.add_argument("--workers", type=int, help="processes that mix clips")
     parser.add_argument("--dev-clips", type=int, help="development clips that the F1 in the log is of; 0 for none")
     parser.add_argument("--evaluate-every", type=int, help="steps from one such evaluation to the next")
@@ -58,10 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--leave-out-score", default="", help=f"scores not to train on: {' or '.join(SCORES)}")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
-    parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps or auto")
+    parser.add_argument("--accelerator", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--num-nodes", type=int, default=1)
-    parser.add_argument("--precision", default="bf16-mixed", help="bf16-mixed or 32-true")
+    parser.add_argument("--precision", choices=("bf16-mixed", "32-true"), default="bf16-mixed")
     parser.add_argument("--compile", action="store_true", help="torch.compile the network")
     parser.add_argument(
         "--no-augment", action="store_true", help="mix stems without rooms, equalisation, noise, codecs"
@@ -75,14 +80,26 @@ def named(text: str) -> frozenset[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Train and say where the weights are."""
+    from amtsep.training import settings as given
     from amtsep.training.loop import Run, train
 
     settings = TRAININGS[args.config]
+    if args.config_file is not None:
+        settings = given.from_file(args.config_file, settings)
     settings = replace(settings, **{k: v for k in OVERRIDES if (v := getattr(args, k)) is not None})
     if args.minutes and not args.steps:
         settings = replace(settings, steps=10**9)
     if args.no_augment:
         settings = replace(settings, mixing=replace(settings.mixing, augment=False))
+    given.check(settings)
+    if not args.resume and args.out.is_dir() and any(args.out.iterdir()):
+        raise DataError(f"{args.out} is not empty: go on with --resume, or give another folder with --out.")
+    if args.threads is not None:
+        import torch
+
+        if args.threads < 1:
+            raise DataError("--threads must be 1 or more.")
+        torch.set_num_threads(args.threads)
     where = Run(
         bank=args.bank,
         out=args.out,

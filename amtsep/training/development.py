@@ -12,8 +12,8 @@ import torch
 from amtsep.config import Decoding, FrontEnd
 from amtsep.nets.model import AnyNet, EndToEnd
 from amtsep.posteriors import Posteriors
-from amtsep.synthesis.mixing import Clip
-from amtsep.training.calibration import Example, clip_notes, figures
+from amtsep.synthesis.mixing import Clip, clip_notes
+from amtsep.training.calibration import Example, figures
 
 BATCH = 4
 START = (2.0, 1.0)

@@ -61,7 +61,7 @@ class Run:
 
 
 @dataclass
-class State:
+class Standing:
     """Where a training is: what resuming needs beside the tensors."""
 
     step: int = 0
@@ -124,7 +124,7 @@ def train(settings: Training, run: Run, watch: Callable[[int, dict[str, float]],
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=moving_average(settings.ema_decay), use_buffers=False
     ).to(fabric.device)
-    state = restore(run.out / "state", net, average, optimizer) if run.resume else State()
+    state = restore(run.out / "state", net, average, optimizer) if run.resume else Standing()
     compiled: Any = torch.compile(module) if run.compile else module
     wrapped, optimizer = fabric.setup(compiled, optimizer)
     run.leave_out.check(Bank.open(run.bank))
@@ -210,7 +210,7 @@ class Journal:
         device: torch.device,
         net: AnyNet,
         average: torch.optim.swa_utils.AveragedModel,
-        state: State,
+        state: Standing,
         clip_hours: float,
     ) -> None:
         self.settings, self.run, self.net, self.average, self.state = settings, run, net, average, state
@@ -310,7 +310,7 @@ def save_weights(
     settings: Training,
     net: AnyNet,
     average: torch.optim.swa_utils.AveragedModel,
-    state: State,
+    state: Standing,
     clip_hours: float,
     figures: Figures | None = None,
 ) -> None:
@@ -327,7 +327,7 @@ def keep(
     net: AnyNet,
     average: torch.optim.swa_utils.AveragedModel,
     optimizer: Any,
-    state: State,
+    state: Standing,
     clip_hours: float,
 ) -> None:
     """Write weights, and what resuming needs: one file, so that all of it is of one step (tensors: no pickle)."""
@@ -346,14 +346,14 @@ def keep(
         save_file(kept, str(temporary), metadata={"state": json.dumps(asdict(state))})
 
 
-def restore(folder: Path, net: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+def restore(folder: Path, net: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Standing:
     """Read what `keep` wrote."""
     path = folder / "state.safetensors"
     try:
         with safe_open(str(path), framework="pt") as file:
             about = (file.metadata() or {}).get("state") or (folder / "state.json").read_text()  # as it was before 0.2
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        state = State(**json.loads(about))
+        state = Standing(**json.loads(about))
     except FileNotFoundError:
         raise DataError(
             f"{folder} holds no state of a training to go on from; leave --resume out to start anew."

@@ -58,7 +58,7 @@ def pool_notes(embedding: Tensor, notes: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Points:
+class Embedded:
     """Embeddings with known parts: a clip's notes, or a sample of its sounding units.
 
     Parameters
@@ -104,13 +104,13 @@ class Points:
         return self.pairs & ~self.same & ~self.shared
 
 
-def note_points(embedding: Tensor, notes: Tensor, label: Tensor) -> Points:
+def note_points(embedding: Tensor, notes: Tensor, label: Tensor) -> Embedded:
     """The notes of a clip as points (shapes as in `pool_notes`)."""
     row, first, last = notes.unbind(dim=-1)
-    return Points(pool_notes(embedding, notes), label, row, first, last)
+    return Embedded(pool_notes(embedding, notes), label, row, first, last)
 
 
-def unit_points(embedding: Tensor, notes: Tensor, label: Tensor, most: int) -> Points:
+def unit_points(embedding: Tensor, notes: Tensor, label: Tensor, most: int) -> Embedded:
     """At most so many sounding units of a clip, at even distances along its notes laid end to end.
 
     Units in which two parts sound are left out: they have no part of their own.
@@ -134,10 +134,10 @@ def unit_points(embedding: Tensor, notes: Tensor, label: Tensor, most: int) -> P
     covered &= unit_row[..., None] == row[:, None]
     unison = (covered & (label[:, None] >= 0) & (label[:, None] != unit_label[..., None])).any(dim=-1)
     unit_label = torch.where(unison, -1, unit_label)
-    return Points(vector, unit_label, unit_row, frame, frame + 1)
+    return Embedded(vector, unit_label, unit_row, frame, frame + 1)
 
 
-def info_nce(points: Points, temperature: float, weight: Tensor | None = None) -> Tensor:
+def info_nce(points: Embedded, temperature: float, weight: Tensor | None = None) -> Tensor:
     """InfoNCE (van den Oord et al. 2018) for every pair of one part.
 
     A companion of the anchor is compared with all strangers; other companions do not compete with it, as they would in
@@ -168,7 +168,7 @@ def info_nce(points: Points, temperature: float, weight: Tensor | None = None) -
     return (per_point * anchors).sum() / anchors.sum().clamp_min(1)
 
 
-def wide_info_nce(points: Points, temperature: float) -> Tensor:
+def wide_info_nce(points: Embedded, temperature: float) -> Tensor:
     """`info_nce` in which a pair counts more the further its pitches are apart: a timbre changes over its range.
 
     Neighbours in pitch sound alike and find together by themselves; a cluster breaks between its registers. A pair an
@@ -182,7 +182,7 @@ NEAR_SEMITONES, NEAR_WEIGHT = 3, 3.0
 """Strangers in a clip at most so far from an anchor count so many times: there, pitch says nothing of timbre."""
 
 
-def batch_info_nce(points: Points, temperature: float, family: Tensor) -> Tensor:
+def batch_info_nce(points: Embedded, temperature: float, family: Tensor) -> Tensor:
     """`wide_info_nce` with the strangers of all clips of a batch, those near in pitch in the anchor's own counted more.
 
     A clip has a handful of timbres and a batch several times as many. Two parts of one family in different clips are
@@ -223,7 +223,7 @@ def batch_info_nce(points: Points, temperature: float, family: Tensor) -> Tensor
     return (per_point * anchors).sum() / anchors.sum().clamp_min(1)
 
 
-def supervised_contrastive(points: Points, temperature: float) -> Tensor:
+def supervised_contrastive(points: Embedded, temperature: float) -> Tensor:
     """Supervised contrastive loss (Khosla et al. 2020, equation 2): companions, too, compete for the anchor.
 
     Mean over the points that have both a companion and a stranger, zero where there are none: without strangers it
@@ -237,7 +237,7 @@ def supervised_contrastive(points: Points, temperature: float) -> Tensor:
     return (per_point * anchors).sum() / anchors.sum().clamp_min(1)
 
 
-def prototype_loss(points: Points, temperature: float) -> Tensor:
+def prototype_loss(points: Embedded, temperature: float) -> Tensor:
     """Every point against the means of the parts, its own without itself (GE2E, Wan et al. 2018).
 
     What a clustering around centres will ask is what is trained. Notes of a unison have no part of their own and ask
@@ -257,7 +257,7 @@ def prototype_loss(points: Points, temperature: float) -> Tensor:
     return (functional.softplus(against - near) * anchors).sum() / anchors.sum().clamp_min(1)
 
 
-def affinity_loss(points: Points, temperature: float) -> Tensor:
+def affinity_loss(points: Embedded, temperature: float) -> Tensor:
     """Squared affinity, mean of (VV^T - YY^T)^2 over all pairs of a clip (deep clustering, Hershey et al. 2016).
 
     Computed as |V^T V|^2 - 2 |V^T Y|^2 + |Y^T Y|^2, matrices of D x D at most. Points of a unison are left out; a solo
@@ -272,7 +272,7 @@ def affinity_loss(points: Points, temperature: float) -> Tensor:
     return (torch.stack(squares).sum(dim=0) / count.square().clamp_min(1)).sum() / (count > 0).sum().clamp_min(1)
 
 
-def leaky_affinity_loss(points: Points, temperature: float) -> Tensor:
+def leaky_affinity_loss(points: Embedded, temperature: float) -> Tensor:
     """Squared affinity that forgives negative similarity between parts: there, a LeakyReLU (slope 0.1) comes first.
 
     Parts on opposite sides are as well told apart as those at right angles. It takes the n x n form.
@@ -285,13 +285,13 @@ def leaky_affinity_loss(points: Points, temperature: float) -> Tensor:
     return per_clip.sum() / counted.any(dim=2).any(dim=1).sum().clamp_min(1)
 
 
-def one_hot(points: Points) -> Tensor:
+def one_hot(points: Embedded) -> Tensor:
     """(B, M, C), zero for padding."""
     classes = int(points.label.max()) + 1 if points.label.numel() else 1
     return functional.one_hot(points.label.clamp_min(0), max(classes, 1)).float() * (points.label >= 0)[..., None]
 
 
-PointLoss = Callable[[Points, float], Tensor]
+PointLoss = Callable[[Embedded, float], Tensor]
 
 TIMBRE_LOSSES: dict[str, tuple[PointLoss, bool]] = {
     "infonce": (info_nce, False),

@@ -1,11 +1,10 @@
-"""From a run's weights to what ships: ``python -m amtsep.training.release WEIGHTS --bank BANK [--models models]``.
+"""From a run's weights to what ships: ``amtsep calibrate WEIGHTS --bank BANK --models models``.
 
 Calibrates the weights, exports them to ONNX, and writes both beside each other with their checksums.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from amtsep.nets.checkpoint import load_checkpoint, sha256
@@ -24,13 +23,3 @@ def release(weights: Path, bank: Path, models: Path, clips: int) -> Path:
     shifts = f"onset shift {checkpoint.onset_shift}, frame shift {checkpoint.frame_shift}"
     print(f"{path}: {shifts}, {checkpoint.info['calibration']}")
     return path
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("--bank", type=Path, required=True)
-    parser.add_argument("--models", type=Path, default=Path("models"))
-    parser.add_argument("--clips", type=int, default=60, help="development mixes to calibrate on")
-    arguments = parser.parse_args()
-    release(arguments.weights, arguments.bank, arguments.models, arguments.clips)

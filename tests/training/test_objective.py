@@ -17,7 +17,7 @@ from amtsep.training.balance import BALANCES, Balance, surgery  # noqa: E402
 from amtsep.training.data import Batch  # noqa: E402
 from amtsep.training.losses import (  # noqa: E402
     TIMBRE_LOSSES,
-    Points,
+    Embedded,
     affinity_loss,
     info_nce,
     note_points,
@@ -126,7 +126,7 @@ def test_affinity_of_small_matrices_equals_that_of_all_pairs() -> None:
 def test_leaky_affinity_forgives_opposites_and_the_squared_one_does_not() -> None:
     vector = torch.tensor([[[1.0, 0], [1, 0], [-1, 0], [-1, 0]]])
     frames = torch.arange(4)[None]
-    points = Points(vector, torch.tensor([[0, 0, 1, 1]]), torch.zeros(1, 4, dtype=torch.int64), frames, frames + 1)
+    points = Embedded(vector, torch.tensor([[0, 0, 1, 1]]), torch.zeros(1, 4, dtype=torch.int64), frames, frames + 1)
     assert TIMBRE_LOSSES["affinity-leaky"][0](points, 0.1).item() < 0.01 < 0.4 < affinity_loss(points, 0.1).item()
 
 
@@ -165,7 +165,7 @@ def test_pairs_far_in_pitch_weigh_more_in_the_wide_loss() -> None:
     frames = torch.arange(5)[None]
 
     def loss(name: str, row: list[int]) -> float:
-        points = Points(vector, torch.tensor([[0, 0, 0, 1, 1]]), torch.tensor([row]), frames, frames + 1)
+        points = Embedded(vector, torch.tensor([[0, 0, 0, 1, 1]]), torch.tensor([row]), frames, frames + 1)
         return TIMBRE_LOSSES[name][0](points, 0.15).item()
 
     near, far = [40, 41, 42, 40, 41], [40, 41, 64, 40, 41]

@@ -184,14 +184,14 @@ def test_state_is_of_one_step_and_brings_the_random_numbers_back(bank: Path, tmp
     optimizer = build_optimizer(net, TINY)
     run = Run(bank, tmp_path)
     torch.manual_seed(7)
-    loop.keep(run, TINY, net, average, optimizer, loop.State(step=3), 0.1)
+    loop.keep(run, TINY, net, average, optimizer, loop.Standing(step=3), 0.1)
     expected, bias = torch.rand(4), net.frame_out.bias.detach().clone()
     with torch.no_grad():
         net.frame_out.bias += 1.0
     monkey = pytest.MonkeyPatch()
     monkey.setattr(loop.json, "dumps", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        loop.keep(run, TINY, net, average, optimizer, loop.State(step=4), 0.1)
+        loop.keep(run, TINY, net, average, optimizer, loop.Standing(step=4), 0.1)
     monkey.undo()
     state = loop.restore(tmp_path / "state", net, average, optimizer)
     assert state.step == 3

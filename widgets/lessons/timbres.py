@@ -17,7 +17,7 @@ from amtsep.config import Clustering, Decoding
 from amtsep.decoding import decode, embed_notes
 from amtsep.evaluation.metrics import match
 from amtsep.notes import Notes
-from amtsep.training.losses import Points, affinity_loss, info_nce
+from amtsep.training.losses import Embedded, affinity_loss, info_nce
 from widgets.lessons import material
 from widgets.lessons.check import Verdict, choice, number
 from widgets.lessons.kit import (
@@ -152,7 +152,7 @@ def pulled(loss: str, temperature: float, groups: int = 3, each: int = 8, rounds
     path = [angle.detach().numpy().copy()]
     for _ in range(rounds):
         vector = torch.stack([torch.cos(angle), torch.sin(angle)], dim=1)[None]
-        points = Points(vector, label, index, index, index + 1)
+        points = Embedded(vector, label, index, index, index + 1)
         value = info_nce(points, temperature) if loss == "infonce" else affinity_loss(points, temperature)
         optimizer.zero_grad()
         value.backward()
