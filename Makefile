@@ -6,7 +6,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 DASHBOARD_ARGS ?=
 WORKSHOP_ARGS ?=
 
-.PHONY: help dashboard workshop learn lessons web web-runtime app dev test lint format lock demos clean
+.PHONY: help api dashboard workshop learn lessons web web-runtime app dev test lint format lock demos clean
 
 help:
 	@echo "make dashboard   install the light set into .venv and open the dashboard"
@@ -15,6 +15,7 @@ help:
 	@echo "make web         the page that transcribes in the browser, on localhost; needs nothing but Python"
 	@echo "make test        install everything and run all tests, browser tests included"
 	@echo "make lint        ruff and mypy"
+	@echo "make api         the API reference from the docstrings, in build/api"
 	@echo "make demos       render the demo clips again (needs FluidSynth and the FluidR3 soundfont)"
 	@echo "make lock        resolve the pinned versions again"
 	@echo "make clean       remove .venv and what was built"
@@ -52,6 +53,10 @@ test: dev
 lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+api: dev
+	@$(BIN)/python -m pip install -q --require-hashes --no-deps -r requirements/docs.txt
+	@$(BIN)/python tools/api.py
 
 format: dev
 	$(BIN)/ruff check --fix .
