@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as ipw
@@ -66,3 +68,36 @@ def number(answer: Any, truth: float, tolerance: float, praise: str, hint: str) 
 def choice(answer: Any, truth: str, praise: str, hint: str) -> Verdict:
     """The verdict on a word."""
     return open_answer(answer) or verdict(str(answer).strip().lower() == truth, praise, hint)
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A question's answer.
+
+    Parameters
+    ----------
+    truth
+        A number, or a word in lower case.
+    praise, hint
+        What is said of a right and of a wrong answer.
+    within
+        How far off a number may be.
+    """
+
+    truth: float | str
+    praise: str
+    hint: str
+    within: float = 0.0
+
+
+def checker(exercises: Callable[[], Sequence[Exercise]]) -> Callable[[int, Any], Verdict]:
+    """A lesson's ``check(number, answer)``; `exercises` is asked each time, since it speaks the chosen language."""
+
+    def check(exercise: int, answer: Any) -> Verdict:
+        """The verdict on an answer to exercise 1, 2 or 3."""
+        asked = exercises()[exercise - 1]
+        if isinstance(asked.truth, str):
+            return choice(answer, asked.truth, asked.praise, asked.hint)
+        return number(answer, asked.truth, asked.within, asked.praise, asked.hint)
+
+    return check

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
@@ -14,7 +13,7 @@ from amtsep.decoding import Decoder, find_peaks, find_segments, smooth
 from amtsep.evaluation.metrics import Score, match
 from amtsep.notes import Notes
 from widgets.lessons import material
-from widgets.lessons.check import Verdict, choice, number
+from widgets.lessons.check import Exercise, checker
 from widgets.lessons.kit import (
     COLOURS,
     DARK,
@@ -227,27 +226,27 @@ class Tune(Board):
         )
 
 
-def check(exercise: int, *answer: Any) -> Verdict:
-    """The verdict on an answer to exercise 1, 2 or 3."""
-    if exercise == 1:
-        return number(
-            answer[0],
+def exercises() -> tuple[Exercise, ...]:
+    """The answers, and what is said about them."""
+    return (
+        Exercise(
             2 * 0.9 * 0.6 / 1.5,
-            0.006,
             say("Right: F1 is the harmonic mean, nearer to the worse of the two."),
             say("Not yet. F1 = 2 · precision · recall / (precision + recall)."),
-        )
-    if exercise == 2:
-        return choice(
-            answer[0],
+            within=0.006,
+        ),
+        Exercise(
             "recall",
             say("Right: fewer peaks pass, so fewer notes are found, and those that are left are surer."),
             say("Not yet. Drag the onset threshold up, and watch which way the cross goes."),
-        )
-    return number(
-        answer[0],
-        DEFAULT.energy_tolerance * 256 / 22050,
-        0.006,
-        say("Right: a gap of an eighth of a second is bridged."),
-        say("Not yet. A frame is 256 samples at 22,050 a second; take the default of the slider."),
+        ),
+        Exercise(
+            DEFAULT.energy_tolerance * 256 / 22050,
+            say("Right: a gap of an eighth of a second is bridged."),
+            say("Not yet. A frame is 256 samples at 22,050 a second; take the default of the slider."),
+            within=0.006,
+        ),
     )
+
+
+check = checker(exercises)

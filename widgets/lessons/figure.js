@@ -26,7 +26,11 @@ async function begin(model) {
   const said = {
     // Nothing said yet is undefined; what was taken back is null.
     get: (name) => (line.get(name) === undefined ? model.get(name) : line.get(name)),
-    set: (name, value) => model.set(name, value),
+    set: (name, value) => {
+      // The same again (a second click on one point) is news: Python has taken the first back.
+      model.set(name, null);
+      model.set(name, value);
+    },
     save_changes: () => model.save_changes(),
     on: (name, call) => line.on(name, call),
     off: (name, call) => line.off(name, call),

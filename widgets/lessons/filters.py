@@ -12,7 +12,7 @@ from scipy import signal
 from amtsep.config import FrontEnd
 from amtsep.nets.cqt import CQT, blackman_harris, half_band_filter, window_lengths
 from widgets.lessons import material
-from widgets.lessons.check import Verdict, choice, number
+from widgets.lessons.check import Exercise, checker
 from widgets.lessons.kit import (
     COLOURS,
     DARK,
@@ -280,27 +280,27 @@ class Windows(Piece):
         )
 
 
-def check(exercise: int, *answer: Any) -> Verdict:
-    """The verdict on an answer to exercise 1, 2 or 3."""
-    if exercise == 1:
-        return number(
-            answer[0],
+def exercises() -> tuple[Exercise, ...]:
+    """The answers, and what is said about them."""
+    return (
+        Exercise(
             RATE / 8 / 2,
-            1.0,
             say("Right: 22,050 / 2 / 2 / 2 = 2,756 samples a second hold tones under 1,378 Hz."),
             say("Not yet. Halve the rate three times; a rate holds tones up to half of it."),
-        )
-    if exercise == 2:
-        return number(
-            answer[0],
+            within=1.0,
+        ),
+        Exercise(
             alias(8000, RATE / 2),
-            1.0,
             say("Right: it is mirrored at half the new rate."),
             say("Not yet. The new rate is 11,025 Hz; the tone is mirrored at half of it."),
-        )
-    return choice(
-        answer[0],
-        "fir",
-        say("Right: a symmetric FIR delays every frequency alike, so all octaves keep the same time."),
-        say("Not yet. Look at the click: which of the two stays where it was, with all its frequencies?"),
+            within=1.0,
+        ),
+        Exercise(
+            "fir",
+            say("Right: a symmetric FIR delays every frequency alike, so all octaves keep the same time."),
+            say("Not yet. Look at the click: which of the two stays where it was, with all its frequencies?"),
+        ),
     )
+
+
+check = checker(exercises)

@@ -13,7 +13,7 @@ from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Network
 from amtsep.nets.harmonic import HarmonicConv
 from amtsep.nets.model import HarmonicStack
 from widgets.lessons import material
-from widgets.lessons.check import Verdict, choice, number
+from widgets.lessons.check import Exercise, checker
 from widgets.lessons.kit import (
     COLOURS,
     DARK,
@@ -377,27 +377,27 @@ class Inside(Piece):
         )
 
 
-def check(exercise: int, *answer: Any) -> Verdict:
-    """The verdict on an answer to exercise 1, 2 or 3."""
-    if exercise == 1:
-        return number(
-            answer[0],
+def exercises() -> tuple[Exercise, ...]:
+    """The answers, and what is said about them."""
+    return (
+        Exercise(
             24,
-            0.5,
             say("Right: the fourth harmonic lies two octaves up, and the stack moves it down by as much."),
             say("Not yet. How many octaves are a factor of four? How many semitones is that?"),
-        )
-    if exercise == 2:
-        return choice(
-            answer[0],
+            within=0.5,
+        ),
+        Exercise(
             "above",
             say("Right: an octave above, every harmonic of the ghost is one of the note's own."),
             say("Not yet. Take one note, stacked the right way: on which side of the highest peak is the next one?"),
-        )
-    return number(
-        answer[0],
-        12,
-        2.1,
-        say("Right: an octave either way, 25 rows, is where the ghosts go; that is the kernel of our network."),
-        say("Not yet. Drag the height, and look for the step of the red curve."),
+        ),
+        Exercise(
+            12,
+            say("Right: an octave either way, 25 rows, is where the ghosts go; that is the kernel of our network."),
+            say("Not yet. Drag the height, and look for the step of the red curve."),
+            within=2.1,
+        ),
     )
+
+
+check = checker(exercises)

@@ -16,7 +16,7 @@ from amtsep.loudness import condition
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from widgets.lessons import material
-from widgets.lessons.check import Verdict, choice, number
+from widgets.lessons.check import Exercise, checker
 from widgets.lessons.kit import (
     COLOURS,
     DARK,
@@ -250,26 +250,26 @@ class Dynamics(Piece):
         self.words.value = say("Onset F1: first half {a}, second half {b}.", a=percent(scores[0]), b=percent(scores[1]))
 
 
-def check(exercise: int, *answer: Any) -> Verdict:
-    """The verdict on an answer to exercise 1, 2 or 3."""
-    if exercise == 1:
-        return number(
-            answer[0],
+def exercises() -> tuple[Exercise, ...]:
+    """The answers, and what is said about them."""
+    return (
+        Exercise(
             100.0,
-            0.5,
             say("Right: ten times the amplitude is a hundred times the energy, 20 dB."),
             say("Not yet. Energy grows with the square of the amplitude; the gain is one over the root of the energy."),
-        )
-    if exercise == 2:
-        return choice(
-            answer[0],
+            within=0.5,
+        ),
+        Exercise(
             "layer",
             say("Right: it makes every frame as contrasted as any other, and a pause is a frame too."),
             say("Not yet. Put the noise at -40 dB, and look at the pause in the three pictures."),
-        )
-    return choice(
-        answer[0],
-        "running",
-        say("Right: one gain for all leaves the soft half where the loud one put it."),
-        say("Not yet. Make the second half 48 dB softer, and compare its F1."),
+        ),
+        Exercise(
+            "running",
+            say("Right: one gain for all leaves the soft half where the loud one put it."),
+            say("Not yet. Make the second half 48 dB softer, and compare its F1."),
+        ),
     )
+
+
+check = checker(exercises)

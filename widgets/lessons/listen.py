@@ -11,7 +11,7 @@ from scipy import signal
 
 from amtsep.config import FrontEnd
 from widgets.lessons import material
-from widgets.lessons.check import Verdict, choice, number
+from widgets.lessons.check import Exercise, checker
 from widgets.lessons.kit import (
     COLOURS,
     DARK,
@@ -287,27 +287,27 @@ class PhaseSwap(Piece):
             self.figure.layout.shapes[0].x0 = self.figure.layout.shapes[0].x1 = mark
 
 
-def check(exercise: int, *answer: Any) -> Verdict:
-    """The verdict on an answer to exercise 1, 2 or 3."""
-    if exercise == 1:
-        return number(
-            answer[0],
+def exercises() -> tuple[Exercise, ...]:
+    """The answers, and what is said about them."""
+    return (
+        Exercise(
             round(bin_of(3 * 220.0) - bin_of(220.0)),
-            0.5,
             say("Right: 36 · log2(3) is 57 bins, wherever the tone lies."),
             say("Not yet. An octave is a factor of 2 and has 36 bins; how many octaves is a factor of 3?"),
-        )
-    if exercise == 2:
-        return number(
-            answer[0],
+            within=0.5,
+        ),
+        Exercise(
             0.05,
-            0.021,
             say("Right: about one over the distance in Hz; with a Hann window rather twice that."),
             say("Not yet. Two tones 20 Hz apart beat twenty times a second: the window must see at least one beat."),
-        )
-    return choice(
-        answer[0],
-        "phase",
-        say("Right: in one window over everything, when things happen is in the phases."),
-        say("Not yet. Drag the window to its right end, and listen to both ways of swapping."),
+            within=0.021,
+        ),
+        Exercise(
+            "phase",
+            say("Right: in one window over everything, when things happen is in the phases."),
+            say("Not yet. Drag the window to its right end, and listen to both ways of swapping."),
+        ),
     )
+
+
+check = checker(exercises)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from amtsep.clustering import cluster, embedding_map
 from amtsep.config import Clustering
 from amtsep.nets.timbre import FlowAttention, Hebbian, LinearAttention, Memory
-from widgets.lessons.check import Verdict, choice, number
+from widgets.lessons.check import Exercise, checker
 from widgets.lessons.kit import COLOURS, Piece, figure, heat, line, note, panels, percent, row, slider, whole
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
@@ -235,26 +234,26 @@ class OnNetwork(Piece):
         self.words.value = say("{share} of the notes in the right track.", share=percent(right))
 
 
-def check(exercise: int, *answer: Any) -> Verdict:
-    """The verdict on an answer to exercise 1, 2 or 3."""
-    if exercise == 1:
-        return number(
-            answer[0],
+def exercises() -> tuple[Exercise, ...]:
+    """The answers, and what is said about them."""
+    return (
+        Exercise(
             0.14 * 64,
-            0.6,
             say("Right: about nine random patterns; letters, which are alike, even fewer."),
             say("Not yet. The rule of thumb is 0.14 patterns a unit, and there are 8 × 8 units."),
-        )
-    if exercise == 2:
-        return choice(
-            answer[0],
+            within=0.6,
+        ),
+        Exercise(
             "softmax",
             say("Right: an exponential lets one item win, where sums let all of them speak."),
             say("Not yet. Which curve stays up to the right, at a sharpness of 16 or more?"),
-        )
-    return choice(
-        answer[0],
-        "frequent",
-        say("Right: a Hebbian memory amplifies the directions that most notes share."),
-        say("Not yet. Take Hebb, drag what is added to 4: where do the points of all timbres go?"),
+        ),
+        Exercise(
+            "frequent",
+            say("Right: a Hebbian memory amplifies the directions that most notes share."),
+            say("Not yet. Take Hebb, drag what is added to 4: where do the points of all timbres go?"),
+        ),
     )
+
+
+check = checker(exercises)

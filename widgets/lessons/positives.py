@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
@@ -15,7 +14,7 @@ from amtsep.synthesis.mixing import targets
 from amtsep.training.losses import focal_loss
 from widgets.lessons import material
 from widgets.lessons.alpha import FRAME_ALPHAS, ONSET_ALPHAS, STEPS, load, measure
-from widgets.lessons.check import Verdict, choice, number
+from widgets.lessons.check import Exercise, checker
 from widgets.lessons.kit import (
     COLOURS,
     DARK,
@@ -219,29 +218,29 @@ class Published(Piece):
                 trace.z = self.table(name, self.steps.value)
 
 
-def check(exercise: int, *answer: Any) -> Verdict:
-    """The verdict on an answer to exercise 1, 2 or 3."""
-    if exercise == 1:
-        return number(
-            answer[0],
+def exercises() -> tuple[Exercise, ...]:
+    """The answers, and what is said about them."""
+    return (
+        Exercise(
             0.95,
-            0.011,
             say("Right: 19 silent cells to each sounding one; weighed 0.95 to 0.05 both sides count the same."),
             say("Not yet. Both sides count the same when α · share = (1 - α) · (1 - share)."),
-        )
-    if exercise == 2:
-        return choice(
-            answer[0],
+            within=0.011,
+        ),
+        Exercise(
             "longer",
             say("Right: where the network is in doubt, a missed positive is the dearer mistake."),
             say(
                 "Not yet. After a note's end the network is in doubt. Which mistake costs more if positives weigh more?"
             ),
-        )
-    return number(
-        answer[0],
-        Training.onset_alpha,
-        0.011,
-        say("Right, it is in amtsep/config.py: lighter than one half, though onsets are so rare."),
-        say("Not yet. Print it: from amtsep.config import Training; Training.onset_alpha"),
+        ),
+        Exercise(
+            Training.onset_alpha,
+            say("Right, it is in amtsep/config.py: lighter than one half, though onsets are so rare."),
+            say("Not yet. Print it: from amtsep.config import Training; Training.onset_alpha"),
+            within=0.011,
+        ),
     )
+
+
+check = checker(exercises)

@@ -15,7 +15,7 @@ from amtsep.synthesis.expression import Expression
 from amtsep.synthesis.instruments import Instrument
 from amtsep.synthesis.scores import SCORE_DTYPE, Style, random_score
 from widgets.lessons import gm_map, material
-from widgets.lessons.check import Verdict, choice, number
+from widgets.lessons.check import Exercise, checker
 from widgets.lessons.kit import (
     COLOURS,
     SOFT,
@@ -361,27 +361,26 @@ class TimbreMap(Piece):
                 trace.x, trace.y = some[:, 0], some[:, 1]
 
 
-def check(exercise: int, *answer: Any) -> Verdict:
-    """The verdict on an answer to exercise 1, 2 or 3."""
-    if exercise == 1:
-        return number(
-            answer[0],
+def exercises() -> tuple[Exercise, ...]:
+    """The answers, and what is said about them."""
+    return (
+        Exercise(
             12,
-            0.5,
             say("Right: every partial of the octave is one of the lower note's."),
             say("Not yet. In the bars, which interval hides all twelve?"),
-        )
-    if exercise == 2:
-        return choice(
-            answer[0],
+            within=0.5,
+        ),
+        Exercise(
             "rendering",
             say("Right: the label is known because the sound is made from it."),
             say("Not yet. Which of the two gives onsets that are exact to the sample, for nothing?"),
-        )
-    truth = "violin"
-    return choice(
-        answer[0],
-        truth,
-        say("Right: without the attack there is the steady sound alone, and a viola's is a violin's."),
-        say("Not yet. Look for the viola among the strings: which of its own family lies nearest."),
+        ),
+        Exercise(
+            "violin",
+            say("Right: without the attack there is the steady sound alone, and a viola's is a violin's."),
+            say("Not yet. Look for the viola among the strings: which of its own family lies nearest."),
+        ),
     )
+
+
+check = checker(exercises)

@@ -26,7 +26,7 @@ from amtsep.synthesis.generate import Recipe, Sources, synthesize
 from amtsep.training.balance import Balance, surgery
 from amtsep.training.calibration import calibrate
 from amtsep.training.loop import Run, train
-from widgets.lessons.check import Verdict, number
+from widgets.lessons.check import Exercise, Verdict, checker
 from widgets.lessons.decoding import Tune as Tune
 from widgets.lessons.kit import (
     COLOURS,
@@ -375,25 +375,32 @@ class Resistors(Piece):
                 self.figure.data[2 + index].y = weights[:, index] * losses[index]
 
 
-def check(exercise: int, *answer: Any) -> Verdict:
-    """The verdict on an answer to exercise 1, 2 or 3."""
-    if exercise == 1:
-        return number(
-            answer[0],
+def exercises() -> tuple[Exercise, ...]:
+    """The answers, and what is said about them."""
+    return (
+        Exercise(
             1.5,
-            0.02,
             say("Right: 2 · (1/1) / (1/1 + 1/3); weighed so, both losses count 1.5."),
             say("Not yet. The weights are in the ratio of 1/loss, and their mean is one."),
-        )
-    if exercise == 2:
-        return number(
-            answer[0],
+            within=0.02,
+        ),
+        Exercise(
             90,
-            0.5,
             say("Right: over a right angle they disagree, and surgery begins."),
             say("Not yet. Drag the angle, and look where the two sums part."),
-        )
-    path = Path(str(answer[0]))
+            within=0.5,
+        ),
+    )
+
+
+_check = checker(exercises)
+
+
+def check(exercise: int, answer: Any) -> Verdict:
+    """The verdict on an answer to exercise 1, 2 or 3: the last is the path of a file."""
+    if exercise < 3:
+        return _check(exercise, answer)
+    path = Path(str(answer))
     ok = path.suffix == ".onnx" and path.is_file()
     return Verdict(
         ok,

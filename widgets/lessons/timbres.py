@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
@@ -19,7 +18,7 @@ from amtsep.evaluation.metrics import match
 from amtsep.notes import Notes
 from amtsep.training.losses import Embedded, affinity_loss, info_nce
 from widgets.lessons import material
-from widgets.lessons.check import Verdict, choice, number
+from widgets.lessons.check import Exercise, checker
 from widgets.lessons.kit import (
     COLOURS,
     DARK,
@@ -323,27 +322,27 @@ class Tracks(Board):
         self.add_class("amtsep-piece")
 
 
-def check(exercise: int, *answer: Any) -> Verdict:
-    """The verdict on an answer to exercise 1, 2 or 3."""
-    if exercise == 1:
-        return number(
-            answer[0],
+def exercises() -> tuple[Exercise, ...]:
+    """The answers, and what is said about them."""
+    return (
+        Exercise(
             90,
-            8,
             say("Right: it asks for a cosine of zero, and gets it. InfoNCE pushes them on to 180 degrees."),
             say("Not yet. Two timbres, squared affinity, the step at its end: read the line over the picture."),
-        )
-    if exercise == 2:
-        return choice(
-            answer[0],
+            within=8,
+        ),
+        Exercise(
             "note",
             say("Right: a mean over a note is surer than any of its frames."),
             say("Not yet. Drag what a point is a mean over, with four timbres, and read the share."),
-        )
-    return number(
-        answer[0],
-        4,
-        0.5,
-        say("Right: flute, clarinet, cello and bassoon, found without being told."),
-        say("Not yet. Choose the chorale, let all of it be heard, and look for the highest bar."),
+        ),
+        Exercise(
+            4,
+            say("Right: flute, clarinet, cello and bassoon, found without being told."),
+            say("Not yet. Choose the chorale, let all of it be heard, and look for the highest bar."),
+            within=0.5,
+        ),
     )
+
+
+check = checker(exercises)
