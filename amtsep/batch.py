@@ -8,6 +8,7 @@ and `resume` needs nothing but the files themselves.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -22,7 +23,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from amtsep.config import Decoding, MusicReading
 from amtsep.errors import AmtsepError, Cancelled, FormatError, ModelError
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from amtsep.notes import Notes
     from amtsep.posteriors import Posteriors
     from amtsep.rhythm.music import Music
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 SOUND = frozenset(
     """
@@ -444,9 +448,29 @@ def run(tasks: Iterable[Task], work: Work, jobs: int = 1) -> Iterator[Result]:
     ModelError
         If the network cannot be loaded.
     """
-    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    for task in tasks:
-        waiting.put(task)
+    yield from in_processes(functools.partial(perform, work=work), tasks, jobs, given_up)
+
+
+def in_processes(
+    function: Callable[[Item], Outcome], items: Iterable[Item], jobs: int, given_up: Callable[[Item], Outcome]
+) -> Iterator[Outcome]:
+    """``function(item)`` of every item in `jobs` processes, in whatever order they end.
+
+    Parameters
+    ----------
+    function, items
+        Both are pickled.
+    given_up
+        The outcome of an item under which its process died each of `ATTEMPTS` times; the others do not notice.
+
+    Raises
+    ------
+    Exception
+        What `function` raises ends everything.
+    """
+    waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
+    for item in items:
+        waiting.put(item)
     left, done = waiting.qsize(), queue.SimpleQueue[Any]()
     stop = threading.Event()
 
@@ -455,23 +479,23 @@ def run(tasks: Iterable[Task], work: Work, jobs: int = 1) -> Iterator[Result]:
         try:
             while not stop.is_set():
                 try:
-                    task = waiting.get_nowait()
+                    item = waiting.get_nowait()
                 except queue.Empty:
                     return
                 for attempt in range(1, ATTEMPTS + 1):
-                    # One process a pool: whose task it was that killed it is then no question.
+                    # One process a pool: whose item it was that killed it is then no question.
                     context = multiprocessing.get_context("spawn")
                     pool = pool or ProcessPoolExecutor(1, mp_context=context)
                     try:
-                        done.put(pool.submit(perform, task, work).result())
+                        done.put((pool.submit(function, item).result(), None))
                         break
                     except BrokenProcessPool:
                         pool.shutdown(wait=False)
                         pool = None
                         if attempt == ATTEMPTS:
-                            done.put(given_up(task))
+                            done.put((given_up(item), None))
         except BaseException as error:  # noqa: BLE001 - said by whoever waits for results
-            done.put(error)
+            done.put((None, error))
         finally:
             if pool is not None:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -481,9 +505,9 @@ def run(tasks: Iterable[Task], work: Work, jobs: int = 1) -> Iterator[Result]:
         thread.start()
     try:
         for _ in range(left):
-            found = done.get()
-            if isinstance(found, BaseException):
-                raise found
+            found, error = done.get()
+            if error is not None:
+                raise error
             yield found
     finally:
         stop.set()
