@@ -41,6 +41,7 @@ ROOMS = {
         "evaluate",
         "measure accuracy on a data set or on one recording",
     ),
+    "corpus": ("amtsep.studio.corpus_cli", "studio", "folders of recordings and scores to a described training set"),
     "export": ("amtsep.export_cli", "train", "turn trained weights into an ONNX file"),
 }
 """Commands that live beside what they run: module, the extra that brings what it imports, and one line of help."""

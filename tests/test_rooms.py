@@ -79,6 +79,10 @@ def reach(module: str) -> set[str]:
     return found
 
 
+CORE = {room_of(module).partition(".")[2] for module in GRAPH if module.startswith("amtsep.")} - {"studio"}
+"""All rooms of the library but the optional one, which none of them may need."""
+
+
 @pytest.mark.parametrize(
     ("room", "forbidden"),
     [
@@ -89,6 +93,7 @@ def reach(module: str) -> set[str]:
         ("amtsep.evaluation", ("amtsep.training", "amtsep.synthesis")),
         *((f"amtsep.{name}", ("amtsep.nets", "amtsep.inference")) for name in ("decoding", "clustering", "formats")),
         ("amtsep.notes", ("amtsep.formats",)),
+        *((f"amtsep.{name}", ("amtsep.studio",)) for name in sorted(CORE)),
     ],
 )
 def test_arrows_point_one_way(room: str, forbidden: tuple[str, ...]) -> None:
