@@ -392,7 +392,7 @@ def _no_clips(source: Source) -> Made:
 
 
 def _each(
-    function: Callable[[Source, Job], Any],
+    function: Callable[..., Any],
     sources: Sequence[Source],
     job: Job,
     jobs: int,
