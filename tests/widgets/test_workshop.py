@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -57,13 +60,30 @@ def test_jupyterlab_asks_nobody_whether_it_may_fetch_news() -> None:
     assert settings["disabledExtensions"]["@jupyterlab/apputils-extension:announcements"]
 
 
+def test_jupyterlab_ends_with_the_command_that_started_it(tmp_path: Path) -> None:
+    stand_in = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    program = (
+        "import sys\nfrom widgets.serving import workshop\n"
+        f"workshop.lab_command = lambda *_: [sys.executable, '-c', {stand_in!r}]\n"
+        f"sys.exit(workshop.main([{str(tmp_path / 'mine')!r}, '--no-browser']))"
+    )
+    running = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    assert "copies" in running.stdout.readline()
+    lab = psutil.Process(int(running.stdout.readline()))
+    running.terminate()
+    assert running.wait(60) == 0
+    assert not lab.is_running() or lab.status() == psutil.STATUS_ZOMBIE
+
+
 def test_rendered_pages_link_to_each_other_and_to_no_other_address() -> None:
     page = alone(
         '<html><head><script src="https://cdnjs.cloudflare.com/require.js"></script></head>'
-        '<body><a href="01_listen.ipynb">1</a> <a href="../zh/index.ipynb">x</a></body></html>'
+        '<body><a href="01_listen.ipynb">1</a> <a href="../zh/index.ipynb" target="_self">zh</a></body></html>'
     )
     assert "https://" not in page
     assert 'href="01_listen.html"' in page
+    assert "zh" not in page, "only one language is written"
     assert '<script src="plotly.min.js">' in page
 
 

@@ -180,6 +180,8 @@ def alone(page: str) -> str:
     """A page of nbconvert without what it would fetch from elsewhere, and with links to its fellows."""
     from widgets.lessons.still import LIBRARY
 
+    # The other language's pages are in no folder beside these.
+    page = re.sub(r'<a href="\.\./\w+/index\.ipynb"[^>]*>[^<]*</a>', "", page)
     page = re.sub(r'<script[^>]*src="https?://[^"]*"[^>]*>\s*</script>', "", page)
     page = re.sub(
         r'<script type="module">(?:(?!</script>).)*https?://(?:(?!</script>).)*mermaid.*?</script>',
@@ -187,7 +189,7 @@ def alone(page: str) -> str:
         page,
         flags=re.DOTALL,
     )
-    page = re.sub(r'href="(?:\.\./\w+/)?(\d\d_\w+|index)\.ipynb"', r'href="\1.html"', page)
+    page = re.sub(r'href="(\d\d_\w+|index)\.ipynb"', r'href="\1.html"', page)
     return page.replace("<head>", f'<head><script src="{LIBRARY}"></script>', 1)
 
 
