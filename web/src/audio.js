@@ -4,15 +4,15 @@ export const PLAY_RATE = 44100;
 const TAPS = 255; // as amtsep.nets.export.Decimate has them
 const BETA = 10;
 
-/** Decode a file; the browser resamples what has another rate. */
+/** Decode a file; the browser resamples what has another rate. Mono for the network, and both channels to play. */
 export async function decodeFile(bytes) {
-  const buffer = await new OfflineAudioContext(1, 1, PLAY_RATE).decodeAudioData(bytes);
+  const buffer = await new OfflineAudioContext(2, 1, PLAY_RATE).decodeAudioData(bytes);
   const mono = new Float32Array(buffer.length);
   for (let c = 0; c < buffer.numberOfChannels; c++) {
     const channel = buffer.getChannelData(c);
     for (let i = 0; i < mono.length; i++) mono[i] += channel[i] / buffer.numberOfChannels;
   }
-  return mono;
+  return { mono, stereo: buffer.numberOfChannels === 2 ? buffer : null };
 }
 
 /** The right half of a half-band filter, a Kaiser-windowed sinc: the middle, then what lies 1, 3, 5 ... samples off. */

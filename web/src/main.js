@@ -9,7 +9,7 @@ import { PageModel } from "./model.js";
 
 const ROOT = new URL("../../", import.meta.url);
 const here = (path) => new URL(path, ROOT).href;
-const PANELS = ["source", "roll", "thresholds", "export", "player"];
+const PANELS = ["source", "roll", "thresholds", "tabs", "export", "player"];
 const PICTURE_RANGE_DB = 70;
 const LEAST_CONTRAST_DB = 10;
 const BINS = 50;
@@ -60,6 +60,7 @@ class Page {
         defaults: settings.decoding,
         presets: settings.presets,
         values: this.values,
+        tabs: ["export"],
         tracks: { list: [{ name: "Notes", program: 0, color: 0 }] },
         history: {},
         about: {},
@@ -84,14 +85,16 @@ class Page {
     this.model.update({ status: { kind: "busy", key: "opening", values: { name } }, progress: { what: "read", done: 0, total: 0 } });
     let samples;
     try {
-      samples = await decodeFile(bytes);
+      const decoded = await decodeFile(bytes);
+      samples = decoded.mono;
+      this.stereo = decoded.stereo;
     } catch {
       return turn === this.turn && this.fail(words().unreadable(name));
     }
     if (turn !== this.turn) return undefined;
     if (!samples.length) return this.fail(words().empty(name));
     if (samples.length > minutes * 60 * PLAY_RATE) return this.fail(words().long(name, minutes));
-    this.next = { name: stem, title: name, samples };
+    this.next = { name: stem, title: name, samples, playing: this.stereo };
     this.model.update({ progress: { what: "transcribe", done: 0, total: samples.length / PLAY_RATE } });
     this.worker.postMessage({ do: "transcribe", id: turn, samples, levels: this.settings.levels, loudness: this.settings.loudness });
     return undefined;
@@ -105,15 +108,15 @@ class Page {
   }
 
   show(posteriors) {
-    const { name, title, samples } = this.next;
-    Object.assign(this, { name, samples, posteriors, edits: NONE, done: [], undone: [], version: this.version + 1 });
+    const { name, title, samples, playing } = this.next;
+    Object.assign(this, { name, samples, playing, posteriors, edits: NONE, done: [], undone: [], version: this.version + 1 });
     this.decoder = new Decoder(posteriors, this.settings);
     const { frames, bins, hop, duration, perOctave } = posteriors;
     this.histograms();
     this.model.update({
       picture: picture(posteriors, this.settings.levels),
       about: { name: title, duration, hop, step: 1, bins, frames, per_octave: perOctave },
-      sound: { version: this.version, samples: samples.length, rate: PLAY_RATE, name: title },
+      sound: { version: this.version, samples: samples.length, rate: PLAY_RATE, name: title, original: Boolean(playing) },
       name,
       progress: null,
     });
@@ -174,6 +177,8 @@ class Page {
     this.model.update({
       notes_data: data,
       count: this.notes.length,
+      missed: this.notes.filter((note) => !note.hand && note.confidence < this.values.onset_threshold).length,
+      tracks: { list: [{ name: "Notes", program: 0, color: 0 }], sure: this.values.onset_threshold },
       values: this.values,
       history: { undo: this.done.length > 0, redo: this.undone.length > 0, edits: this.edits.added.length + this.edits.struck.length },
     });
@@ -247,6 +252,11 @@ class Page {
     this.model.post({ do: "sound", version, start }, [data]);
   }
 
+  /** What was brought, both channels of it. */
+  do_original({ version }) {
+    if (version === this.version && this.playing) this.model.post({ do: "original", version, buffer: this.playing });
+  }
+
   do_export({ format }) {
     const made = {
       midi: () => [midiFile(this.notes, this.name), ".mid", "audio/midi"],
@@ -292,7 +302,7 @@ const say = () => {
 };
 for (const panel of PANELS) {
   const host = document.createElement("div");
-  document.querySelector(panel === "thresholds" || panel === "export" ? ".amtsep-side" : ".amtsep-app").append(host);
+  document.querySelector(["thresholds", "tabs", "export"].includes(panel) ? ".amtsep-side" : ".amtsep-app").append(host);
   widgets.render({ model: page.model.as(panel), el: host });
   // Another language builds a panel again.
   if (panel === "source" || panel === "export") new MutationObserver(say).observe(host, { childList: true });

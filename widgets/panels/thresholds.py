@@ -9,6 +9,7 @@ import numpy as np
 from traitlets import Bytes, Dict, Float, Int
 
 from amtsep.config import CleanUp, Decoding
+from amtsep.inference import available_models
 from amtsep.posteriors import Posteriors
 from widgets.panels.panel import Panel
 from widgets.state.presets import PRESETS, automatic
@@ -46,6 +47,8 @@ class Thresholds(Panel):
     presets = Dict().tag(sync=True)
     onset_histogram = Bytes(b"").tag(sync=True)
     frame_histogram = Bytes(b"").tag(sync=True)
+    network = Dict().tag(sync=True)
+    """Name of the network, and of all that are installed."""
     count = Int(0).tag(sync=True)
     missed = Int(0).tag(sync=True)
     """How many of the notes were found without a start (see `Decoding.leftover_notes`)."""
@@ -57,9 +60,11 @@ class Thresholds(Panel):
         self.follow(self._on_state, "state")
         self.follow(self._on_posteriors, "posteriors")
         self.follow(self._on_notes, "notes")
+        self.follow(self._on_model, "model")
         self._on_state()
         self._on_posteriors()
         self._on_notes()
+        self._on_model()
         self.observe(self._on_own, OWN)
 
     def _on_own(self, change: Any) -> None:
@@ -90,6 +95,15 @@ class Thresholds(Panel):
             return
         self.onset_histogram = histogram(self.session.onset_heights()).tobytes()
         self.frame_histogram = histogram(posteriors.frame.reshape(-1)).tobytes()
+
+    def _on_model(self, _change: Any = None) -> None:
+        self.network = {"name": self.session.model, "models": available_models()}
+
+    def do_model(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Listen with another network."""
+        name = str(message["value"])
+        if name in available_models():
+            self.session.use(name)
 
     def do_auto(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Pick thresholds from this recording's posteriors."""

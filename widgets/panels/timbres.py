@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from traitlets import Bool, Dict, List
+from traitlets import Bool, Dict, Int, List
 
 from widgets.panels.panel import Panel
 from widgets.state.edits import MAX_TRACKS
@@ -23,11 +23,20 @@ class Timbres(Panel):
     rows: List[dict[str, Any]] = List().tag(sync=True)
     about = Dict().tag(sync=True)
     edited = Bool(False).tag(sync=True)
+    count = Int(1)
+    """How many timbres there are; setting it gives the number, 0 has it estimated."""
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="timbres", **kwargs)
         self.follow(self._update, ["notes", "grouping", "state"])
         self._update()
+        self.observe(self._on_count, "count")
+
+    def _on_count(self, change: Any) -> None:
+        """A number set from Python."""
+        if change["new"] != (self.about["wanted"] or self.about["shown"]):
+            self.session.set_timbres(int(change["new"]) or None)
+            self._update()
 
     def _update(self, _change: Any = None) -> None:
         session = self.session
@@ -63,6 +72,7 @@ class Timbres(Panel):
             "methods": METHOD_NAMES,
             "most": MAX_TRACKS,
         }
+        self.count = self.about["wanted"] or self.about["shown"]
         self.edited = bool(state.edits or state.taught or state.merged)
 
     def do_timbres(self, message: dict[str, Any], _buffers: Any) -> None:

@@ -126,6 +126,8 @@ class Session(HasTraits):
     turn = Int(0)
     """Number of the last correction that a page has sent: what comes again after a broken connection counts once."""
 
+    model = Unicode("")
+    """Name of the network; see `use`."""
     exports = Int(0)
     """How many times notes have been saved as a file."""
     steps = Int(0)
@@ -213,6 +215,32 @@ class Session(HasTraits):
         decoder, derived = self._prepare(posteriors, self._fresh())
         self._adopt(audio, posteriors, decoder, derived, key="")
 
+    def use(self, model: str) -> None:
+        """Listen with another network: what is open is transcribed again, and corrections stay.
+
+        The network is another one when that has been done; cancelled, everything is as it was.
+        """
+        audio = self.audio
+        if audio is None or model == self.model:
+            self.cancel()
+            self.model = model
+            return
+
+        def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
+            key, posteriors = self._transcribe(audio, progress, model=model)
+
+            def adopt() -> None:
+                exported = self._exported
+                saved = replace(self.snapshot(), posteriors=posteriors, key=key)
+                decoder, derived = self._prepare(posteriors, saved.state)
+                self.model = model
+                self._adopt(audio, posteriors, decoder, derived, key, self.slot, saved)
+                self._exported = exported
+
+            return adopt
+
+        self._start(work, Status("busy", "opening", {"name": audio.name}))
+
     def open_saved(self, file: BinaryIO, name: str) -> None:
         """Reopen a session file."""
         from widgets.state.session_file import read_session
@@ -285,17 +313,18 @@ class Session(HasTraits):
         )
 
     def _transcribe(
-        self, audio: Any, progress: Callable[[float, float, str], bool], key: str = ""
+        self, audio: Any, progress: Callable[[float, float, str], bool], key: str = "", model: str = ""
     ) -> tuple[str, Posteriors]:
         """The network's word on a recording, from the cache where it has been heard before, and its name there."""
         from amtsep.cache import load_posteriors
         from widgets.state import cache
 
-        for name in filter(None, (key, cache.key(audio, self.model))):
+        model = model or self.model
+        for name in filter(None, (key, cache.key(audio, model))):
             known = load_posteriors(name)
             if known is not None:
                 return name, known
-        posteriors = cache.transcriber(self.model, self.device)(audio, progress=progress)
+        posteriors = cache.transcriber(model, self.device)(audio, progress=progress)
         cache.store(name, posteriors)
         return name, posteriors
 

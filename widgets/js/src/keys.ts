@@ -40,7 +40,7 @@ function press(hub: Hub, e: KeyboardEvent): void {
   if (!inApp && !(page && target === document.body)) return;
   const typing = target.matches("input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable=true]");
   if (typing) return;
-  const name = (e.ctrlKey || e.metaKey ? "Mod+" : "") + (e.shiftKey && (e.key.length > 1 || e.ctrlKey || e.metaKey) ? "Shift+" : "") + (e.key.length === 1 ? e.key.toLowerCase() : e.key);
+  const name = (e.ctrlKey || e.metaKey ? "Mod+" : "") + (e.altKey && e.key.startsWith("Arrow") ? "Alt+" : "") + (e.shiftKey && (e.key.length > 1 || e.ctrlKey || e.metaKey) ? "Shift+" : "") + (e.key.length === 1 ? e.key.toLowerCase() : e.key);
   const pointed = hub.pointed === target;
   // Reached with Tab, a control keeps the keys that work it.
   if (name === " " && !pointed && target.matches("button, summary, input[type=checkbox], [role=radio], [role=tab]")) return;

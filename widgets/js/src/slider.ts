@@ -5,6 +5,8 @@ import { h } from "./dom";
 export interface SliderOptions {
   label: string;
   hint?: string;
+  /** Beside the label: the button that explains. */
+  aside?: HTMLElement;
   min: number;
   max: number;
   step: number;
@@ -49,7 +51,7 @@ export class Slider {
     this.element = h(
       "div",
       { class: "amt-field" },
-      h("div", { class: "amt-label" }, h("span", { title: options.hint }, options.label), this.output),
+      h("div", { class: "amt-label" }, h("span", { title: options.hint }, options.label), options.aside ?? null, this.output),
       this.track,
     );
     this.track.addEventListener("pointerdown", (e) => this.down(e));

@@ -3,6 +3,7 @@
 import { button, fill, h } from "../dom";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
+import { info } from "../info";
 import { type Model, Scope, octets } from "../model";
 
 export function mountCompare(model: Model, element: HTMLElement, hub: Hub): () => void {
@@ -25,7 +26,7 @@ export function mountCompare(model: Model, element: HTMLElement, hub: Hub): () =
     if (!scores.name) {
       fill(
         body,
-        h("p", {}, t("compare_hint")),
+        h("p", {}, t("compare_hint"), info(hub, "compare")),
         button({ icon: "open", text: t("choose_reference"), class: "amt-choose-reference", onclick: () => picker.click() }),
         model.get("truth") ? button({ icon: "note", text: t("use_truth"), class: "amt-use-truth", onclick: () => model.send({ do: "truth" }) }) : null,
       );

@@ -39,12 +39,22 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
     }
   };
   hub.actions.save = ask;
+  /** A MIDI file dragged out to the desktop or a sequencer, where the browser can (Chromium): the page's own notes. */
+  const carry = (e: DragEvent) => {
+    if (!hub.notes.n || !e.dataTransfer) return e.preventDefault();
+    const file = `${name()}.mid`;
+    const url = URL.createObjectURL(new Blob([midiFile(rows(hub.notes), name(), hub.tracks) as BlobPart], { type: "audio/midi" }));
+    e.dataTransfer.setData("DownloadURL", `audio/midi:${file}:${url}`);
+    e.dataTransfer.effectAllowed = "copy";
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    return undefined;
+  };
   element.append(
     h(
       "div",
       { class: "amt-formats" },
       ...FORMATS.map((f) =>
-        h("button", { type: "button", class: "amt-format", "data-format": f, onclick: () => ask(f) }, h("b", {}, t(`format_${f}`)), h("span", {}, t(`hint_${f}`))),
+        h("button", { type: "button", class: "amt-format", "data-format": f, draggable: f === "midi" ? "true" : undefined, ondragstart: f === "midi" ? carry : undefined, onclick: () => ask(f) }, h("b", {}, t(`format_${f}`)), h("span", {}, t(`hint_${f}`), f === "midi" ? ` ${t("drag_out")}` : "")),
       ),
     ),
     done,

@@ -15,13 +15,17 @@ const KEYS: [string, string][] = [
   ["1 … 8", "key_assign"],
   ["↑ ↓  (Shift)", "key_pitch"],
   ["← →", "key_time"],
+  ["Alt ← →", "key_length"],
+  ["Alt ↑ ↓", "key_loud"],
+  ["Ctrl C X V D", "key_copy"],
+  ["A", "key_add"],
   ["Delete", "key_delete"],
   ["S   J", "key_split"],
   ["Ctrl Z   Ctrl Y", "key_undo"],
   ["Ctrl S", "key_save"],
   ["T", "key_theme"],
 ];
-const HANDS = ["hand_wheel", "hand_pan", "hand_ruler", "hand_bars", "hand_band", "hand_move", "hand_add", "hand_double"];
+const HANDS = ["hand_wheel", "hand_touch", "hand_pan", "hand_ruler", "hand_bars", "hand_band", "hand_move", "hand_add", "hand_double"];
 
 export function openHelp(hub: Hub, host: HTMLElement): void {
   const t = (key: string) => say(hub, key);
@@ -44,6 +48,12 @@ export function openHelp(hub: Hub, host: HTMLElement): void {
         "div",
         { class: "amt-columns" },
         h("dl", {}, ...KEYS.flatMap(([key, word]) => [h("dt", {}, key), h("dd", {}, t(word))])),
+        h(
+          "label",
+          { class: "amt-check amt-single-keys" },
+          h("input", { type: "checkbox", checked: hub.prefs.keys !== "off", onchange: (e: Event) => hub.prefer({ keys: (e.target as HTMLInputElement).checked ? "on" : "off" }) }),
+          t("single_keys"),
+        ),
         h("ul", {}, ...HANDS.map((word) => h("li", {}, t(word)))),
       ),
     ),

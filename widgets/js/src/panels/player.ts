@@ -3,6 +3,7 @@
 import { button, h, icon } from "../dom";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
+import { info } from "../info";
 import { type Model, Scope, floats, octets } from "../model";
 import { SNAPS, type Snap } from "../grid";
 import { clock, unpack } from "../notes";
@@ -68,6 +69,21 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     { class: "amt-select amt-ground", "aria-label": t("ground_label"), title: t("ground_label"), onchange: () => hub.actions.ground?.(ground.value) },
     ...["spectrogram", "posterior", "none"].map((k) => h("option", { value: k }, t(`ground_${k}`))),
   );
+  const toggleView = (what: "names" | "lane") =>
+    button({
+      text: t(`view_${what}`),
+      label: t(`hint_view_${what}`),
+      class: `amt-small amt-view-${what}`,
+      "aria-pressed": "false",
+      onclick: () => {
+        if (!view()) return;
+        view()[what] = !view()[what];
+        view().stale();
+        show();
+      },
+    });
+  const names = toggleView("names");
+  const lane = toggleView("lane");
   const opacity = h("input", {
     type: "range",
     min: "0",
@@ -90,12 +106,12 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   element.append(
     h("div", { class: "amt-group" }, back, play, loop, metronome),
     time,
-    h("div", { class: "amt-group amt-mixer" }, h("span", { class: "amt-end" }, t("rec")), blend, h("span", { class: "amt-end" }, t("notes")), split),
-    h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("speed")), speed, speedValue),
+    h("div", { class: "amt-group amt-mixer" }, h("span", { class: "amt-end" }, t("rec")), blend, h("span", { class: "amt-end" }, t("notes")), split, info(hub, "blend")),
+    h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("speed")), speed, speedValue, info(hub, "speed")),
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("volume")), volume),
     more,
     sound,
-    h("div", { class: "amt-group amt-view" }, snap, bends, ground, opacity, fit, follow),
+    h("div", { class: "amt-group amt-view" }, snap, names, lane, bends, ground, info(hub, "ground"), opacity, fit, follow),
   );
   hub.actions.loop = () => {
     const window = view()?.window;
@@ -124,6 +140,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     volume.value = String(transport.volume);
     follow.setAttribute("aria-pressed", String(Boolean(view()?.follow)));
     (follow.parentElement as HTMLElement).hidden = !view();
+    for (const [made, what] of [[names, "names"], [lane, "lane"]] as const) made.setAttribute("aria-pressed", String(Boolean(view()?.[what])));
     opacity.value = String(view()?.opacity ?? 1);
     ground.value = view()?.groundKind ?? "spectrogram";
   };
@@ -199,6 +216,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   // The recording as it was brought comes after the copy that the network heard, and takes its place.
   let pieces: Uint8Array<ArrayBuffer>[] = [];
   const original = async (content: any, buffers: DataView[]) => {
+    if (content.buffer) return transport.setOriginal(content.buffer);
     if (!content.start) pieces = [];
     pieces.push(octets(buffers[0]).slice() as Uint8Array<ArrayBuffer>);
     const next = content.start + buffers[0].byteLength;

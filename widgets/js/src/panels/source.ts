@@ -7,6 +7,7 @@ import { type Model, Scope } from "../model";
 import { clock } from "../notes";
 import { Keeper } from "../link";
 import { type Recent, mountBanner, recentButton } from "./banner";
+import { tour } from "../info";
 import { openHelp } from "./help";
 import { Uploads } from "./upload";
 
@@ -53,6 +54,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     undo,
     redo,
     saveButton,
+    button({ icon: "screen", label: t("projector"), class: "amt-projector", "aria-pressed": String(hub.prefs.projector === "on"), onclick: () => hub.prefer({ projector: hub.prefs.projector === "on" ? "off" : "on" }) }),
     button({ icon: "help", label: t("help"), keys: "?", class: "amt-help", onclick: () => hub.actions.help() }),
     button({ text: t("language"), label: t("language_label"), class: "amt-language", onclick: () => hub.prefer({ language: hub.prefs.language === "zh" ? "en" : "zh" }) }),
     theme,
@@ -89,8 +91,9 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
         button({ icon: "open", text: t("choose"), class: "amt-primary amt-choose", onclick: () => picker.click() }),
         recents.length ? h("p", { class: "amt-or" }, t("go_on_with")) : null,
         recents.length ? h("div", { class: "amt-recents" }, ...recents.map((entry, i) => recentButton(hub, entry, !i, goOn))) : null,
+        button({ text: t("tour"), class: "amt-link amt-take-tour", onclick: () => tour(hub, element) }),
         list.length ? h("p", { class: "amt-or" }, t("try_demo")) : null,
-        h("div", { class: "amt-chips" }, ...list.map((d) => button({ icon: "play", text: d.name, class: "amt-demo", "data-demo": d.id, onclick: () => demo(d.id) }))),
+        h("div", { class: "amt-chips" }, ...list.map((d) => button({ icon: "play", text: clipTitle(hub, d.id, d.name), class: "amt-demo", "data-demo": d.id, onclick: () => demo(d.id) }))),
       ),
     );
   };
@@ -293,7 +296,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     const recents = (model.get("recent") ?? []) as Recent[];
     fill(
       menu,
-      ...list.map((d) => h("button", { type: "button", "data-demo": d.id, onclick: () => demo(d.id) }, d.name)),
+      ...list.map((d) => h("button", { type: "button", "data-demo": d.id, onclick: () => demo(d.id) }, clipTitle(hub, d.id, d.name))),
       recents.length ? h("p", {}, t("go_on_with")) : null,
       ...recents.map((entry) => recentButton(hub, entry, false, goOn)),
     );
@@ -315,7 +318,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   scope.watch("about", (about) => {
     hub.transport.expect(about?.recording);
     title.replaceChildren(
-      ...(about?.name ? [h("b", { title: about.name }, about.name.replaceAll("_", " ")), h("span", {}, clock(about.duration ?? 0, 0))] : [h("span", {}, t("tagline"))]),
+      ...(about?.name ? [h("b", { title: about.name }, clipTitle(hub, about.name, about.name.replaceAll("_", " "))), h("span", {}, clock(about.duration ?? 0, 0))] : [h("span", {}, t("tagline"))]),
     );
     saveButton.hidden = !about?.name;
     place();
@@ -324,6 +327,13 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     over(false);
     scope.end();
   };
+}
+
+/** A bundled clip is called by its title, other recordings by their names. */
+function clipTitle(hub: Hub, id: string, name: string): string {
+  const key = `clip_${id.replace(/\.[^.]*$/, "")}`;
+  const title = say(hub, key);
+  return title === key ? name : title;
 }
 
 /** The mark: four notes of different colours, stepping up out of one wave. */

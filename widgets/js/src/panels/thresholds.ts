@@ -3,11 +3,18 @@
 import { button, h } from "../dom";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
+import { info } from "../info";
 import { Latest, type Model, Scope, floats } from "../model";
 import { pitchName } from "../notes";
 import { Slider } from "../slider";
 
 type Values = Record<string, number | boolean>;
+
+const EXPLAINED = new Set(["onset_threshold", "frame_threshold", "min_note_length", "energy_tolerance"]);
+/** Networks that there are words for. */
+const KNOWN = new Set(["light", "base"]);
+/** What a preset sets, in short. */
+const sets = (v: Values) => `${Number(v.onset_threshold).toFixed(2)} / ${Number(v.frame_threshold).toFixed(2)} / ${Math.round(1000 * Number(v.min_note_length))} ms`;
 
 export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): () => void {
   const scope = new Scope(model);
@@ -36,6 +43,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     new Slider({
       label: t(name),
       hint: t(`hint_${name}`),
+      aside: EXPLAINED.has(name) ? info(hub, name) : undefined,
       value: Number(current[name]),
       start: Number(defaults[name]),
       change: (value, last) => change({ [name]: value }, last),
@@ -51,13 +59,13 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     "select",
     { class: "amt-select amt-preset", "aria-label": t("preset"), onchange: () => preset.value && change({ ...presets[preset.value], min_pitch: current.min_pitch, max_pitch: current.max_pitch }, true) },
     h("option", { value: "", hidden: true }, t("preset_own")),
-    ...Object.keys(presets).map((name) => h("option", { value: name }, t(`preset_${name}`))),
+    ...Object.keys(presets).map((name) => h("option", { value: name, title: sets(presets[name]) }, `${t(`preset_${name}`)}  ·  ${sets(presets[name])}`)),
   );
   hub.actions.thresholds = (values: Values) => change(values, true);
   const count = h("b", { class: "amt-count" });
   element.append(
     h("h2", { class: "amt-unseen" }, t("thresholds")),
-    h("div", { class: "amt-presets" }, preset, button({ icon: "wand", text: t("auto"), label: t("hint_auto"), class: "amt-small amt-auto", onclick: () => model.send({ do: "auto" }) }), button({ text: t("reset"), class: "amt-small amt-reset", onclick: () => change(defaults, true) })),
+    h("div", { class: "amt-presets" }, preset, button({ icon: "wand", text: t("auto"), label: t("hint_auto"), class: "amt-small amt-auto", onclick: () => model.send({ do: "auto" }) }), button({ text: t("reset"), class: "amt-small amt-reset", onclick: () => change(defaults, true) }), info(hub, "presets")),
     sliders.onset_threshold.element,
   );
 
@@ -97,6 +105,14 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     ...["sound", "key"].map((name) => h("option", { value: name }, t(`ends_${name}`))),
   );
   scope.add(hub.on("threshold-values", (v: Values) => (ends.value = String(v.ends ?? "sound"))));
+  const network = h("select", { class: "amt-select amt-network", onchange: () => model.send({ do: "model", value: network.value }) });
+  const networks = h("div", { class: "amt-line" }, h("label", { class: "amt-line" }, h("span", {}, t("network")), network), info(hub, "network"));
+  scope.watch("network", (value) => {
+    const names: string[] = value?.models ?? [];
+    networks.hidden = !names.length;
+    network.replaceChildren(...names.map((name) => h("option", { value: name }, KNOWN.has(name) ? t(`network_${name}`) : name)));
+    network.value = value?.name ?? "";
+  });
   const more = h(
     "details",
     { class: "amt-fold" },
@@ -111,12 +127,13 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
       pitches("max_pitch", "min_pitch", false),
     ),
     h("div", { class: "amt-line" }, check("inferred_onsets")),
+    networks,
     tidy ? h("div", { class: "amt-line" }, h("span", {}, t("ends")), ends) : null,
     rules.length ? h("div", { class: "amt-rules" }, h("span", {}, t("tidy_rules")), ...rules.map(check)) : null,
   );
   const split = h("div", { class: "amt-kinds-of-notes" });
   element.append(
-    h("div", { class: "amt-line amt-found" }, split, check("leftover_notes")),
+    h("div", { class: "amt-line amt-found" }, split, check("leftover_notes"), info(hub, "leftover_notes")),
     sliders.frame_threshold.element,
     sliders.min_note_length.element,
     more,

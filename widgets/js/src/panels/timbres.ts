@@ -4,6 +4,7 @@ import { button, fill, h, icon } from "../dom";
 import { programs } from "../gm";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
+import { info } from "../info";
 import { Latest, type Model, Scope } from "../model";
 import { MARKS, markColor, trackColor, trackMark } from "../palette";
 import { Slider } from "../slider";
@@ -33,6 +34,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   const slider = new Slider({
     label: t("timbres"),
     hint: t("hint_timbres"),
+    aside: info(hub, "timbres"),
     min: 1,
     max: 8,
     step: 1,
@@ -77,7 +79,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   const foot = h("div", { class: "amt-line amt-teach" });
   const method = h("select", { class: "amt-select amt-method", onchange: () => model.send({ do: "method", value: method.value }) });
   for (const m of about().methods ?? []) method.append(h("option", { value: m }, t(`method_${m.replaceAll("-", "_")}`)));
-  const how = h("details", { class: "amt-fold" }, h("summary", {}, t("more")), h("label", { class: "amt-line" }, h("span", {}, t("method")), method));
+  const how = h("details", { class: "amt-fold" }, h("summary", {}, t("more")), h("label", { class: "amt-line" }, h("span", {}, t("method")), method), info(hub, "method"));
   element.append(h("div", { class: "amt-kinds", role: "radiogroup", "aria-label": t("kinds") }, ...kinds), h("div", { class: "amt-how-many" }, slider.element), sure, list, foot, how);
 
   let drawn = "";

@@ -8,9 +8,9 @@ import type { Model } from "../model";
 import type { Hit, Removed, RollView } from "./view";
 
 type Point = { x: number; y: number };
-type Drag = (e: PointerEvent, move: (p: Point, e: PointerEvent) => void, done?: (moved: boolean) => void) => void;
+type Drag = ((e: PointerEvent, move: (p: Point, e: PointerEvent) => void, done?: (moved: boolean) => void) => void) & { from(e: PointerEvent): Point };
 
-export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit, e: PointerEvent, from: Point, dragging: Drag): void; add(p: Point): void; restore(ghost: Removed): void } {
+export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit, e: PointerEvent, from: Point, dragging: Drag): void; add(p: Point): void; velocities(e: PointerEvent, dragging: Drag): void; restore(ghost: Removed): void } {
   const { transport } = hub;
   const anchors = (list: Iterable<number>) => [...list].map((i) => [hub.notes.pitch[i], hub.notes.onset[i], hub.notes.hand[i]]);
   const note = (i: number) => {
@@ -29,6 +29,18 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
     edit("change", list, { notes });
   };
   const chosen = () => [...hub.selection];
+  type Value = ReturnType<typeof note>;
+  let clipboard: Value[] = [];
+  const copy = () => {
+    clipboard = chosen().map(note);
+  };
+  /** Notes laid down again, so much later; they are selected then. */
+  const put = (notes: Value[], later: number) => {
+    const made = notes.map((n) => ({ ...n, onset: n.onset + later, offset: n.offset + later })).filter((n) => n.onset >= 0 && n.onset < hub.duration);
+    if (!made.length) return;
+    hub.expected = made.map((n) => [n.pitch, n.onset]);
+    tell({ what: "add", notes: made });
+  };
   const undo = () => hub.keeper?.undo() || model.send({ do: "undo" });
   const redo = () => hub.keeper?.offline || model.send({ do: "redo" });
   hub.actions.undo = undo;
@@ -42,7 +54,17 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
       "Mod+y": redo,
       "Mod+Shift+z": redo,
     };
+    if (clipboard.length) {
+      table["Mod+v"] = () => put(clipboard, snapped(hub.beats, hub.snap, transport.position) - Math.min(...clipboard.map((n) => n.onset)));
+    }
+    table.a = () => {
+      const pitch = Math.round((view.window.p0 + view.window.p1) / 2);
+      const onset = snapped(hub.beats, hub.snap, transport.position);
+      put([{ onset, offset: onset + 0.4, pitch, velocity: 80, track: hub.shown[0] ?? 0 }], 0);
+    };
     if (!hub.selection.size) return table;
+    const loud = (by: number) => () => change(chosen(), (n) => ({ velocity: Math.min(127, Math.max(1, n.velocity + by)) }));
+    const length = (by: number) => () => change(chosen(), (n) => ({ offset: Math.max(n.onset + 0.03, n.offset + by) }));
     const pitch = (by: number) => () => change(chosen(), (n) => ({ pitch: Math.min(108, Math.max(21, n.pitch + by)) }));
     const gridded = () => Boolean(hub.snap) && hub.beats.time.length > 1;
     const time = (by: number) => () =>
@@ -59,7 +81,32 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
       "Shift+ArrowDown": pitch(-12),
       ArrowLeft: time(-0.01),
       ArrowRight: time(0.01),
-      s: () => edit("split", hub.selection, { time: transport.position }),
+      "Alt+ArrowUp": loud(6),
+      "Alt+ArrowDown": loud(-6),
+      "Alt+ArrowLeft": length(-0.02),
+      "Alt+ArrowRight": length(0.02),
+      "Mod+c": copy,
+      "Mod+x": () => {
+        copy();
+        edit("delete", hub.selection);
+      },
+      "Mod+d": () => {
+        // Behind the last of them, on the grid where there is one.
+        const notes = chosen().map(note);
+        const from = Math.min(...notes.map((n) => n.onset));
+        const end = Math.max(...notes.map((n) => n.offset));
+        put(notes, Math.max(snapped(hub.beats, hub.snap, end), from + 0.05) - from);
+      },
+      s: () => {
+        const at = transport.position;
+        // Both halves stay selected, and what is not cut.
+        hub.expected = chosen().flatMap((i) => {
+          const n = note(i);
+          const cut = n.onset + 0.02 < at && at < n.offset - 0.02;
+          return cut ? [[n.pitch, n.onset], [n.pitch, at]] : [[n.pitch, n.onset]];
+        });
+        edit("split", hub.selection, { time: at });
+      },
       j: () => edit("join", hub.selection),
     });
     for (let k = 1; k <= 8; k++) table[String(k)] = () => hub.actions.assign(trackAt(hub, k - 1));
@@ -75,7 +122,7 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
       dragging(
         e,
         (p, m) => {
-          by = { time: view.time(p.x) - t0, pitch: hit.part === "end" ? 0 : Math.round(view.pitch(p.y)) - p0 };
+          by = { time: view.time(p.x) - t0, pitch: hit.part !== "body" ? 0 : Math.round(view.pitch(p.y)) - p0 };
           // Shift keeps the time: only the pitch changes.
           if (m.shiftKey && hit.part === "body") by.time = 0;
           // The note in hand goes to the grid (Alt: freely), those with it keep their distance.
@@ -104,6 +151,7 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
       let lastPitch = 0;
       const moved = (i: number) => {
         const n = note(i);
+        if (hit.part === "start") return { index: i, onset: Math.min(n.offset - 0.02, Math.max(0, n.onset + by.time)), offset: n.offset, pitch: n.pitch, track: n.track };
         return hit.part === "end"
           ? { index: i, onset: n.onset, offset: Math.max(n.onset + 0.02, n.offset + by.time), pitch: n.pitch, track: n.track }
           : { index: i, onset: Math.max(0, n.onset + by.time), offset: Math.max(0.02, n.offset + by.time), pitch: Math.min(108, Math.max(21, n.pitch + by.pitch)), track: n.track };
@@ -113,6 +161,31 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
         hub.expected = notes.map((n, k) => [n.pitch, n.onset, hub.notes.hand[which[k]]]);
         edit("change", which, { notes });
       };
+    },
+    /** In the lane under the notes: the height is the velocity, of the notes that begin where the pointer goes. */
+    velocities(e, dragging) {
+      const given = new Map<number, number>();
+      const at = (p: Point) => {
+        const value = view.velocityAt(p.y);
+        for (const i of view.startingAt(p.x)) {
+          if (!hub.selection.size || hub.selection.has(i) || !view.startingAt(p.x).some((k) => hub.selection.has(k))) given.set(i, value);
+        }
+        view.velocities = given;
+        view.stale("notes");
+      };
+      at(dragging.from(e));
+      dragging(
+        e,
+        (p) => at(p),
+        () => {
+          view.velocities = new Map();
+          const list = [...given.keys()];
+          if (!list.length) return;
+          const notes = list.map((i) => ({ ...note(i), velocity: given.get(i) as number }));
+          hub.expected = [...hub.selection].map((i) => [hub.notes.pitch[i], hub.notes.onset[i]]);
+          edit("change", list, { notes });
+        },
+      );
     },
     /** A note that the clean-up took away is put back as it was. */
     restore(ghost) {

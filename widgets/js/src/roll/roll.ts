@@ -155,6 +155,7 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     return { x: e.clientX - box.left, y: e.clientY - box.top };
   };
 
+  let padUntil = 0;
   scope.listen(
     element,
     "wheel",
@@ -164,6 +165,11 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
       const unit = e.deltaMode === 1 ? 30 : e.deltaMode === 2 ? 300 : 1;
       const dx = e.deltaX * unit;
       const dy = e.deltaY * unit;
+      // Two fingers on a trackpad move the roll as they move, a pinch (which comes with Ctrl) zooms; a wheel comes in
+      // large steps without a sideways part.
+      const now = performance.now();
+      if (!e.ctrlKey && e.deltaMode === 0 && (Math.abs(e.deltaX) > 0 || (e.deltaY % 1 === 0 && Math.abs(e.deltaY) < 40) || e.deltaY % 1 !== 0) && Math.abs(e.deltaY) < 90) padUntil = now + 250;
+      if (now < padUntil && !e.ctrlKey && !e.altKey && !e.shiftKey && x >= KEYS) return view.pan(dx, dy);
       if (e.shiftKey) view.pan(dy || dx, 0);
       else if (e.altKey || x < KEYS) {
         if (e.ctrlKey || e.altKey) view.zoomPitch(Math.exp(dy * 0.0015), y);
@@ -174,7 +180,7 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     { passive: false },
   );
 
-  const dragging = (e: PointerEvent, move: (p: { x: number; y: number }, e: PointerEvent) => void, done?: (moved: boolean) => void) => {
+  const dragging = ((e: PointerEvent, move: (p: { x: number; y: number }, e: PointerEvent) => void, done?: (moved: boolean) => void) => {
     element.setPointerCapture(e.pointerId);
     const from = local(e);
     let moved = false;
@@ -193,7 +199,8 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     element.addEventListener("pointermove", onMove);
     element.addEventListener("pointerup", onUp);
     element.addEventListener("pointercancel", onUp);
-  };
+  }) as Parameters<typeof edits.velocities>[1];
+  dragging.from = local;
 
   const overview = (e: PointerEvent) => {
     const jump = (x: number) => {
@@ -231,7 +238,10 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     const { x, y } = local(e);
     const beat = hub.actions.beats ? view.hitLine(x, y) : -1;
     if (beat >= 0) return line(e, beat);
-    const start = view.time(x);
+    // The edges of the loop can be taken again; the other end stays.
+    const { loop } = transport;
+    const edge = loop.to > loop.from ? (Math.abs(x - view.x(loop.from)) < 6 ? "from" : Math.abs(x - view.x(loop.to)) < 6 ? "to" : "") : "";
+    const start = edge ? (edge === "from" ? loop.to : loop.from) : view.time(x);
     dragging(
       e,
       (p, m) => {
@@ -246,7 +256,7 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
       },
       (moved) => {
         if (moved) transport.setLoop({ on: transport.loop.to - transport.loop.from > 0.05 });
-        else transport.seek(start);
+        else transport.seek(edge ? view.time(x) : start);
       },
     );
   };
@@ -279,6 +289,56 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     );
   };
 
+  // Fingers: two pinch and move, one moves the roll; a tap goes there or selects, and a selected note can be dragged.
+  const fingers = new Map<number, { x: number; y: number }>();
+  const lift = (e: PointerEvent) => fingers.delete(e.pointerId);
+  scope.listen(element, "pointerup", lift);
+  scope.listen(element, "pointercancel", lift);
+  scope.listen(element, "pointermove", (e: PointerEvent) => {
+    const was = fingers.get(e.pointerId);
+    if (!was || fingers.size !== 2) return;
+    const other = [...fingers].find(([id]) => id !== e.pointerId)?.[1] as { x: number; y: number };
+    const is = local(e);
+    const [before, after] = [Math.hypot(was.x - other.x, was.y - other.y), Math.hypot(is.x - other.x, is.y - other.y)];
+    const middle = { x: (is.x + other.x) / 2, y: (is.y + other.y) / 2 };
+    if (before > 8 && after > 8) {
+      // Along the line between the fingers: across for time, upright for pitch.
+      const across = Math.abs(is.x - other.x) > Math.abs(is.y - other.y);
+      if (across) view.zoomTime(before / after, middle.x);
+      else view.zoomPitch(before / after, middle.y);
+    }
+    view.pan((was.x - is.x) / 2, (was.y - is.y) / 2);
+    fingers.set(e.pointerId, is);
+  });
+  const touch = (e: PointerEvent, x: number, y: number): boolean => {
+    fingers.set(e.pointerId, { x, y });
+    if (fingers.size > 1) {
+      view.ghosts = [];
+      return true;
+    }
+    if (x < KEYS || y < RULER || y > element.clientHeight - OVERVIEW || view.inLane(y)) return false;
+    const hit = view.hit(x, y);
+    if (hit && hub.selection.has(hit.index)) return false;
+    let last = { x, y };
+    dragging(
+      e,
+      (p) => {
+        if (fingers.size > 1) return;
+        view.pan(last.x - p.x, last.y - p.y);
+        last = p;
+      },
+      (moved) => {
+        if (moved || fingers.size > 1) return;
+        if (hit) {
+          hub.select([hit.index]);
+          void transport.audition(hub.notes.pitch[hit.index], hub.notes.track[hit.index], hub.notes.velocity[hit.index], 0.4);
+        } else if (hub.selection.size) hub.select([]);
+        else transport.seek(view.time(x));
+      },
+    );
+    return true;
+  };
+
   scope.listen(element, "pointerdown", (e: PointerEvent) => {
     const { x, y } = local(e);
     element.focus({ preventScroll: true });
@@ -293,12 +353,14 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
       return;
     }
     if (e.button !== 0) return;
+    if (e.pointerType === "touch" && touch(e, x, y)) return;
     if (y > element.clientHeight - OVERVIEW) return overview(e);
     if (y < RULER) return ruler(e);
     if (x < KEYS) {
       void transport.audition(Math.round(view.pitch(y)));
       return;
     }
+    if (view.inLane(y)) return edits.velocities(e, dragging);
     const hit = view.hit(x, y);
     if (!hit) return band(e);
     const add = e.shiftKey || e.ctrlKey || e.metaKey;
@@ -330,7 +392,7 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     const inside = x >= KEYS && y >= RULER && y < element.clientHeight - OVERVIEW;
     const hit = inside ? view.hit(x, y) : null;
     const onLine = hub.actions.beats && view.hitLine(x, y) >= 0;
-    element.style.cursor = hit ? (hit.part === "end" ? "ew-resize" : "pointer") : onLine ? "ew-resize" : y < RULER ? "text" : "default";
+    element.style.cursor = hit ? (hit.part !== "body" ? "ew-resize" : "pointer") : onLine ? "ew-resize" : y < RULER ? "text" : "default";
     const ghost = inside && !hit ? view.hitRemoved(x, y) : null;
     if (ghost) view.showReason(ghost, x, y);
     else view.showTip(hit ? hit.index : -1, x, y);

@@ -3,7 +3,7 @@
 
 import type { Hub } from "../hub";
 import { clock, firstAt, isBlack, pitchName } from "../notes";
-import { type Theme, trackColor, trackMark } from "../palette";
+import { type Theme, markColor, trackColor, trackMark } from "../palette";
 import { h } from "../dom";
 import { say, trackName } from "../i18n";
 import type { Picture } from "./spectrogram";
@@ -11,6 +11,7 @@ import type { Picture } from "./spectrogram";
 export const KEYS = 50;
 export const RULER = 24;
 export const OVERVIEW = 38;
+export const LANE = 64;
 const LOWEST = 20.5;
 const HIGHEST = 108.5;
 
@@ -23,7 +24,7 @@ export interface Window {
 
 export interface Hit {
   index: number;
-  part: "body" | "end";
+  part: "body" | "start" | "end";
 }
 
 /** What the clean-up took away: a note, or (reason 0) the end of one. */
@@ -58,6 +59,11 @@ export class RollView {
   groundKind = "spectrogram";
   opacity = 1;
   follow = true;
+  /** Whether the velocities are shown under the notes, and the names of the notes in them. */
+  lane = false;
+  names = false;
+  /** Velocities that are being drawn. */
+  velocities = new Map<number, number>();
   hover = -1;
   band: { t0: number; t1: number; p0: number; p1: number } | null = null;
   /** A note being drawn, moved or stretched: shown in place of the real one. */
@@ -111,7 +117,7 @@ export class RollView {
       x: KEYS,
       y: RULER,
       width: Math.max(10, this.size.width - KEYS),
-      height: Math.max(10, this.size.height - RULER - OVERVIEW),
+      height: Math.max(10, this.size.height - RULER - OVERVIEW - (this.lane ? LANE : 0)),
     };
   }
 
@@ -137,6 +143,11 @@ export class RollView {
 
   get duration(): number {
     return Math.max(this.hub.duration, 1);
+  }
+
+  /** Larger type and thicker lines, for a projector. */
+  private get scale(): number {
+    return this.hub.prefs.projector === "on" ? 1.5 : 1;
   }
 
   setWindow(change: Partial<Window>): void {
@@ -204,6 +215,54 @@ export class RollView {
     if (notes.pitch[i] < p0 + 1 || notes.pitch[i] > p1 - 1) this.setWindow({ p0: notes.pitch[i] - rows / 2, p1: notes.pitch[i] + rows / 2 });
   }
 
+  inLane(y: number): boolean {
+    return this.lane && y > this.plot.y + this.plot.height && y < this.size.height - OVERVIEW;
+  }
+
+  velocityAt(y: number): number {
+    const bottom = this.size.height - OVERVIEW - 3;
+    return Math.round(Math.min(127, Math.max(1, ((bottom - y) / (LANE - 8)) * 127)));
+  }
+
+  /** Notes whose stems in the lane lie at a place. */
+  startingAt(x: number): number[] {
+    const { notes, mix } = this.hub;
+    const found = [];
+    for (let i = firstAt(notes, this.time(x - 5)); i < notes.n && notes.onset[i] < this.time(x + 5); i++) {
+      if (!mix[notes.track[i]]?.hidden) found.push(i);
+    }
+    return found;
+  }
+
+  /** The names of the notes in them, where there is room. */
+  private paintNames(g: CanvasRenderingContext2D, groups: [number, number[]][], tall: number, perSecond: number, marked: boolean): void {
+    const { notes, tracks, prefs } = this.hub;
+    const spare = marked ? 16 : 4;
+    g.font = `600 ${Math.min(12, tall - 1)}px ${FONT}`;
+    g.textBaseline = "middle";
+    g.textAlign = "left";
+    for (const [key, list] of groups) {
+      g.fillStyle = key & 1 ? this.styleOf.text : markColor(trackColor(tracks[key >> 4]?.color ?? 0, prefs.theme));
+      for (const i of list) {
+        const room = (notes.offset[i] - notes.onset[i]) * perSecond - spare;
+        if (room > 24) g.fillText(pitchName(notes.pitch[i]), this.x(notes.onset[i]) + spare, this.y(notes.pitch[i]) + 0.5);
+      }
+    }
+  }
+
+  private paintLane(g: CanvasRenderingContext2D, from: number, to: number, colors: string[]): void {
+    const { notes, mix, selection } = this.hub;
+    const bottom = this.size.height - OVERVIEW - 3;
+    for (let i = firstAt(notes, from); i < notes.n && notes.onset[i] < to; i++) {
+      if (mix[notes.track[i]]?.hidden) continue;
+      const x = Math.round(this.x(notes.onset[i]));
+      const tall = ((this.velocities.get(i) ?? notes.velocity[i]) / 127) * (LANE - 8);
+      g.fillStyle = selection.has(i) ? this.styleOf.select : (colors[notes.track[i]] ?? colors[0]);
+      g.fillRect(x, bottom - tall, 2, tall);
+      g.fillRect(x - 2, bottom - tall - 2, 6, 4);
+    }
+  }
+
   hit(x: number, y: number): Hit | null {
     const { notes, mix } = this.hub;
     const t = this.time(x);
@@ -220,7 +279,8 @@ export class RollView {
       inside ||= within;
       const wide = this.x(notes.offset[i]) - this.x(notes.onset[i]) > 14;
       const atEnd = wide && Math.abs(this.x(notes.offset[i]) - x) < 5;
-      best = { index: i, part: atEnd ? "end" : "body" };
+      const atStart = wide && this.x(notes.offset[i]) - this.x(notes.onset[i]) > 22 && Math.abs(this.x(notes.onset[i]) - x) < 5;
+      best = { index: i, part: atEnd ? "end" : atStart ? "start" : "body" };
     }
     return best;
   }
@@ -392,7 +452,7 @@ export class RollView {
     g.fillStyle = c.panel;
     g.fillRect(0, 0, width, RULER);
     g.fillStyle = c.dim;
-    g.font = `11px ${FONT}`;
+    g.font = `${Math.round(11 * this.scale)}px ${FONT}`;
     g.textBaseline = "middle";
     g.textAlign = "left";
     const digits = step < 1 ? (step < 0.1 ? 2 : 1) : 0;
@@ -431,7 +491,7 @@ export class RollView {
   /** Numbers of the bars along the lower edge of the ruler, as many as there is room for. */
   private paintBarNumbers(g: CanvasRenderingContext2D, width: number): void {
     const { time, bar } = this.hub.beats;
-    g.font = `600 9px ${FONT}`;
+    g.font = `600 ${Math.round(9 * Math.min(1.25, this.scale))}px ${FONT}`;
     g.textAlign = "center";
     let last = -Infinity;
     bar.forEach((beat, k) => {
@@ -471,9 +531,9 @@ export class RollView {
       const next = isBlack(p - 1) ? this.y(p - 1) : this.y(p - 0.5);
       g.fillStyle = c.line;
       g.fillRect(0, Math.round(next), KEYS - 1, 1);
-      if (p % 12 === 0 && row > 4) {
+      if (p % 12 === 0 ? row > 4 : this.names && row > 9) {
         g.fillStyle = lit ? "#000" : "#5b6270";
-        g.font = `${Math.min(11, Math.max(9, row * 1.1))}px ${FONT}`;
+        g.font = `${Math.min(11 * this.scale, Math.max(9, row * 1.1))}px ${FONT}`;
         g.textAlign = "right";
         g.textBaseline = "middle";
         g.fillText(pitchName(p), KEYS - 5, this.y(p));
@@ -629,6 +689,7 @@ export class RollView {
         }
       }
     }
+    if (this.names && tall >= 10) this.paintNames(g, ordered, tall, perSecond, tracks.length > 1);
     if (this.verdict && hub.reference) this.paintVerdict(g, groups, tall, perSecond, from, to);
     if (this.removed.length) this.paintRemoved(g, colors, tall, from, to);
     if (hub.bends && this.curves.length && row >= 4) this.paintCurves(g, from, to);
@@ -658,6 +719,18 @@ export class RollView {
       g.globalAlpha = 1;
     }
     g.restore();
+    if (this.lane) {
+      g.save();
+      g.beginPath();
+      g.rect(left, plot.y + plot.height, right - left, LANE);
+      g.clip();
+      g.fillStyle = c.panel;
+      g.fillRect(left, plot.y + plot.height, right - left, LANE);
+      g.fillStyle = c.line;
+      g.fillRect(left, plot.y + plot.height, right - left, 1);
+      this.paintLane(g, from, to, colors);
+      g.restore();
+    }
     this.paintOverview(g);
   }
 
@@ -838,7 +911,7 @@ export class RollView {
     const x = this.x(position);
     if (x >= plot.x && x <= this.size.width) {
       g.fillStyle = c.playhead;
-      g.fillRect(Math.round(x) - 1, RULER - 2, 2, plot.height + 2);
+      g.fillRect(Math.round(x) - 1, RULER - 2, 2 * this.scale, plot.height + 2);
       g.beginPath();
       g.moveTo(x - 6, RULER - 11);
       g.lineTo(x + 6, RULER - 11);
