@@ -189,3 +189,42 @@ def test_silence_is_not_put_down_to_the_network() -> None:
     about = Timbres(session).about
     assert about["available"] and not about["heard"]
     assert spectrogram_picture(nothing).max() == 0, "an empty roll, not an evenly lit one"
+
+
+def test_the_number_is_a_trait_to_observe_and_to_set(three) -> None:
+    timbres = Timbres(three)
+    seen_counts = []
+    timbres.observe(lambda change: seen_counts.append(change["new"]), "count")
+    timbres.count = 2
+    assert len(seen(three)) == 2 and three.state.clustering.timbres == 2
+    three.set_timbres(3)
+    assert timbres.count == 3 and seen_counts[-1] == 3
+
+
+def test_another_colour_is_taken_from_the_track_that_had_it(three) -> None:
+    before = [view.color for view in three.state.tracks]
+    timbres = Timbres(three)
+    timbres._receive(timbres, {"do": "track", "index": 0, "values": {"color": before[1]}}, [])
+    after = [view.color for view in three.state.tracks]
+    assert after[0] == before[1] and after[1] == before[0] and after[2] == before[2]
+    three.undo()
+    assert [view.color for view in three.state.tracks] == before
+
+
+def test_another_network_listens_again_and_corrections_stay(session, monkeypatch) -> None:
+    from widgets.panels.thresholds import Thresholds
+    from widgets.state import cache
+
+    n = len(session.notes)
+    session.delete(np.array([0]))
+    notes, posteriors = with_timbres(2)
+    monkeypatch.setattr(cache, "transcriber", lambda model, device: lambda audio, progress=None: posteriors)
+    panel = Thresholds(session)
+    other = next(name for name in panel.network["models"] if name != session.model)
+    panel._receive(panel, {"do": "model", "value": other}, [])
+    session.wait(60)
+    assert session.model == panel.network["name"] == other
+    assert session.grouping.available and len(session.notes) == n - 1
+    assert session.unsaved, "what was corrected is still in no file"
+    session.undo()
+    assert len(session.notes) == n

@@ -2,6 +2,7 @@
 // Every widget runs a module instance of its own; the hub of a session is the one thing they have in common.
 
 import type { Beats, Snap } from "./grid";
+import { LANGUAGES } from "./i18n";
 import type { Notes, Track } from "./notes";
 import { findNote, unpack } from "./notes";
 import type { Theme } from "./palette";
@@ -121,7 +122,7 @@ export class Hub {
 
   /** What the page was asked to begin with counts over what the browser prefers, a choice made here over both. */
   begin(given: Partial<Prefs>): void {
-    this.prefs.language ||= given.language || (navigator.language.startsWith("zh") ? "zh" : "en");
+    this.prefs.language ||= given.language || (LANGUAGES.find((code) => navigator.language.startsWith(code)) ?? "en");
     this.prefs.theme ||=
       (given.theme as Theme) || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
   }

@@ -3,7 +3,16 @@ import { type Words, en } from "./words/en";
 import { errorsZh } from "./words/errors_zh";
 import { zh } from "./words/zh";
 
-const TABLES: Record<string, Words> = { en, zh };
+/** A third language is a file of words and its name here; what it lacks is said in English. */
+const TABLES: Record<string, Partial<Words>> = { en, zh };
+
+export const LANGUAGES = Object.keys(TABLES);
+
+/** The language that the button offers, and what it calls itself. */
+export function nextLanguage(language: string): { code: string; name: string } {
+  const code = LANGUAGES[(LANGUAGES.indexOf(language) + 1) % LANGUAGES.length];
+  return { code, name: TABLES[code].language ?? code };
+}
 
 export type Word = keyof Words;
 

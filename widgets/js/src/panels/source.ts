@@ -2,7 +2,7 @@
 
 import { button, fill, h, icon } from "../dom";
 import type { Hub } from "../hub";
-import { say, sentence } from "../i18n";
+import { nextLanguage, say, sentence } from "../i18n";
 import { type Model, Scope } from "../model";
 import { clock } from "../notes";
 import { Keeper } from "../link";
@@ -50,16 +50,21 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   const saveButton = button({ icon: "save", text: t("save_midi"), label: t("save_midi"), keys: "Ctrl S", class: "amt-primary amt-save", onclick: () => hub.actions.save?.("midi") });
   const theme = button({ label: t("theme"), class: "amt-theme", onclick: () => hub.prefer({ theme: hub.prefs.theme === "dark" ? "light" : "dark" }) });
   hub.actions.help = () => openHelp(hub, element);
+  const projector = button({ icon: "screen", label: t("projector"), class: "amt-projector", onclick: () => hub.prefer({ projector: hub.prefs.projector === "on" ? "off" : "on" }) });
+  const next = nextLanguage(hub.prefs.language);
   right.append(
     undo,
     redo,
     saveButton,
-    button({ icon: "screen", label: t("projector"), class: "amt-projector", "aria-pressed": String(hub.prefs.projector === "on"), onclick: () => hub.prefer({ projector: hub.prefs.projector === "on" ? "off" : "on" }) }),
+    projector,
     button({ icon: "help", label: t("help"), keys: "?", class: "amt-help", onclick: () => hub.actions.help() }),
-    button({ text: t("language"), label: t("language_label"), class: "amt-language", onclick: () => hub.prefer({ language: hub.prefs.language === "zh" ? "en" : "zh" }) }),
+    button({ text: next.name, label: t("language_label", next), lang: next.code, class: "amt-language", onclick: () => hub.prefer({ language: next.code }) }),
     theme,
   );
-  const showTheme = () => theme.replaceChildren(icon(hub.prefs.theme === "dark" ? "sun" : "moon"));
+  const showTheme = () => {
+    theme.replaceChildren(icon(hub.prefs.theme === "dark" ? "sun" : "moon"));
+    projector.setAttribute("aria-pressed", String(hub.prefs.projector === "on"));
+  };
   scope.add(hub.on("prefs", showTheme));
   showTheme();
 

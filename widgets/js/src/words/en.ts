@@ -43,8 +43,8 @@ export const en = {
   what_read: "Reading",
   what_transcribe: "Transcribing",
   of_seconds: "{done} of {total} s",
-  language: "中文",
-  language_label: "Switch to Chinese",
+  language: "English",
+  language_label: "Language: {name}",
   theme: "Light or dark",
   help: "Keys and gestures",
   // thresholds
