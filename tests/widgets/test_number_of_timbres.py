@@ -228,3 +228,23 @@ def test_another_network_listens_again_and_corrections_stay(session, monkeypatch
     assert session.unsaved, "what was corrected is still in no file"
     session.undo()
     assert len(session.notes) == n
+
+
+def test_a_sound_of_the_bank_is_guessed_and_another_network_guesses_nothing(session, monkeypatch) -> None:
+    from amtsep.clustering.sounds import sounds, suggest_programs
+    from widgets.panels import timbres as panel
+
+    _, programs, vectors = sounds()
+    clarinet, violin = (int(np.flatnonzero(programs == program)[0]) for program in (71, 40))
+    embedding = np.repeat(vectors[[clarinet, violin]], 3, axis=0)
+    rng = np.random.default_rng(0)
+    embedding = embedding + 0.03 * rng.normal(size=embedding.shape)
+    notes = Notes.build(
+        np.arange(6), np.arange(6) + 0.9, [60, 62, 64, 65, 67, 69], track=[0, 0, 0, 1, 1, 1], embedding=embedding
+    )
+    assert [guess[0] for guess in suggest_programs(notes)] == [71, 40]
+    far = Notes.build([0.0], [1.0], [60], embedding=-vectors.mean(axis=0, keepdims=True))
+    assert suggest_programs(far) == [[]]
+    monkeypatch.setattr(panel, "_hash", lambda model: "other weights")
+    session.notes = notes
+    assert all(row["guess"] == [] for row in Timbres(session).rows)

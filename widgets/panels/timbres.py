@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 from traitlets import Bool, Dict, Int, List
 
+from amtsep.clustering.sounds import sounds, suggest_programs
+from amtsep.inference import model_hash
+from amtsep.notes import Notes
 from widgets.panels.panel import Panel
 from widgets.state.edits import MAX_TRACKS
 from widgets.state.grouping import places
@@ -15,6 +19,11 @@ from widgets.state.session import Session
 
 METHOD_NAMES = ["ward-kmeans", "ward", "kmeans", "spectral", "mixture", "target-and-rest"]
 FIELDS = {"name": str, "program": int, "volume": float, "mute": bool, "solo": bool, "hidden": bool, "color": int}
+
+
+@cache
+def _hash(model: str) -> str:
+    return model_hash(model)
 
 
 class Timbres(Panel):
@@ -28,6 +37,7 @@ class Timbres(Panel):
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="timbres", **kwargs)
+        self._guessed: tuple[Notes, list[list[int]]] | None = None
         self.follow(self._update, ["notes", "grouping", "state"])
         self._update()
         self.observe(self._on_count, "count")
@@ -44,6 +54,7 @@ class Timbres(Panel):
         counts = (
             np.bincount(notes.track, minlength=len(notes.tracks)) if len(notes) else np.zeros(len(notes.tracks), int)
         )
+        guesses = self._guesses()
         place = places(notes, len(notes.tracks))
         self.rows = [
             {
@@ -54,6 +65,7 @@ class Timbres(Panel):
                 "program": track.program,
                 "color": state.tracks[i].color if i < len(state.tracks) else i,
                 "count": int(counts[i]),
+                "guess": guesses[i] if i < len(guesses) else [],
             }
             for i, track in enumerate(notes.tracks)
             if counts[i] or not len(notes)
@@ -74,6 +86,15 @@ class Timbres(Panel):
         }
         self.count = self.about["wanted"] or self.about["shown"]
         self.edited = bool(state.edits or state.taught or state.merged)
+
+    def _guesses(self) -> list[list[int]]:
+        """General MIDI programs that the tracks may be; none where another network than the bank's has listened."""
+        session = self.session
+        notes = session.notes
+        if self._guessed is None or self._guessed[0] is not notes:
+            known = notes.embedding.shape[1] and sounds()[0] == _hash(session.model)
+            self._guessed = (notes, suggest_programs(notes) if known else [])
+        return self._guessed[1]
 
     def do_timbres(self, message: dict[str, Any], _buffers: Any) -> None:
         """How many; 0 = estimate, negative = estimate and at least so many."""

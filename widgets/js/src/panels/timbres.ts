@@ -18,6 +18,8 @@ interface Row {
   program: number;
   color: number;
   count: number;
+  /** General MIDI sounds that it may be. */
+  guess?: number[];
 }
 
 export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () => void {
@@ -185,13 +187,26 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
       },
     });
     name.addEventListener("blur", () => requestAnimationFrame(show));
-    const program = h("select", { class: "amt-program", "aria-label": t("gm_sound", mine), onchange: () => set(row, { program: Number(program.value) }) });
-    for (const [family, names] of programs(hub.prefs.language)) {
+    const program = h("select", { class: "amt-program", "aria-label": t("gm_sound", mine), onchange: () => {
+      const chosen = program.selectedOptions[0];
+      // A guess that is taken names the track, too.
+      const name = chosen?.dataset.guess && !row.given ? { name: chosen.dataset.guess } : {};
+      set(row, { program: Number(program.value), ...name });
+    } });
+    const families = programs(hub.prefs.language);
+    const label = (number: number) => families.flatMap(([, names]) => names).find(([n]) => n === number)?.[1] ?? "";
+    if (row.guess?.length) {
+      const group = h("optgroup", { label: t("guess") });
+      for (const number of row.guess) group.append(h("option", { value: String(number), "data-guess": label(number) }, t("guess_of", { name: label(number) })));
+      program.append(group);
+    }
+    for (const [family, names] of families) {
       const group = h("optgroup", { label: family });
       for (const [number, label] of names) group.append(h("option", { value: String(number) }, label));
       program.append(group);
     }
-    program.value = String(row.program);
+    const own = [...program.options].filter((o) => !o.dataset.guess && o.value === String(row.program))[0];
+    if (own) own.selected = true;
     const toggle = (what: "mute" | "solo" | "hidden", label: string, content: Node | string) =>
       button(
         {
@@ -240,6 +255,13 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
       toggle("solo", t("solo", mine), "S"),
       toggle("hidden", t("hide", mine), icon("eye", 15)),
       h("span", { class: "amt-second" }, program, volume, merge),
+      row.guess?.length && !row.given
+        ? button({
+            class: "amt-link amt-guess",
+            label: t("guess_take", { name: label(row.guess[0]), track: called(row) }),
+            onclick: () => set(row, { program: row.guess?.[0], name: label(row.guess?.[0] ?? 0) }),
+          }, t("guess_of", { name: label(row.guess[0]) }))
+        : null,
     );
   };
   const mixes = () => {

@@ -358,6 +358,9 @@ export const en = {
   clip_Chorale_Bach_Aus_meines_Herzens_Grunde: "Bach: Aus meines Herzens Grunde, chorale",
   clip_Duet_Petzold_Minuet_in_G: "Petzold: Minuet in G, duet",
   clip_Piano_Joplin_Maple_Leaf_Rag: "Joplin: Maple Leaf Rag, piano",
+  guess: "Sounds like (a guess)",
+  guess_of: "perhaps {name}",
+  guess_take: "perhaps {name}: call {track} so and give it that sound",
 };
 
 export type Words = typeof en;

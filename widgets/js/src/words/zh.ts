@@ -352,4 +352,7 @@ export const zh: Words = {
   clip_Chorale_Bach_Aus_meines_Herzens_Grunde: "巴赫：众赞歌《发自我心深处》",
   clip_Duet_Petzold_Minuet_in_G: "佩措尔德：G 大调小步舞曲（二重奏）",
   clip_Piano_Joplin_Maple_Leaf_Rag: "乔普林：《枫叶拉格》（钢琴）",
+  guess: "听起来像（猜测）",
+  guess_of: "可能是{name}",
+  guess_take: "可能是{name}：以此命名 {track} 并使用该音色",
 };
