@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.errors import DataError
+from amtsep.formats import read_jams
 from amtsep.synthesis.guard import TRAIN_PLAYERS, refuse_split
 from amtsep.synthesis.scores import SCORE_DTYPE, tidy
 
@@ -16,7 +17,8 @@ DOUBTFUL = frozenset({"01_Rock3-148-C_comp"})
 
 
 def takes(root: Path) -> list[Path]:
-    """The training takes under `root` (a ``guitarset`` folder with ``train`` inside, or ``train`` itself), sorted.
+    """The training takes under `root`, sorted: GuitarSet as it is published (``annotation/*.jams`` beside
+    ``audio_mono-mic/*_mic.wav``), or our tables (``*.tsv`` beside ``*.ogg``, in ``train`` or in the folder itself).
 
     Only players 00-02 are ever listed: the others are for development and evaluation.
     """
@@ -24,12 +26,29 @@ def takes(root: Path) -> list[Path]:
     folder = root / "train" if (root / "train").is_dir() else root
     found = sorted(
         p
-        for p in folder.glob("*.tsv")
+        for p in [*folder.glob("*.tsv"), *folder.glob("*.jams"), *(folder / "annotation").glob("*.jams")]
         if p.name[:2] in TRAIN_PLAYERS and not any(p.name.startswith(d) for d in DOUBTFUL)
     )
     if not found:
         raise DataError(f"{folder} holds no takes of GuitarSet's players {', '.join(TRAIN_PLAYERS)}: give its folder.")
     return found
+
+
+def _table(take: Path) -> NDArray[np.float64]:
+    """Onset, offset, pitch of a JAMS annotation, the six strings together."""
+    notes = read_jams(take)
+    return np.stack([notes.onset, notes.offset, notes.pitch.astype(np.float64)], axis=1)
+
+
+def _sound(take: Path) -> Path:
+    """The microphone's recording of a take; raises `DataError` where it is not there."""
+    if take.suffix == ".tsv":
+        return take.with_suffix(".ogg")
+    for folder in (take.parent.parent / "audio_mono-mic", take.parent):
+        for name in (f"{take.stem}_mic.wav", f"{take.stem}.wav"):
+            if (folder / name).is_file():
+                return folder / name
+    raise DataError(f"{take.name} has no sound in audio_mono-mic; fetch GuitarSet's audio_mono-mic.zip.")
 
 
 def windows(
@@ -42,8 +61,8 @@ def windows(
     import soundfile
     import soxr
 
-    rows = np.loadtxt(take, ndmin=2)
-    audio, rate = soundfile.read(take.with_suffix(".ogg"), dtype="float32", always_2d=True)
+    rows = _table(take) if take.suffix == ".jams" else np.loadtxt(take, ndmin=2)
+    audio, rate = soundfile.read(_sound(take), dtype="float32", always_2d=True)
     mono = soxr.resample(audio.mean(axis=1), rate, sample_rate)
     notes = np.zeros(len(rows), SCORE_DTYPE)
     notes["onset"], notes["offset"] = np.maximum(rows[:, 0] + shift_s, 0.0), rows[:, 1]

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "bank's development split, and write the weights with them. With --models, also export to ONNX and keep the "
         "checksums: what the program then finds by name."
     )
-    parser.add_argument("weights", type=Path, help="weights of a training (OUT/model.safetensors)")
+    parser.add_argument("weights", type=Path, help="weights of a training (OUT/best.safetensors)")
     parser.add_argument("--bank", type=Path, required=True, help="folder of a bank made by 'amtsep synthesize'")
     parser.add_argument("--clips", type=int, default=60, help="development mixes to calibrate on (default %(default)s)")
     where = parser.add_mutually_exclusive_group()
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     if args.clips < 1:
         raise DataError("--clips must be 1 or more.")
     if not args.weights.is_file():
-        raise DataError(f"{args.weights} does not exist; give the model.safetensors of a training.")
+        raise DataError(f"{args.weights} does not exist; give the best.safetensors of a training.")
     if args.models is not None:
         print(release(args.weights, args.bank, args.models, args.clips))
         return 0
