@@ -14,25 +14,8 @@ from amtsep.evaluation.metrics import Score, match
 from amtsep.notes import Notes
 from widgets.lessons import material
 from widgets.lessons.check import Exercise, checker
-from widgets.lessons.kit import (
-    COLOURS,
-    DARK,
-    SOFT,
-    Board,
-    Piece,
-    choices,
-    figure,
-    filled,
-    line,
-    note,
-    panels,
-    percent,
-    pitch_name,
-    row,
-    slider,
-    strokes,
-    whole,
-)
+from widgets.lessons.figures import COLOURS, DARK, SOFT, figure, filled, line, panels, strokes
+from widgets.lessons.kit import Board, Piece, choices, note, percent, pitch_name, row, slider, whole
 from widgets.lessons.text import language, say
 from widgets.lessons.text import speak as speak
 from widgets.panels.player import Player

@@ -13,25 +13,8 @@ from amtsep.config import FrontEnd
 from amtsep.nets.cqt import CQT, blackman_harris, half_band_filter, window_lengths
 from widgets.lessons import material
 from widgets.lessons.check import Exercise, checker
-from widgets.lessons.kit import (
-    COLOURS,
-    DARK,
-    RATE,
-    SOFT,
-    Piece,
-    Sound,
-    choices,
-    figure,
-    heat,
-    line,
-    note,
-    panels,
-    pitch_name,
-    row,
-    slider,
-    tick,
-    whole,
-)
+from widgets.lessons.figures import COLOURS, DARK, SOFT, figure, heat, line, panels
+from widgets.lessons.kit import RATE, Piece, Sound, choices, note, pitch_name, row, slider, tick, whole
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 

@@ -14,22 +14,8 @@ from amtsep.nets.harmonic import HarmonicConv
 from amtsep.nets.model import HarmonicStack
 from widgets.lessons import material
 from widgets.lessons.check import Exercise, checker
-from widgets.lessons.kit import (
-    COLOURS,
-    DARK,
-    SOFT,
-    Piece,
-    choices,
-    figure,
-    heat,
-    line,
-    note,
-    panels,
-    percent,
-    pitch_name,
-    row,
-    whole,
-)
+from widgets.lessons.figures import COLOURS, DARK, SOFT, figure, heat, line, panels
+from widgets.lessons.kit import Piece, choices, note, percent, pitch_name, row, whole
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 

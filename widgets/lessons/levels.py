@@ -17,22 +17,8 @@ from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from widgets.lessons import material
 from widgets.lessons.check import Exercise, checker
-from widgets.lessons.kit import (
-    COLOURS,
-    DARK,
-    RATE,
-    SOFT,
-    Piece,
-    choices,
-    heat,
-    line,
-    note,
-    panels,
-    percent,
-    pitch_name,
-    row,
-    slider,
-)
+from widgets.lessons.figures import COLOURS, DARK, SOFT, heat, line, panels
+from widgets.lessons.kit import RATE, Piece, choices, note, percent, pitch_name, row, slider
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 

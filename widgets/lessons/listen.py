@@ -12,24 +12,8 @@ from scipy import signal
 from amtsep.config import FrontEnd
 from widgets.lessons import material
 from widgets.lessons.check import Exercise, checker
-from widgets.lessons.kit import (
-    COLOURS,
-    DARK,
-    RATE,
-    SOFT,
-    Piece,
-    Sound,
-    choices,
-    heat,
-    line,
-    panels,
-    pitch_name,
-    row,
-    slider,
-    steps,
-    strokes,
-    whole,
-)
+from widgets.lessons.figures import COLOURS, DARK, SOFT, heat, line, panels, strokes
+from widgets.lessons.kit import RATE, Piece, Sound, choices, pitch_name, row, slider, steps, whole
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 

@@ -14,7 +14,8 @@ from amtsep.clustering import cluster, embedding_map
 from amtsep.config import Clustering
 from amtsep.nets.timbre import FlowAttention, Hebbian, LinearAttention, Memory
 from widgets.lessons.check import Exercise, checker
-from widgets.lessons.kit import COLOURS, Piece, figure, heat, line, note, panels, percent, row, slider, whole
+from widgets.lessons.figures import COLOURS, figure, heat, line, panels
+from widgets.lessons.kit import Piece, note, percent, row, slider, whole
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 from widgets.lessons.timbres import MARKS, agreement, heard

@@ -15,21 +15,8 @@ from amtsep.training.losses import focal_loss
 from widgets.lessons import material
 from widgets.lessons.alpha import FRAME_ALPHAS, ONSET_ALPHAS, STEPS, load, measure
 from widgets.lessons.check import Exercise, checker
-from widgets.lessons.kit import (
-    COLOURS,
-    DARK,
-    Piece,
-    choices,
-    heat,
-    line,
-    note,
-    panels,
-    percent,
-    row,
-    slider,
-    steps,
-    whole,
-)
+from widgets.lessons.figures import COLOURS, DARK, heat, line, panels
+from widgets.lessons.kit import Piece, choices, note, percent, row, slider, steps, whole
 from widgets.lessons.small import SmallTraining, effort, small_set
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak

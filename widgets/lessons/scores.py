@@ -16,22 +16,8 @@ from amtsep.synthesis.instruments import Instrument
 from amtsep.synthesis.scores import SCORE_DTYPE, Style, random_score
 from widgets.lessons import gm_map, material
 from widgets.lessons.check import Exercise, checker
-from widgets.lessons.kit import (
-    COLOURS,
-    SOFT,
-    Piece,
-    choices,
-    figure,
-    filled,
-    heat,
-    line,
-    note,
-    panels,
-    pitch_name,
-    row,
-    slider,
-    whole,
-)
+from widgets.lessons.figures import COLOURS, SOFT, figure, filled, heat, line, panels
+from widgets.lessons.kit import Piece, choices, note, pitch_name, row, slider, whole
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 from widgets.panels.player import Player

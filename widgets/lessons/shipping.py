@@ -28,22 +28,8 @@ from amtsep.training.calibration import calibrate
 from amtsep.training.loop import Run, train
 from widgets.lessons.check import Exercise, Verdict, checker
 from widgets.lessons.decoding import Tune as Tune
-from widgets.lessons.kit import (
-    COLOURS,
-    DARK,
-    Board,
-    Piece,
-    figure,
-    filled,
-    line,
-    note,
-    panels,
-    row,
-    slider,
-    strokes,
-    wav,
-    whole,
-)
+from widgets.lessons.figures import COLOURS, DARK, figure, filled, line, panels, strokes
+from widgets.lessons.kit import Board, Piece, note, row, slider, wav, whole
 from widgets.lessons.small import effort
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak

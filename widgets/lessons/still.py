@@ -10,7 +10,7 @@ import ipywidgets as ipw
 import plotly.graph_objects as go
 
 from amtsep.notes import Notes
-from widgets.lessons import kit
+from widgets.lessons import figures
 
 LIBRARY = "plotly.min.js"
 """A file beside the pages: plotly, once for all of them."""
@@ -44,9 +44,9 @@ def page(widget: Any) -> str:
 
 
 def _roll(notes: Notes) -> Any:
-    figure = kit.figure(280, legend=False)
+    figure = figures.figure(280, legend=False)
     for track in sorted(set(notes.track.tolist())):
         own = notes.select(notes.track == track)
-        x, y = kit.strokes(own.onset, own.offset, own.pitch)
-        figure.add_trace(kit.line(x, y, colour=kit.COLOURS[track % len(kit.COLOURS)], width=6))
+        x, y = figures.strokes(own.onset, own.offset, own.pitch)
+        figure.add_trace(figures.line(x, y, colour=figures.COLOURS[track % len(figures.COLOURS)], width=6))
     return figure

@@ -19,25 +19,8 @@ from amtsep.notes import Notes
 from amtsep.training.losses import Embedded, affinity_loss, info_nce
 from widgets.lessons import material
 from widgets.lessons.check import Exercise, checker
-from widgets.lessons.kit import (
-    COLOURS,
-    DARK,
-    Board,
-    Piece,
-    choices,
-    figure,
-    filled,
-    heat,
-    line,
-    note,
-    panels,
-    percent,
-    row,
-    slider,
-    steps,
-    strokes,
-    whole,
-)
+from widgets.lessons.figures import COLOURS, DARK, figure, filled, heat, line, panels, strokes
+from widgets.lessons.kit import Board, Piece, choices, note, percent, row, slider, steps, whole
 from widgets.lessons.text import language, say
 from widgets.lessons.text import speak as speak
 from widgets.panels.map import NoteMap
