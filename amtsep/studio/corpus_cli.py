@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hear", action=argparse.BooleanOptionalAction, default=True, help="tempo, key, timbres, density (yes)"
     )
     words.add_argument("--model", default=DEFAULT.model, help="network that hears them (%(default)s)")
+    words.add_argument("--genre-model", type=Path, metavar="FILE", help="guess genres of what is in 'unknown'")
     split = parser.add_argument_group("split by work")
     split.add_argument("--validation", type=float, default=DEFAULT.validation, metavar="0-1", help="(%(default)g)")
     split.add_argument("--test", type=float, default=DEFAULT.test, metavar="0-1", help="(%(default)g)")
@@ -63,6 +64,11 @@ def run(args: argparse.Namespace) -> int:
     names = ("sample_rate", "channels", "format", "clip_s", "loudness", "soundfont", "language", "template", "hear",
              "model", "validation", "test", "seed")  # fmt: skip
     settings = replace(DEFAULT, **{name: getattr(args, name) for name in names})
+    guess = None
+    if args.genre_model is not None:
+        from amtsep.studio.genre import Classifier
+
+        guess = Classifier.load(args.genre_model).guess
     with tqdm(disable=None, leave=False, unit="file") as bar:
 
         def tell(what: str, done: int, total: int, name: str) -> None:
@@ -70,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             bar.set_description(what, refresh=False)
             bar.set_postfix_str(name[:40])
 
-        report = build(gather(args.folders, args.table), args.output, settings, args.jobs, tell)
+        report = build(gather(args.folders, args.table), args.output, settings, args.jobs, tell, guess)
     for name, sentence in report.failed.items():
         print(f"amtsep: {name}: {sentence}", file=sys.stderr)
     for name, twin in report.duplicates.items():
