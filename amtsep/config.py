@@ -188,9 +188,9 @@ class BeatTracking:
     """Halve or double the beats found where the network is sure that nobody would count them."""
     level_margin: float = 2.5
     """How sure, as a logarithm of odds."""
-    metre_change: float = 8.0
+    metre_change: float = 15.0
     """Cost of another metre from one bar to the next."""
-    slip_cost: float = 3.0
+    slip_cost: float = 4.0
     """Cost of a beat that is lost or one too many: the bar lines after it go on where they belong."""
     pickup_cost: float = 0.7
     """Cost of a beginning before the first bar line."""
