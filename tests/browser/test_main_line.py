@@ -12,7 +12,7 @@ def test_the_page_fits_one_screen_without_scrolling(app):
         "() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight, innerWidth, innerHeight]"
     )
     assert sizes[0] <= sizes[2] and sizes[1] <= sizes[3]
-    assert app.page.locator(".amt-card h1").inner_text() == "Drop a recording here"
+    assert app.page.locator(".amt-card h2").inner_text() == "Drop a recording here"
     assert "200 MB" in app.page.locator(".amt-card").inner_text()
 
 

@@ -76,6 +76,13 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   };
   const welcome = h("div", { class: "amt-welcome" });
   let filled = "";
+  /** Do something that takes the page to begin with off the page for a moment; the focus stays where it was. */
+  const keepFocus = (act: () => void) => {
+    const before = document.activeElement as HTMLElement | null;
+    const name = before && welcome.contains(before) ? before.className : "";
+    act();
+    if (name) [...welcome.querySelectorAll("button")].find((b) => b.className === name)?.focus();
+  };
   const fillWelcome = () => {
     const list = (model.get("demos") ?? []) as { id: string; name: string }[];
     const recents = (model.get("recent") ?? []) as Recent[];
@@ -83,9 +90,7 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     const content = JSON.stringify([list, recents, limits(), hub.prefs.language]);
     if (content === filled) return;
     filled = content;
-    const focused = welcome.contains(document.activeElement) ? (document.activeElement as HTMLElement).className : "";
-    requestAnimationFrame(() => focused && ([...welcome.querySelectorAll("button")].find((b) => b.className === focused) ?? null)?.focus());
-    fill(
+    keepFocus(() => fill(
       welcome,
       h(
         "div",
@@ -100,13 +105,13 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
         list.length ? h("p", { class: "amt-or" }, t("try_demo")) : null,
         h("div", { class: "amt-chips" }, ...list.map((d) => button({ icon: "play", text: clipTitle(hub, d.id, d.name), class: "amt-demo", "data-demo": d.id, onclick: () => demo(d.id) }))),
       ),
-    );
+    ));
   };
   const place = () => {
     const opened = Boolean(model.get("about")?.name);
     const slot: HTMLElement | undefined = hub.actions.slot?.();
     if (opened) welcome.remove();
-    else (slot ?? element).append(welcome);
+    else if (welcome.parentElement !== (slot ?? element)) keepFocus(() => (slot ?? element).append(welcome));
     (slot ?? element).classList.toggle("amt-empty", !opened);
   };
   scope.add(hub.on("slot", place));
