@@ -197,8 +197,24 @@ def measure_bach10(root: Path, transcriber: Any) -> None:
         report(name, rows[name])
 
 
-def measure_notation(pieces: list[Written]) -> None:
-    """Written lengths and bars, with true beats and with ours; key; spelling."""
+def placed(notes: Notes, beats: Beats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of each note the written length in beats, and the time at which the bar that it is written in begins."""
+    score = make_score(notes, beats)
+    lengths, bars = np.full(len(notes), np.nan), np.full(len(notes), np.nan)
+    ticks = 24 * beats.main_metre.beat_quarters
+    for part in score.parts:
+        lengths[part.notes["note"]] = part.notes["length"] / ticks
+        place = np.searchsorted(score.bars.bar_tick, part.notes["start"], side="right") - 1
+        first = score.bars.bar_beat[np.clip(place, 0, len(score.bars.bar_beat) - 1)]
+        bars[part.notes["note"]] = np.where(first >= 0, beats.time[np.maximum(first, 0)], np.nan)
+    return lengths, bars
+
+
+def measure_notation(pieces: list[Written], transcriber: Any) -> None:
+    """Written lengths and bars, with true beats and with ours, from true notes and from our own; key; spelling."""
+    from amtsep.audio import Audio
+    from amtsep.evaluation.metrics import match
+
     rows: dict[str, list[float]] = {}
     right = total = 0
     for piece, notes, beats, source in performances(pieces):
@@ -219,17 +235,20 @@ def measure_notation(pieces: list[Written]) -> None:
             signature or 0,
         )  # fmt: skip
         unit = piece.metres[0].beat_quarters
-        for label, value in (("true beats", true), ("our beats", track_beats(notes))):
-            score = make_score(notes, value)
-            starts, ends, bars = (np.full(len(notes), np.nan) for _ in range(3))
-            for part in score.parts:
-                ticks = 24 * value.main_metre.beat_quarters
-                starts[part.notes["note"]] = part.notes["start"] / ticks
-                ends[part.notes["note"]] = part.notes["length"] / ticks
-                place = np.searchsorted(score.bars.bar_tick, part.notes["start"], side="right") - 1
-                first = score.bars.bar_beat[np.clip(place, 0, len(score.bars.bar_beat) - 1)]
-                # The time at which the bar that a note is written in begins.
-                bars[part.notes["note"]] = np.where(first >= 0, value.time[np.maximum(first, 0)], np.nan)
+        every = np.arange(len(notes))
+        cases = [("true beats", notes, every, every, true), ("our beats", notes, every, every, track_beats(notes))]
+        if transcriber is not None:
+            heard = decode(transcriber(Audio(sound(notes), SAMPLE_RATE)), Decoding())
+            pairs = match(notes, heard)
+            ours = track_beats(heard)
+            cases.append(("transcribed, our beats", heard, pairs[:, 0], pairs[:, 1], ours))
+            rows.setdefault("notes found, transcribed", []).append(len(pairs) / max(len(notes), 1))
+            if signature is not None:
+                rows.setdefault("key right, transcribed", []).append((ours.key - signature) % 12 == 0)
+        for label, table, which, found, value in cases:
+            lengths, starts = placed(table, value)
+            ends, bars = (np.full(len(notes), np.nan) for _ in range(2))
+            ends[which], bars[which] = lengths[found], starts[found]
             plain = ~written["grace"] & np.isfinite(ends)
             truth_bar = np.searchsorted(piece.bars, written["start"] + 1e-6, side="right") - 1
             lines = beats.time[beats.downbeat]
@@ -376,7 +395,7 @@ def main() -> None:
         transcriber = Transcriber("light", threads=1)
     wanted = set(args.only or ("beats", "bach10", "notation", "bends", "clean-up", "time"))
     if "notation" in wanted:
-        measure_notation(pieces)
+        measure_notation(pieces, transcriber)
     if "time" in wanted:
         measure_time(pieces)
     if "beats" in wanted:
