@@ -20,6 +20,7 @@ const KEYS: [string, string][] = [
   ["Ctrl C X V D", "key_copy"],
   ["A", "key_add"],
   ["Delete", "key_delete"],
+  ["Q", "key_quantise"],
   ["S   J", "key_split"],
   ["Ctrl Z   Ctrl Y", "key_undo"],
   ["Ctrl S", "key_save"],

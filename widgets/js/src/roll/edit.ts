@@ -108,6 +108,16 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
         edit("split", hub.selection, { time: at });
       },
       j: () => edit("join", hub.selection),
+      // Onsets to the grid that is chosen; where the beats have not been looked for, that is asked for first.
+      q: () => {
+        if (hub.beats.time.length < 2) return hub.actions.grid?.(true);
+        const grid = hub.snap || "4";
+        const list = chosen().filter((i) => Math.abs(snapped(hub.beats, grid, hub.notes.onset[i]) - hub.notes.onset[i]) > 0.0005);
+        change(list, (n) => {
+          const shift = snapped(hub.beats, grid, n.onset) - n.onset;
+          return { onset: n.onset + shift, offset: n.offset + shift };
+        });
+      },
     });
     for (let k = 1; k <= 8; k++) table[String(k)] = () => hub.actions.assign(trackAt(hub, k - 1));
     return table;

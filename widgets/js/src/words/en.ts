@@ -301,6 +301,7 @@ export const en = {
   key_copy: "Copy, cut, paste at the playhead, duplicate",
   key_add: "A note at the playhead",
   key_delete: "Delete selected notes",
+  key_quantise: "Selected notes to the grid (a quarter of a beat where none is chosen)",
   key_split: "Split at the playhead; join",
   key_undo: "Undo, redo",
   key_save: "Save MIDI",

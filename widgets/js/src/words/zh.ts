@@ -295,6 +295,7 @@ export const zh: Words = {
   key_copy: "复制、剪切、粘贴到播放位置、就地重复",
   key_add: "在播放位置添加音符",
   key_delete: "删除所选音符",
+  key_quantise: "所选音对齐到网格（未选网格时为 1/4 拍）",
   key_split: "在播放位置拆分；合并",
   key_undo: "撤销、重做",
   key_save: "保存 MIDI",
