@@ -15,10 +15,10 @@ import numpy as np
 
 from amtsep import Decoder, Transcriber
 from amtsep.audio import from_samples, load_audio
-from amtsep.clustering.sounds import SOUNDS
+from amtsep.clustering.sounds import SOUNDS, weights_hash
 from amtsep.config import Decoding, FrontEnd
 from amtsep.decoding import embed_notes
-from amtsep.inference import model_hash
+from amtsep.inference import find_model
 
 NOTES, SECONDS, GAP_S = 40, 1.6, 0.25
 PROGRAMS = {
@@ -73,7 +73,9 @@ def main() -> None:
             centroid = np.round(heard(transcriber, chosen), 4).tolist()
             table.append({"name": name, "program": program, "centroid": centroid})
             print(name, flush=True)
-    SOUNDS.write_text(json.dumps({"model": model_hash(args.model), "sounds": table}) + "\n", encoding="utf-8")
+    SOUNDS.write_text(
+        json.dumps({"model": weights_hash(find_model(args.model, ".onnx")), "sounds": table}) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ found, a bassoon is taken for its neighbours, and a guitar or a piano in a room 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -24,8 +25,14 @@ LEAST = 0.75
 
 
 @cache
+def weights_hash(path: Path) -> str:
+    """What names a network's weights, whatever code runs them."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@cache
 def sounds(path: Path = SOUNDS) -> tuple[str, NDArray[np.int64], NDArray[np.float64]]:
-    """Hash of the network, General MIDI program of each sound (n,), and their unit vectors (n, D)."""
+    """Hash of the network's weights, General MIDI program of each sound (n,), and their unit vectors (n, D)."""
     table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     programs = np.array([sound["program"] for sound in table["sounds"]])
     vectors = np.array([sound["centroid"] for sound in table["sounds"]], np.float64)

@@ -248,3 +248,10 @@ def test_a_sound_of_the_bank_is_guessed_and_another_network_guesses_nothing(sess
     monkeypatch.setattr(panel, "_hash", lambda model: "other weights")
     session.notes = notes
     assert all(row["guess"] == [] for row in Timbres(session).rows)
+
+
+def test_the_bank_of_sounds_is_that_of_the_network_that_ships() -> None:
+    from amtsep.clustering.sounds import sounds, weights_hash
+    from amtsep.inference import find_model
+
+    assert sounds()[0] == weights_hash(find_model("base", ".onnx")), "run tools/sounds.py"

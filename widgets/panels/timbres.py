@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from traitlets import Bool, Dict, Int, List
 
-from amtsep.clustering.sounds import sounds, suggest_programs
-from amtsep.inference import model_hash
+from amtsep.clustering.sounds import sounds, suggest_programs, weights_hash
+from amtsep.inference import find_model
 from amtsep.notes import Notes
 from widgets.panels.panel import Panel
 from widgets.state.edits import MAX_TRACKS
@@ -23,7 +23,7 @@ FIELDS = {"name": str, "program": int, "volume": float, "mute": bool, "solo": bo
 
 @cache
 def _hash(model: str) -> str:
-    return model_hash(model)
+    return weights_hash(find_model(model, ".onnx"))
 
 
 class Timbres(Panel):
