@@ -24,7 +24,7 @@ from amtsep.rhythm.network import load
 from amtsep.rhythm.tracking import find_beats, refine
 from amtsep.synthesis.performance import as_heard, draw_playing, drum_part, perform
 from amtsep.synthesis.written import Written
-from amtsep.training.beats import Network, held_out, load_pieces, save
+from amtsep.training.beats import Learner, Network, chances, held_out, load_pieces, save
 
 NEAR_S = 0.07
 Example = tuple[NDArray[np.float16], NDArray[np.int64]]
@@ -113,10 +113,7 @@ def examples(rng: np.random.Generator, piece: Written) -> list[Example]:
 def draw_examples(pieces: list[Written], seconds: float, seed: int) -> list[Example]:
     """As many examples as can be made in so many seconds; rare metres more often, long pieces more often."""
     rng = np.random.default_rng(seed)
-    kinds = [f"{p.metres[0].beats_per_bar}{p.metres[0].compound}" for p in pieces]
-    share = {k: kinds.count(k) for k in set(kinds)}
-    weight = np.array([share[k] ** -0.6 * min(len(p.bars), 60) ** 0.5 for k, p in zip(kinds, pieces, strict=True)])
-    weight /= weight.sum()
+    weight = chances(pieces)
     out: list[Example] = []
     end = time.time() + seconds
     while time.time() < end:
@@ -135,13 +132,14 @@ def train(
     mean = torch.from_numpy(everything.mean(1))
     scale = torch.from_numpy(everything.std(1)).clamp(min=0.05)
     network = Network(channels=32, layers=5, dropout=0.2, rows=COLUMNS, outputs=OUTPUTS)
-    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=2e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.05)
-    slow = torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)
-    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=slow)
-    entropy = torch.nn.CrossEntropyLoss(ignore_index=-1)
-    running, began = 0.0, time.time()
-    for step in range(1, steps + 1):
+    learner = Learner(network, rate, steps, 2e-2, 0.99)
+
+    def entropy(z: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
+        """Mean over what is known; 0 where nothing is."""
+        loss = torch.nn.functional.cross_entropy(z, goal, ignore_index=-1, reduction="sum")
+        return loss / (goal >= 0).sum().clamp(min=1)
+
+    for _ in range(steps):
         x = np.zeros((batch, COLUMNS, width), np.float32)
         y = np.full((batch, 3, width), -1, np.int64)
         for row in range(batch):
@@ -163,16 +161,8 @@ def train(
             )
             + 0.3 * entropy(z[:, k + 1 :], goal[:, 2])
         )
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        average.update_parameters(network)
-        running = loss.item() if step == 1 else 0.98 * running + 0.02 * loss.item()
-        if step % 200 == 0:
-            print(f"{step} steps, loss {running:.4f}, {time.time() - began:.0f} s", flush=True)
-    save(average.module.eval(), mean.numpy(), scale.numpy(), out)
+        learner.step(loss, 200)
+    save(learner.average.module.eval(), mean.numpy(), scale.numpy(), out)
 
 
 def main() -> None:

@@ -103,6 +103,41 @@ def example(
     return x, targets(beats, begin, frames)
 
 
+def chances(pieces: list[Written]) -> NDArray[np.float64]:
+    """How often each piece is drawn: those in rare metres more often, short ones less than long ones."""
+    kinds = [f"{p.metres[0].beats_per_bar}{p.metres[0].compound}" for p in pieces]
+    share = {k: kinds.count(k) for k in set(kinds)}
+    weight = np.array([share[k] ** -0.6 * min(len(p.bars), 60) ** 0.5 for k, p in zip(kinds, pieces, strict=True)])
+    return np.asarray(weight / weight.sum())
+
+
+class Learner:
+    """The course of a training: AdamW in one cycle, gradients of at most 1, and a moving average of the weights."""
+
+    def __init__(self, network: torch.nn.Module, rate: float, steps: int, decay: float, memory: float) -> None:
+        self.network = network
+        self.optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, total_steps=steps, pct_start=0.05)
+        slow = torch.optim.swa_utils.get_ema_multi_avg_fn(memory)
+        self.average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=slow)
+        self.running, self.began, self.steps = 0.0, time.time(), 0
+
+    def step(self, loss: torch.Tensor, every: int) -> bool:
+        """One step; a line, and true, every so many."""
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        self.average.update_parameters(self.network)
+        self.steps += 1
+        self.running = loss.item() if self.steps == 1 else 0.98 * self.running + 0.02 * loss.item()
+        if self.steps % every:
+            return False
+        print(f"{self.steps} steps, loss {self.running:.4f}, {time.time() - self.began:.0f} s", flush=True)
+        return True
+
+
 def targets(beats: Beats, begin: float, frames: int) -> NDArray[np.float32]:
     """1 in the frame of each beat and downbeat, half in its neighbours; -1 (not counted) after the last beat."""
     out = np.zeros((2, frames), np.float32)
@@ -199,11 +234,7 @@ def train(
     """Train and write; a line every 100 steps. With `begin`, from weights that were written before."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    # Metres that are rare are drawn more often, and short pieces less than long ones.
-    kinds = [f"{p.metres[0].beats_per_bar}{p.metres[0].compound}" for p in pieces]
-    share = {k: kinds.count(k) for k in set(kinds)}
-    weight = np.array([share[k] ** -0.6 * min(len(p.bars), 60) ** 0.5 for k, p in zip(kinds, pieces, strict=True)])
-    weight /= weight.sum()
+    weight = chances(pieces)
 
     def draw() -> tuple[torch.Tensor, torch.Tensor]:
         rows = [example(rng, pieces[rng.choice(len(pieces), p=weight)], frames, drums) for _ in range(batch)]
@@ -218,12 +249,8 @@ def train(
         kits = [i for i, name in enumerate(CHANNELS) if name in ("kick", "snare", "cymbal")]
         if drums:
             scale[kits] = scale[kits].clamp(min=DRUM_SCALE)
-    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.05)
-    slow = torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
-    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=slow)
-    running, began = 0.0, time.time()
-    for step in range(1, steps + 1):
+    learner = Learner(network, rate, steps, 1e-3, 0.995)
+    for _ in range(steps):
         x, y = draw()
         logits = network((x - mean[:, None]) / scale[:, None])
         counted = (y >= 0).float()
@@ -233,17 +260,9 @@ def train(
             )
             / counted.sum()
         )
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        average.update_parameters(network)
-        running = loss.item() if step == 1 else 0.98 * running + 0.02 * loss.item()
-        if step % 100 == 0:
-            print(f"{step} steps, loss {running:.4f}, {time.time() - began:.0f} s", flush=True)
-            save(average.module.eval(), mean.numpy(), scale.numpy(), out)
-            average.module.train()
+        if learner.step(loss, 100):
+            save(learner.average.module.eval(), mean.numpy(), scale.numpy(), out)
+            learner.average.module.train()
 
 
 def main() -> None:
