@@ -130,7 +130,7 @@ def test_what_is_wrong_is_said() -> None:
         cluster(notes, Clustering(timbres=2, method="best"))
     with pytest.raises(ValueError, match="only 10 notes"):
         cluster(notes, Clustering(timbres=2), given={10: 0})
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="timbres is 0; give a number from 1 on"):
         cluster(notes, Clustering(timbres=0))
 
 
