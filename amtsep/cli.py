@@ -43,6 +43,7 @@ ROOMS = {
     ),
     "corpus": ("amtsep.studio.corpus_cli", "studio", "folders of recordings and scores to a described training set"),
     "genre": ("amtsep.studio.genre_cli", "studio", "train a genre classifier, and use it"),
+    "generate": ("amtsep.studio.generate_cli", "studio", "fine-tune a text-to-music network, and generate with it"),
     "export": ("amtsep.export_cli", "train", "turn trained weights into an ONNX file"),
 }
 """Commands that live beside what they run: module, the extra that brings what it imports, and one line of help."""
