@@ -271,7 +271,7 @@ def _network(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total += float(loss) * len(some)
+            total += float(loss.detach()) * len(some)
         net.eval()
         with torch.no_grad():
             logits = torch.cat([net(part) for part in vx.split(256)])
