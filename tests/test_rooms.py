@@ -101,3 +101,9 @@ def test_arrows_point_one_way(room: str, forbidden: tuple[str, ...]) -> None:
         if module == room or module.startswith(room + "."):
             wrong = [m for m in reach(module) if any(m == f or m.startswith(f + ".") for f in forbidden)]
             assert not wrong, f"{module} reaches {wrong}"
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Pytest takes files of one name for one module, and runs only the first of them."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(names) == len(set(names)), [a for a, b in zip(names, names[1:]) if a == b]
