@@ -99,7 +99,7 @@ def load(name: str) -> Network:
         base = str(Path(base).resolve())
     try:
         kind = AutoConfig.from_pretrained(base).model_type
-        classes = {"musicgen": MusicgenForConditionalGeneration, "musicgen_melody": Melody}
+        classes: dict[str, Any] = {"musicgen": MusicgenForConditionalGeneration, "musicgen_melody": Melody}
         if kind not in classes:
             raise ModelError(f"{base} is a {kind}, no MusicGen; name a checkpoint such as facebook/musicgen-small.")
         model = classes[kind].from_pretrained(base)
@@ -151,14 +151,12 @@ def write_tiny(where: Path, melody: bool = False, seed: int = 0) -> Path:
         activation_dropout=0.0, layerdrop=0.0,
     )  # fmt: skip
     torch.manual_seed(seed)
+    configs = {"text_encoder": text.to_dict(), "audio_encoder": codec.to_dict(), "decoder": decoder.to_dict()}
+    model: Any
     if melody:
-        model = MusicgenMelodyForConditionalGeneration(
-            MusicgenMelodyConfig(text_encoder=text.to_dict(), audio_encoder=codec.to_dict(), decoder=decoder.to_dict())
-        )
+        model = MusicgenMelodyForConditionalGeneration(MusicgenMelodyConfig(**configs))
     else:
-        model = MusicgenForConditionalGeneration(
-            MusicgenConfig(text_encoder=text.to_dict(), audio_encoder=codec.to_dict(), decoder=decoder.to_dict())
-        )
+        model = MusicgenForConditionalGeneration(MusicgenConfig(**configs))
     for settings in (model.generation_config, model.decoder.generation_config):
         settings.pad_token_id = settings.bos_token_id = settings.decoder_start_token_id = codes
         settings.max_length, settings.do_sample = 256, True
