@@ -151,7 +151,11 @@ def write_tiny(where: Path, melody: bool = False, seed: int = 0) -> Path:
         activation_dropout=0.0, layerdrop=0.0,
     )  # fmt: skip
     torch.manual_seed(seed)
-    configs = {"text_encoder": text.to_dict(), "audio_encoder": codec.to_dict(), "decoder": decoder.to_dict()}
+    configs: dict[str, Any] = {
+        "text_encoder": text.to_dict(),
+        "audio_encoder": codec.to_dict(),
+        "decoder": decoder.to_dict(),
+    }
     model: Any
     if melody:
         model = MusicgenMelodyForConditionalGeneration(MusicgenMelodyConfig(**configs))
