@@ -58,9 +58,9 @@ def test_notes_without_a_start_are_counted_apart_and_drawn_hollow(shared):
     page.wait_for_timeout(200)
     x, y = shared.hub(inside)
     assert shared.pixels("notes")[y, x, 3] < 120, "its inside lets the spectrogram through"
-    page.get_by_label("Notes whose start was missed").uncheck()
+    page.get_by_role("checkbox", name="Notes whose start was missed").uncheck()
     shared.until(f"hub.notes.n === {solid}")
-    page.get_by_label("Notes whose start was missed").check()
+    page.get_by_role("checkbox", name="Notes whose start was missed").check()
     page.click(".amt-reset")
     shared.until("hub.sure === 0.5")
     page.keyboard.press("0")

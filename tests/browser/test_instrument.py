@@ -576,7 +576,7 @@ def test_dragging_a_threshold_while_playing_leaves_no_gap(app):
     page = app.page
     notes_only(app)
     # Leftover notes would bring back what the onset threshold drops.
-    page.get_by_label("Notes whose start was missed").uncheck()
+    page.get_by_role("checkbox", name="Notes whose start was missed").uncheck()
     page.keyboard.press("Space")
     app.until("hub.transport.playing && hub.transport.position > 1")
     page.evaluate(

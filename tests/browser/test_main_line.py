@@ -26,7 +26,7 @@ def test_an_uploaded_recording_is_drawn(opened):
 
 def onsets_only(app):
     """Leave out notes without an onset, which would bring back what the onset threshold drops."""
-    app.page.get_by_label("Notes whose start was missed").uncheck()
+    app.page.get_by_role("checkbox", name="Notes whose start was missed").uncheck()
 
 
 def test_the_roll_follows_the_onset_threshold_while_dragging(opened):
