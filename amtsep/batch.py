@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from amtsep.config import Decoding, MusicReading
 from amtsep.errors import AmtsepError, Cancelled, FormatError, ModelError
-from amtsep.files import reason
+from amtsep.files import clear_halves, reason
 
 if TYPE_CHECKING:
     from amtsep.inference import Transcriber
@@ -366,6 +366,9 @@ def _prepare(task: Task, work: Work) -> None:
             ) from error
         if not os.access(folder, os.W_OK):
             raise FormatError(f"{folder} cannot be written (permission denied); name another folder with -o.")
+    for path in [*task.outputs(work), *([task.posteriors] if task.posteriors else [])]:
+        with suppress(OSError):
+            clear_halves(path)  # of a process that was killed in the middle of this task
 
 
 @lru_cache(1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -27,7 +29,7 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
             with target.open("wb"):
                 yield target
             return
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=_beginning(target))
         temporary = Path(name)
         try:
             os.close(handle)
@@ -42,6 +44,18 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
             raise
     except OSError as error:
         raise FormatError(f"{target.name or target} cannot be written ({reason(error)}); check the folder.") from error
+
+
+def clear_halves(path: str | PathLike[str]) -> None:
+    """Remove what programs that were killed while they wrote `path` have left; nobody may be writing it now."""
+    target = Path(path)
+    for half in target.parent.glob(glob.escape(_beginning(target)) + "?" * 8):
+        half.unlink(missing_ok=True)
+
+
+def _beginning(target: Path) -> str:
+    """How the name of an unfinished `target` begins; the sum tells apart long names that begin alike."""
+    return f".{target.name[:40]}.{zlib.crc32(os.fsencode(target.name)):08x}."
 
 
 def reason(error: OSError | ValueError) -> str:

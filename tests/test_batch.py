@@ -170,6 +170,8 @@ def test_a_batch_that_is_killed_goes_on_where_it_was(music: Path, tmp_path: Path
     process.stdout.readline()  # the first is done
     process.kill()
     process.communicate()
+    half = "import sys, os; from amtsep.files import replacing\nwith replacing(sys.argv[1]): os._exit(9)"
+    subprocess.run([sys.executable, "-c", half, str(out / "b" / "d" / "e.mid")], check=False)  # killed while it wrote
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "done before" in result.stdout

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from amtsep.errors import FormatError
-from amtsep.files import replacing
+from amtsep.files import clear_halves, replacing
 from amtsep.posteriors import Posteriors
 
 
@@ -45,3 +45,19 @@ def test_posteriors_survive_whoever_is_killed_while_writing_them(tmp_path: Path)
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 9
     assert float(Posteriors.load(path).onset[0, 0]) == pytest.approx(0.25, abs=1e-4)
+
+
+def test_halves_of_a_killed_program_are_cleared_and_nobody_elses(tmp_path: Path) -> None:
+    alike = [tmp_path / f"{'01 - A quartet of the classical period - '}{part}.mid" for part in ("i", "ii")]
+    code = (
+        "import sys, os\n"
+        "from amtsep.files import replacing\n"
+        "with replacing(sys.argv[1]) as half: half.write_bytes(b'MTh'); os._exit(9)"
+    )
+    for path in alike:
+        assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 2
+    clear_halves(alike[0])
+    (left,) = tmp_path.iterdir()
+    clear_halves(alike[1])
+    assert not left.exists()
