@@ -58,16 +58,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextlib.contextmanager
-def jupyterlab(notebook: Path, files: Path, *cells: str):
-    """Write a notebook of code cells and serve its folder in JupyterLab; gives the notebook's address there."""
+def write_notebook(path: Path, *cells: str) -> Path:
+    """A notebook of code cells."""
     listed = [
         {"cell_type": "code", "execution_count": None, "id": f"c{i}", "metadata": {}, "outputs": [], "source": source}
         for i, source in enumerate(cells)
     ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     content = {"cells": listed, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    notebook.write_text(json.dumps(content))
+    path.write_text(json.dumps(content))
+    return path
+
+
+@contextlib.contextmanager
+def jupyterlab(notebook: Path, files: Path, *cells: str):
+    """Write a notebook of code cells and serve its folder in JupyterLab; gives the notebook's address there."""
+    write_notebook(notebook, *cells)
     port = free_port()
     env = dict(os.environ, AMTSEP_CACHE=str(files / "cache"), PYTHONPATH=str(ROOT))
     options = (
@@ -94,11 +100,13 @@ def jupyterlab(notebook: Path, files: Path, *cells: str):
 
 
 @contextlib.contextmanager
-def fresh_page(browser, kind, folder: Path, url: str):
-    """A page in a context of its own, as a `kind` (an `App`, or its like); it ends without an error or a visitor."""
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 800}, color_scheme="dark", locale="en-GB", accept_downloads=True
-    )
+def fresh_page(browser, kind, folder: Path, url: str, **options):
+    """A page in a context of its own, as a `kind` (an `App`, or its like); it ends without an error or a visitor.
+
+    `options` are Playwright's for a context, beside or in place of ours.
+    """
+    ours = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark", "locale": "en-GB"}
+    context = browser.new_context(**{**ours, "accept_downloads": True, **options})
     made = kind(context.new_page(), folder)
     made.goto(url)
     yield made

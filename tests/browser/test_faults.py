@@ -15,15 +15,9 @@ from amtsep.notes import Notes
 @pytest.fixture(scope="module")
 def shared(chromium, server, files):
     """One page for the tests here; each leaves it as it found it."""
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 800}, color_scheme="dark", locale="en-GB", accept_downloads=True
-    )
-    app = App(context.new_page(), files)
-    app.goto(server.url)
-    app.open("tune.wav")
-    yield app
-    context.close()
-    assert not app.problems, app.problems
+    with fresh_page(chromium, App, files, server.url) as app:
+        app.open("tune.wav")
+        yield app
 
 
 def test_keys_mean_the_music_after_a_slider_was_dragged(shared):

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from driving import App
+from driving import App, fresh_page
 
 
 @pytest.fixture(scope="module")
 def shared(chromium, server, files):
     """One page for the tests here; each leaves the notes as it found them."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", has_touch=True)
-    app = App(context.new_page(), files)
-    app.goto(server.url)
-    app.open("tune.wav")
-    yield app
-    context.close()
-    assert not app.problems, app.problems
+    with fresh_page(chromium, App, files, server.url, color_scheme="light", has_touch=True) as app:
+        app.open("tune.wav")
+        yield app
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 pytest.importorskip("torch", reason="The lessons need torch")
 pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
 
-from driving import fresh_page  # noqa: E402
-from labs import PICTURES, TOKEN, Lab, workshop, write_notebook  # noqa: E402
+from driving import fresh_page, write_notebook  # noqa: E402
+from labs import PICTURES, TOKEN, Lab, workshop  # noqa: E402
 
 from widgets.lessons import build  # noqa: E402
 
