@@ -47,5 +47,6 @@ esac
 pip install --require-hashes --no-deps -r "$pins"
 # torch last and by itself: it has a build for each kind of machine, and finds what else it needs installed.
 [ "$set_name" = app ] || pip install -r "$torch"
-pip install --no-deps --no-build-isolation -e .
+# The plain kind of editable install: type checkers find it too.
+pip install --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 touch "$stamp"

@@ -57,6 +57,7 @@ export function openHelp(hub: Hub, host: HTMLElement): void {
         ),
         h("ul", {}, ...HANDS.map((word) => h("li", {}, t(word)))),
       ),
+      h("p", { class: "amt-about" }, t("about")),
     ),
   );
   host.append(sheet);

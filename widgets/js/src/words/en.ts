@@ -313,6 +313,7 @@ export const en = {
   hand_band: "Drag on the ground: select notes. Click on the ground: go there.",
   hand_move: "Drag a note: move it (Shift: pitch only). Drag its end: stretch it.",
   hand_add: "Double-click on the ground: add a note.",
+  about: "amtsep is free software (Apache-2.0). The score is engraved by Verovio (LGPL-3.0-or-later, © RISM Digital Center) with its music fonts (OFL-1.1). The sounds come from a General MIDI soundfont on this computer, by default TimGM6mb (GPL-2.0, © Tim Brechbill). The demo clips' music is in the public domain; they sound with FluidR3 (MIT). NOTICE.md tells all of it.",
   hand_double: "Double-click on a slider: back to its default.",
   // explanations
   about_onset_threshold: "Onset threshold",

@@ -307,6 +307,7 @@ export const zh: Words = {
   hand_band: "在空白处拖动：选择音符。点击空白处：跳转。",
   hand_move: "拖动音符：移动（Shift：只改音高）。拖动末端：伸缩。",
   hand_add: "双击空白处：添加音符。",
+  about: "amtsep 是自由软件（Apache-2.0）。乐谱由 Verovio 排版（LGPL-3.0-or-later，© RISM Digital Center），使用其音乐字体（OFL-1.1）。音色来自本机的 General MIDI 音色库，默认为 TimGM6mb（GPL-2.0，© Tim Brechbill）。示例片段的音乐属于公有领域，以 FluidR3（MIT）发声。详见 NOTICE.md。",
   hand_double: "双击滑块：恢复默认值。",
   // explanations
   about_onset_threshold: "起音阈值",
