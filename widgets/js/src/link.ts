@@ -30,6 +30,8 @@ const PING = 4000;
 /** A program that reads a recording may be busy for a while. */
 const SILENT = 16_000;
 const CHECK = 2000;
+/** Looks that a connection under way has before it is begun anew, at first; a slow one has twice as many then. */
+const PATIENCE = 2;
 const AGAIN = "amtsep.again";
 const VISITOR = "amtsep.visitor";
 
@@ -134,15 +136,22 @@ export class Keeper {
     if (!kernel || this.checking || this.state === "gone" || this.leaving) return;
     this.checking = window.setTimeout(() => undefined, 0);
     try {
+      let looks = 0;
+      let patience = PATIENCE;
       for (;;) {
         const found = await this.ask(kernel);
         if (this.leaving || (this.state as Link) === "gone") return;
         if (found === false) return this.become("gone");
         if (found === null || kernel.connectionStatus !== "connected") this.become("lost");
-        if (found && kernel.connectionStatus === "disconnected") await kernel.reconnect().catch(() => undefined);
         if (found && kernel.connectionStatus === "connected") {
           this.ping();
           return;
+        }
+        // Jupyter waits longer after every attempt, up to half a minute: not while the server is known to answer.
+        looks = found ? looks + 1 : 0;
+        if (found && (kernel.connectionStatus === "disconnected" || looks >= patience)) {
+          [looks, patience] = [0, 2 * patience];
+          void kernel.reconnect().catch(() => undefined);
         }
         await new Promise((done) => setTimeout(done, CHECK));
       }
@@ -175,6 +184,7 @@ export class Keeper {
       this.replay();
       // What the program has said meanwhile went nowhere.
       this.hub.mixPending = 0;
+      this.hub.uploads?.inquire();
       this.hub.emit("anew");
     }
     if (this.offline && before !== "lost" && before !== "gone") this.applyPending();

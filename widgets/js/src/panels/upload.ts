@@ -113,11 +113,18 @@ export class Uploads {
     job.timer = window.setTimeout(() => {
       if (job !== this.job) return;
       job.quiet = true;
-      if (job.sent) this.tell({ do: "where", id: job.id, sent: job.sent });
-      else this.begin(job);
-      this.listen(job);
-      this.changed();
+      this.inquire();
     }, SILENCE);
+  }
+
+  /** Asks the program how much it has: its answer says where to go on. */
+  inquire(): void {
+    const job = this.job;
+    if (!job) return;
+    if (job.sent) this.tell({ do: "where", id: job.id, sent: job.sent });
+    else this.begin(job);
+    this.listen(job);
+    this.changed();
   }
 
   /** Sends pieces in order, one loop an upload: reading a piece takes a while, and none may overtake another. */
