@@ -384,18 +384,12 @@ def _posteriors(task: Task, work: Work, progress: Callable[[str, float], Any] | 
 
         return Posteriors.load(task.source), ""
     from amtsep.audio import spool_audio
-    from amtsep.inference import hear_drums
-    from amtsep.tuning import in_tune
 
     with spool_audio(task.source) as audio:
         transcriber = _transcriber(work.network, work.device, work.threads)
         lean = task.posteriors is None
         with nullcontext() if progress is None else progress(audio.name, audio.duration_s) as tell:
-            posteriors = transcriber(audio, tell, lean)
-            if work.drums != "off":
-                # Played as the network heard it, so that frames are of one length.
-                heard = in_tune(audio) if posteriors.tuning else audio
-                posteriors = replace(posteriors, drums=hear_drums(heard, work.threads))
+            posteriors = transcriber(audio, tell, lean, work.drums != "off")
         return posteriors, audio.remark
 
 
@@ -528,8 +522,6 @@ def run_on_cluster(tasks: Iterable[Task], work: Work, client: Any) -> Iterator[R
     What a worker had not finished when it was lost is done by another one; `resume` is always on there, so that what it
     had finished, but not told, is not done again.
     """
-    from dataclasses import replace
-
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
 

@@ -376,11 +376,11 @@ def has_drums(strokes: Strokes, decoding: DrumDecoding = DrumDecoding()) -> bool
     return bool(within.max() >= decoding.sure_rate * LOOK_S)
 
 
-def decode_drums(posteriors: Posteriors, when: str = "auto") -> Notes:
+def decode_drums(posteriors: Posteriors, when: str = "auto", decoding: DrumDecoding = DrumDecoding()) -> Notes:  # noqa: B008
     """A track of drum strokes; see `strokes_of`. Without a note where nobody listened."""
     if posteriors.drums is None:
         return strokes_of(np.zeros((len(CLASS_KEYS), 0), np.float32), posteriors.hop_s, "off")
-    return strokes_of(posteriors.drums, posteriors.hop_s, when)
+    return strokes_of(posteriors.drums, posteriors.hop_s, when, decoding)
 
 
 def strokes_of(posterior: Values, hop_s: float, when: str, decoding: DrumDecoding = DrumDecoding()) -> Notes:  # noqa: B008

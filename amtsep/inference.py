@@ -8,6 +8,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -198,9 +199,12 @@ class Transcriber:
         chunk_frames: int = CHUNK_FRAMES,
     ) -> None:
         self.engine = choose_engine(model, device, backend, threads)
+        self.threads = threads
         self.chunk_frames = chunk_frames
 
-    def __call__(self, audio: Recording, progress: Progress | None = None, lean: bool = False) -> Posteriors:
+    def __call__(
+        self, audio: Recording, progress: Progress | None = None, lean: bool = False, drums: bool = False
+    ) -> Posteriors:
         """Posteriors of a recording.
 
         Parameters
@@ -212,6 +216,8 @@ class Transcriber:
         lean
             Keep the embedding in a temporary file, of which what is looked at comes into memory: for one decoding of
             an hour or more. It is gone with the posteriors.
+        drums
+            Listen for drum strokes, too, with the network that hears them.
 
         Raises
         ------
@@ -229,7 +235,8 @@ class Transcriber:
         spectrogram = np.zeros((front_end.n_bins, n_frames), np.uint8)
         embedding: NDArray[np.int8] | None = None
         offset: NDArray[np.float32] | None = None
-        for first, last, heard in heard_in_chunks(self.engine, tuned, self.chunk_frames, progress, "Transcribing"):
+        own = part(progress, 0.0, 1.0 - DRUM_SHARE) if drums else progress
+        for first, last, heard in heard_in_chunks(self.engine, tuned, self.chunk_frames, own, "Transcribing"):
             onset[:, first:last], frame[:, first:last] = heard["onset"], heard["frame"]
             spectrogram[:, first:last] = encode_db(heard["level"])
             if "offset" in heard:
@@ -253,7 +260,15 @@ class Transcriber:
             self.engine.name,
             offset,
             tuning=tuned.cents,
+            drums=hear_drums(tuned, self.threads, part(progress, 1.0 - DRUM_SHARE, 1.0)) if drums else None,
         )
+
+
+def part(progress: Progress | None, first: float, last: float) -> Progress | None:
+    """Progress of a piece of work that is told as the part from `first` to `last`, each in [0, 1], of a larger one."""
+    if progress is None:
+        return None
+    return lambda done, total, what: progress(first * total + (last - first) * done, total, what)
 
 
 def frames_of(engine: Engine, audio: Recording) -> int:
@@ -309,6 +324,8 @@ def heard_in_chunks(
 
 DRUM_MODEL = "drums"
 """Name of the shipped drum network."""
+DRUM_SHARE = 0.2
+"""About so much of the work is the drums', where both are listened for."""
 
 
 def hear_drums(audio: Recording, threads: int | None = None, progress: Progress | None = None) -> NDArray[np.float32]:
@@ -317,14 +334,22 @@ def hear_drums(audio: Recording, threads: int | None = None, progress: Progress 
     Returns
     -------
     (5, T) float32 in [0, 1]
-        A row a class of `amtsep.drums.CLASSES`, frames as those of `Posteriors` of ``in_tune(audio)``, which is `audio`
-        itself unless it is far from 440 Hz.
+        A row a class of `amtsep.drums.CLASSES`, frames as those of `Posteriors` of the same samples: `Transcriber`
+        hears a recording that is far from 440 Hz brought near (`amtsep.tuning.in_tune`).
     """
     engine = OnnxEngine(find_model(DRUM_MODEL, ".onnx"), threads)
     found = np.zeros((len(CLASSES), frames_of(engine, audio)), np.float32)
     for first, last, heard in heard_in_chunks(engine, audio, CHUNK_FRAMES, progress, "Listening for drums"):
         found[:, first:last] = heard["drums"]
     return found
+
+
+def with_drums(posteriors: Posteriors, audio: Recording, progress: Progress | None = None) -> Posteriors:
+    """Posteriors with what there is to hear of drums, for those that were made without."""
+    heard = in_tune(audio) if posteriors.tuning else audio
+    drums = hear_drums(heard, progress=progress)[:, : posteriors.n_frames]
+    missing = posteriors.n_frames - drums.shape[1]
+    return replace(posteriors, drums=np.pad(drums, ((0, 0), (0, missing))))
 
 
 def stored(shape: tuple[int, ...]) -> NDArray[np.int8]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.audio import Audio, from_samples, load_audio
-from amtsep.config import Clustering, Decoding, FrontEnd, Progress
-from amtsep.decoding import decode, embed_notes, strokes_of
-from amtsep.inference import Transcriber, hear_drums
+from amtsep.config import Clustering, Decoding, Progress
+from amtsep.decoding import decode, decode_drums, embed_notes
+from amtsep.inference import Transcriber
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 
@@ -44,9 +44,10 @@ def to_posteriors(
     device: str = "auto",
     progress: Progress | None = None,
     sample_rate: int | None = None,
+    drums: bool = False,
 ) -> Posteriors:
-    """The slow half: read a recording and run the network."""
-    return Transcriber(model, device)(audio_of(source, sample_rate), progress)
+    """The slow half: read a recording and run the network, and the one that hears drums where that is asked for."""
+    return Transcriber(model, device)(audio_of(source, sample_rate), progress, drums=drums)
 
 
 def transcribe(
@@ -91,7 +92,8 @@ def transcribe(
     """
     settings = replace(decoding or Decoding(), **thresholds)
     audio = audio_of(source, sample_rate)
-    return _with_drums(decode(to_posteriors(audio, model, device, progress), settings), audio, drums)
+    posteriors = to_posteriors(audio, model, device, progress, drums=_listens(drums))
+    return _joined(decode(posteriors, settings), posteriors, drums)
 
 
 def separate(
@@ -122,15 +124,17 @@ def separate(
     clustering = Clustering(timbres=None if isinstance(timbres, str) else timbres)
     settings = replace(decoding or Decoding(), **thresholds)
     audio = audio_of(source, sample_rate)
-    posteriors = to_posteriors(audio, model, device, progress)
+    posteriors = to_posteriors(audio, model, device, progress, drums=_listens(drums))
     notes = embed_notes(decode(posteriors, settings), posteriors)
-    return _with_drums(cluster(notes, clustering), audio, drums)
+    return _joined(cluster(notes, clustering), posteriors, drums)
 
 
-def _with_drums(notes: Notes, audio: Audio, when: str) -> Notes:
+def _joined(notes: Notes, posteriors: Posteriors, when: str) -> Notes:
+    strokes = decode_drums(posteriors, when)
+    return notes.joined(strokes)[0] if len(strokes) else notes
+
+
+def _listens(when: str) -> bool:
     if when not in ("auto", "on", "off"):
         raise ValueError(f"drums is 'auto', 'on' or 'off', not {when!r}.")
-    if when == "off":
-        return notes
-    strokes = strokes_of(hear_drums(audio), FrontEnd().hop_s, when)
-    return notes.joined(strokes)[0] if len(strokes) else notes
+    return when != "off"

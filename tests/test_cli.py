@@ -55,7 +55,7 @@ class FakeTranscriber:
             raise ModelError("There is no model 'absent'; choose one of light.")
         FakeTranscriber.made.append((model, device, threads))
 
-    def __call__(self, audio: Audio, progress: Any = None, lean: bool = False) -> Posteriors:
+    def __call__(self, audio: Audio, progress: Any = None, lean: bool = False, drums: bool = False) -> Posteriors:
         if progress is not None:
             for done in np.linspace(0, audio.duration_s, 4):
                 progress(float(done), audio.duration_s, "Transcribing")
@@ -404,7 +404,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 import amtsep.inference
 class Slow:
     def __init__(self, *a, **k): pass
-    def __call__(self, audio, progress=None, lean=False):
+    def __call__(self, audio, progress=None, lean=False, drums=False):
         print('working', flush=True)
         time.sleep(60)
 amtsep.inference.Transcriber = Slow
