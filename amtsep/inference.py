@@ -347,9 +347,7 @@ def hear_drums(audio: Recording, threads: int | None = None, progress: Progress 
 def with_drums(posteriors: Posteriors, audio: Recording, progress: Progress | None = None) -> Posteriors:
     """Posteriors with what there is to hear of drums, for those that were made without."""
     heard = in_tune(audio) if posteriors.tuning else audio
-    drums = hear_drums(heard, progress=progress)[:, : posteriors.n_frames]
-    missing = posteriors.n_frames - drums.shape[1]
-    return replace(posteriors, drums=np.pad(drums, ((0, 0), (0, missing))))
+    return replace(posteriors, drums=hear_drums(heard, progress=progress))
 
 
 def stored(shape: tuple[int, ...]) -> NDArray[np.int8]:

@@ -55,8 +55,8 @@ console.log(JSON.stringify(JSON.parse(readFileSync("VECTORS", "utf-8")).map(({ d
 RUN_MIDI = """
 import { readFileSync } from "node:fs";
 import { midiFile } from "BUNDLE";
-console.log(JSON.stringify(JSON.parse(readFileSync("VECTORS", "utf-8")).map(({ title, tracks, notes }) =>
-  Buffer.from(midiFile(notes, title, tracks)).toString("base64"))));
+console.log(JSON.stringify(JSON.parse(readFileSync("VECTORS", "utf-8")).map(({ title, tracks, notes, strokes }) =>
+  Buffer.from(midiFile(notes, title, tracks, strokes)).toString("base64"))));
 """
 
 

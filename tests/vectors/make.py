@@ -174,6 +174,12 @@ def edits_vectors() -> list[dict[str, Any]]:
     return cases
 
 
+def drum_table(onset: Any, key: Any, velocity: Any) -> Notes:
+    """Strokes on a track of drums."""
+    times = np.asarray(onset, np.float64)
+    return Notes.build(times, times + 0.05, key, velocity, tracks=[Track("Drums", 0, drums=True)])
+
+
 def midi_vectors() -> list[dict[str, Any]]:
     """``midi.json``."""
     cases = []
@@ -187,10 +193,16 @@ def midi_vectors() -> list[dict[str, Any]]:
         names = tuple(Track("Timbre ä" if i else "Notes", i) for i in range(tracks))
         ends, velocity = onset + rng.uniform(0.01, 30, 40), rng.integers(1, 128, 40)
         notes = Notes.build(onset, ends, pitch, velocity, track=track, tracks=names)
-        data = midi_bytes(notes, title="Stück")
+        key = rng.choice([36, 38, 42], 12)
+        struck = np.sort(np.round(rng.uniform(0, 200, 12), 4))
+        # The first without drums.
+        strokes = drum_table(struck, key, rng.integers(1, 128, 12)) if tracks > 1 else drum_table([], [], [])
+        data = midi_bytes(notes.joined(strokes)[0] if len(strokes) else notes, title="Stück")
         about = [{"name": t.name, "program": t.program} for t in names]
         table = table_of(notes, np.zeros(40, np.int32))
-        cases.append({"title": "Stück", "tracks": about, "notes": table, "bytes": base64.b64encode(data).decode()})
+        lane = table_of(strokes, np.zeros(len(strokes), np.int32))
+        written = base64.b64encode(data).decode()
+        cases.append({"title": "Stück", "tracks": about, "notes": table, "strokes": lane, "bytes": written})
     return cases
 
 

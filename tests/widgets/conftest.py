@@ -35,7 +35,7 @@ class FakeTranscriber:
         self.calls = 0
         self.gate = None
 
-    def __call__(self, audio, progress=None):
+    def __call__(self, audio, progress=None, drums=False):
         from amtsep.errors import Cancelled
 
         self.calls += 1

@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from traitlets import Unicode
+from traitlets import Bool, Unicode
 
 from amtsep import formats
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.rhythm.beats import Beats
-from amtsep.rhythm.music import PedalSpans
+from amtsep.rhythm.bends import Bend, bend_curves
+from amtsep.rhythm.music import Music, PedalSpans, with_drums
 from widgets.panels.panel import Panel
+from widgets.state.kit import NONE
 from widgets.state.session import Session
 from widgets.state.session_file import ENDING, Saved, write_session
+
+Curves = list[Bend | None] | None
+BENT = ("midi", "csv", "json")
+"""Formats that have a place for pitch curves."""
 
 
 def stem(session: Session) -> str:
@@ -39,22 +45,36 @@ class Work:
     saved: Saved | None
     pedal: PedalSpans | None = None
 
+    strokes: Notes = NONE
+    bends: bool = False
+    """Whether pitch curves are found and written."""
+
+    def everything(self) -> tuple[Notes, Curves]:
+        """Notes and strokes as one table, and a curve (or None) each where there are to be any."""
+        curves: Curves = None
+        if self.bends and self.posteriors is not None:
+            curves = bend_curves(self.notes, self.posteriors)
+        music = with_drums(Music(self.notes, bends=curves), self.strokes)
+        return music.notes, music.bends
+
 
 def _midi(work: Work) -> bytes:
     # The bars of a sequencer lie on those of the score.
-    return formats.midi_bytes(work.notes, title=work.title, beats=work.beats(), pedal=work.pedal)
+    notes, curves = work.everything()
+    return formats.midi_bytes(notes, title=work.title, beats=work.beats(), bends=curves, pedal=work.pedal)
 
 
 def _musicxml(work: Work) -> bytes:
-    return formats.musicxml_bytes(work.notes, title=work.title, beats=work.beats())
+    return formats.musicxml_bytes(work.everything()[0], title=work.title, beats=work.beats())
 
 
 def _csv(work: Work) -> bytes:
-    return formats.csv_text(work.notes).encode()
+    return formats.csv_text(*work.everything()).encode()
 
 
 def _json(work: Work) -> bytes:
-    return formats.json_text(work.notes, {"source": work.source}).encode()
+    notes, curves = work.everything()
+    return formats.json_text(notes, {"source": work.source}, bends=curves).encode()
 
 
 def _posteriors(work: Work) -> bytes:
@@ -85,6 +105,8 @@ class Export(Panel):
     """Buttons that save the notes."""
 
     name = Unicode("notes").tag(sync=True)
+    bends = Bool(False).tag(sync=True)
+    """Write pitch curves, too: as pitch bend in MIDI, as columns in CSV and JSON."""
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="export", **kwargs)
@@ -96,7 +118,7 @@ class Export(Panel):
     def do_export(self, message: dict[str, Any], _buffers: Any) -> None:
         """Make one file in a thread and hand it to the browser."""
         session = self.session
-        if session.audio is None and not len(session.notes):
+        if session.audio is None and not len(session.everything):
             raise FormatError("There is nothing to save yet: open a recording first.")
         ending, kind, make = FORMATS[str(message["format"])]
         notes, state = session.notes, session.state
@@ -110,7 +132,10 @@ class Export(Panel):
             notes = notes.select(notes.track == index).with_tracks(
                 [0] * int((notes.track == index).sum()), (notes.tracks[index],)
             )
-        work = Work(notes, stem(session), source, session.beats_to_be(), session.posteriors, saved, pedal)
+        strokes = session.strokes if message.get("track") is None else NONE
+        bends = self.bends and message["format"] in BENT
+        beats = session.beats_to_be()
+        work = Work(notes, stem(session), source, beats, session.posteriors, saved, pedal, strokes, bends)
 
         def made(data: bytes) -> None:
             self.send({"do": "file", "name": name + ending, "type": kind}, [data])

@@ -33,6 +33,12 @@ def pack_notes(notes: Notes, hand_ids: np.ndarray[Any, Any] | None = None) -> by
     return np.stack([np.asarray(c, np.float32) for c in columns]).tobytes()
 
 
+def pack_strokes(strokes: Notes, hand_ids: np.ndarray[Any, Any]) -> bytes:
+    """Columns of float32: time, General MIDI key, velocity, confidence, number of those made by hand (0 = decoded)."""
+    columns = (strokes.onset, strokes.pitch, strokes.velocity, strokes.confidence, hand_ids)
+    return np.stack([np.asarray(c, np.float32) for c in columns]).tobytes()
+
+
 def pack_ghosts(session: Session) -> bytes:
     """What the clean-up has dropped, joined or cut: float32 columns of onset, offset, pitch, track, reason, velocity.
 
@@ -113,6 +119,10 @@ class Roll(Panel):
     ghost_data = Bytes(b"").tag(sync=True)
     """What the clean-up took away, see `pack_ghosts`."""
     history = Dict().tag(sync=True)
+    stroke_data = Bytes(b"").tag(sync=True)
+    """Strokes of drums, see `pack_strokes`."""
+    kit = Dict().tag(sync=True)
+    """How the drums sound and show."""
 
     def __init__(self, session: Session | Notes | None = None, height: int = 420, **kwargs: Any) -> None:
         alone = session if isinstance(session, Notes) else None
@@ -125,8 +135,10 @@ class Roll(Panel):
         self.follow(self._on_tracks, "state")
         self.follow(self._on_history, ["state", "turn", "exports", "steps"])
         self.follow(self._on_reference, "reference")
+        self.follow(self._on_strokes, ["strokes", "state"])
         self._on_posteriors()
         self._on_notes()
+        self._on_strokes()
         self.observe(self._on_own_notes, "notes")
 
     def _on_own_notes(self, change: Any) -> None:
@@ -163,6 +175,14 @@ class Roll(Panel):
     def do_edit(self, message: dict[str, Any], _buffers: Any) -> None:
         """Delete, change, add, split, join or assign notes."""
         correct(self.session, message)
+
+    def do_stroke(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Put a drum stroke in, or take one out."""
+        key, time = int(message["key"]), float(message["time"])
+        if message["what"] == "add":
+            self.session.add_stroke(key, time)
+        else:
+            self.session.drop_stroke(key, time)
 
     def do_posterior(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Send the frame posterior as a picture: most people never look at it."""
@@ -204,12 +224,19 @@ class Roll(Panel):
         """Take again."""
         self.session.redo()
 
+    def _on_strokes(self, _change: Any = None) -> None:
+        session = self.session
+        kit = session.state.kit
+        with self.hold_sync():
+            self.kit = {"volume": kit.volume, "mute": kit.mute, "solo": kit.solo, "hidden": kit.hidden}
+            self.stroke_data = pack_strokes(session.strokes, session.stroke_ids)
+
     def _on_history(self, _change: Any = None) -> None:
         session = self.session
         self.history = {
             "undo": session.can_undo,
             "redo": session.can_redo,
-            "edits": len(session.state.edits) + len(session.state.taught),
+            "edits": len(session.state.edits) + len(session.state.strokes) + len(session.state.taught),
             "turn": session.turn,
             "unsaved": session.unsaved,
         }

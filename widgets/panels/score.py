@@ -41,7 +41,7 @@ class Score(Panel):
         self._made = 0
         """Counts the scores that were begun."""
         self._timer: asyncio.TimerHandle | None = None
-        self.follow(self._later, ["notes", "state"])
+        self.follow(self._later, ["notes", "strokes", "state"])
         self.follow(self._forget, "audio")
         self.observe(self._later, ["transposed", "tidy"])
 
@@ -121,18 +121,24 @@ class Score(Panel):
         self._stale = False
         self._made += 1
         number, session = self._made, self.session
-        notes, find, title = session.notes, session.beats_to_be(), stem(session).replace("_", " ")
+        notes, strokes = session.notes, session.strokes
+        find, title = session.beats_to_be(), stem(session).replace("_", " ")
         settings = replace(session.quantisation, transposed=self.transposed)
         # What is tidied in the roll already is not tidied twice.
         strength = RECOMMENDED_CLEAN_UP if self.tidy and not session.state.clean_up.strength else 0.0
 
         def work() -> tuple[dict[str, Any], list[int], bytes]:
             beats = find()
-            if beats is None or not len(notes):
+            if beats is None or not len(notes) + len(strokes):
                 return {}, [], b""
             cleaned = clean(notes, CleanUp(strength=strength))
-            text = formats.musicxml_bytes(cleaned.notes, None, title, beats, settings)
-            return about(beats, session.tuning), cleaned.source.tolist(), text
+            # Strokes of drums are none of the notes in the roll: -1.
+            table, order = (
+                cleaned.notes.joined(strokes) if len(strokes) else (cleaned.notes, np.arange(len(cleaned.notes)))
+            )
+            source = np.concatenate([cleaned.source, np.full(len(strokes), -1)])[order]
+            text = formats.musicxml_bytes(table, None, title, beats, settings)
+            return about(beats, session.tuning), source.tolist(), text
 
         def show(made: tuple[dict[str, Any], list[int], bytes]) -> None:
             if number == self._made:

@@ -10,14 +10,16 @@ import numpy as np
 from traitlets import Bool, Dict, Int, List
 
 from amtsep.clustering.sounds import sounds, suggest_programs, weights_hash
+from amtsep.config import DrumDecoding
 from amtsep.inference import find_model
 from amtsep.notes import Notes
 from widgets.panels.panel import Panel
-from widgets.state.edits import MAX_TRACKS
+from widgets.state.edits import DRUMS, MAX_TRACKS
 from widgets.state.grouping import places
 from widgets.state.session import Session
 
 METHOD_NAMES = ["ward-kmeans", "ward", "kmeans", "spectral", "mixture", "target-and-rest"]
+KIT_FIELDS = {"when": str, "threshold": float, "volume": float, "mute": bool, "solo": bool, "hidden": bool}
 FIELDS = {"name": str, "program": int, "volume": float, "mute": bool, "solo": bool, "hidden": bool, "color": int}
 
 
@@ -32,6 +34,8 @@ class Timbres(Panel):
     rows: List[dict[str, Any]] = List().tag(sync=True)
     about = Dict().tag(sync=True)
     edited = Bool(False).tag(sync=True)
+    kit = Dict().tag(sync=True)
+    """The drums: whether they are listened for, from which height a stroke counts, how many there are."""
     count = Int(1)
     """How many timbres there are; setting it gives the number, 0 has it estimated."""
 
@@ -39,7 +43,9 @@ class Timbres(Panel):
         super().__init__(session, panel="timbres", **kwargs)
         self._guessed: tuple[Notes, list[list[int]]] | None = None
         self.follow(self._update, ["notes", "grouping", "state"])
+        self.follow(self._on_kit, ["strokes", "state", "posteriors"])
         self._update()
+        self._on_kit()
         self.observe(self._on_count, "count")
 
     def _on_count(self, change: Any) -> None:
@@ -85,7 +91,28 @@ class Timbres(Panel):
             "most": MAX_TRACKS,
         }
         self.count = self.about["wanted"] or self.about["shown"]
-        self.edited = bool(state.edits or state.taught or state.merged)
+        self.edited = bool(state.edits or state.strokes or state.taught or state.merged)
+
+    def _on_kit(self, _change: Any = None) -> None:
+        session = self.session
+        kit, posteriors = session.state.kit, session.posteriors
+        self.kit = {
+            "when": kit.when,
+            "threshold": kit.threshold,
+            "start": DrumDecoding.threshold,
+            "count": len(session.strokes),
+            "listened": posteriors is not None and posteriors.drums is not None,
+        }
+
+    def do_kit(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Change what is set about drums."""
+        try:
+            values = {k: KIT_FIELDS[k](v) for k, v in dict(message["values"]).items() if k in KIT_FIELDS}
+            if values.get("when", "auto") not in DRUMS:
+                raise ValueError(f"drums are {', '.join(DRUMS)}, not {values['when']}")
+            self.session.set_kit(lasting=bool(message.get("lasting", True)), **values)
+        finally:
+            self.send({"do": "kit_done" if "turn" in message else "tracked", "turn": message.get("turn")})
 
     def _guesses(self) -> list[list[int]]:
         """General MIDI programs that the tracks may be; none where another network than the bank's has listened."""

@@ -43,7 +43,7 @@ def drums_of(notes: Notes) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
 
 
 def found_beats(notes: Notes) -> Beats:
-    """The beats of notes as they are."""
+    """The beats of notes as they are, strokes of drums among them or not."""
     return track_beats(notes, drums=drums_of(notes))
 
 

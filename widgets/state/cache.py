@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
-from amtsep import cache
+from amtsep import cache, inference
 from amtsep.audio import Audio
 from amtsep.inference import model_hash
 from amtsep.posteriors import Posteriors
 from widgets.state import network
 from widgets.state.network import local_transcriber
 
-__all__ = ["key", "local_transcriber", "store", "transcriber"]
+__all__ = ["key", "local_transcriber", "store", "transcriber", "with_drums"]
 
 
 def key(audio: Audio, model: str) -> str:
@@ -35,10 +37,18 @@ def transcriber(model: str, device: str) -> Any:
     if not network.available():
         return local_transcriber(model, device)
 
-    def run(audio: Any, progress: Any = None) -> Posteriors:
+    def run(audio: Any, progress: Any = None, drums: bool = False) -> Posteriors:
         try:
-            return network.transcribe(model, device, audio, progress)
+            return network.transcribe(model, device, audio, progress, drums)
         except network.UnreachableError:
-            return cast(Posteriors, local_transcriber(model, device)(audio, progress=progress))
+            return cast(Posteriors, local_transcriber(model, device)(audio, progress=progress, drums=drums))
 
     return run
+
+
+def with_drums(posteriors: Posteriors, audio: Audio, progress: Any = None) -> Posteriors:
+    """Posteriors with what there is to hear of drums, for those that were made without."""
+    if network.available():
+        with suppress(network.UnreachableError):
+            return replace(posteriors, drums=network.hear_drums(bool(posteriors.tuning), audio, progress))
+    return inference.with_drums(posteriors, audio, progress)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.config import ENDS, CleanUp, Clustering, Decoding
+from amtsep.config import ENDS, CleanUp, Clustering, Decoding, DrumDecoding
 from amtsep.notes import Notes, Track
 from amtsep.rhythm.beats import Beats
 from widgets.state.bars import BeatEdits, edited_beats
@@ -79,6 +79,22 @@ class TrackView:
     hidden: bool = False
 
 
+DRUMS = ("auto", "on", "off")
+
+
+@dataclass(frozen=True)
+class Kit:
+    """The drums of the app: whether there are any, from which height a stroke counts, and how they sound and show."""
+
+    when: str = "auto"
+    """"on", "off", or "auto": where the recording has drums."""
+    threshold: float = DrumDecoding.threshold
+    volume: float = 1.0
+    mute: bool = False
+    solo: bool = False
+    hidden: bool = False
+
+
 PROGRAMS = (0, 71, 42, 73, 40, 24, 56, 19)
 """General MIDI sounds that new tracks get in turn, so that one hears them apart; a person names the right ones."""
 
@@ -106,6 +122,9 @@ class State:
     """Corrections of the beats found, in order: (kind, value)."""
     clean_up: CleanUp = field(default_factory=CleanUp)
     """What is tidied in the decoded notes before corrections are laid over them."""
+    kit: Kit = field(default_factory=Kit)
+    strokes: Edits = field(default_factory=Edits)
+    """Corrections of the drum strokes, whose pitch is a General MIDI drum sound."""
 
 
 def nearest(notes: Notes, anchors: NDArray[np.float64], skip: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
@@ -184,12 +203,14 @@ def check(state: State) -> None:
     _require(1 <= len(state.tracks) <= MAX_TRACKS, "the number of tracks")
     for view in state.tracks:
         _require(0 <= view.program <= 127 and 0 <= view.color < 1000 and 0 <= view.volume <= 4, "a track")
-    for note in state.edits.added:
+    kit = state.kit
+    _require(kit.when in DRUMS and 0 <= kit.threshold <= 1 and 0 <= kit.volume <= 4, "the drums")
+    for note in state.edits.added + state.strokes.added:
         _require(0 <= note.onset < note.offset < LONGEST_S, "a note's time")
         _require(0 <= note.pitch <= 127 and 1 <= note.velocity <= 127, "a note's pitch or velocity")
         _require(0 <= note.track < MAX_TRACKS, "a note's track")
         _require(0 < note.id < 1 << 24, "a note's number")
-    for pitch, onset in state.edits.removed:
+    for pitch, onset in state.edits.removed + state.strokes.removed:
         _require(0 <= pitch <= 127 and 0 <= onset < LONGEST_S, "a note that was taken out")
     for pitch, onset, track in state.taught:
         _require(0 <= pitch <= 127 and 0 <= onset < LONGEST_S and 0 <= track < MAX_TRACKS, "a note that was sorted")
@@ -207,9 +228,10 @@ def worked_on(state: State) -> int:
     corrected."""
     named = sum(1 for view in state.tracks if view.name)
     bars = max(len(state.beats) - 1, 1) if state.beats else 0
-    return len(state.edits) + len(state.taught) + len(state.merged) + named + bars
+    return len(state.edits) + len(state.strokes) + len(state.taught) + len(state.merged) + named + bars
 
 
 def hand_work(state: State) -> tuple[object, ...]:
     """What of a state is work by hand, to see whether there is any that no file holds."""
-    return state.edits, state.taught, state.merged, state.beats, tuple(view.name for view in state.tracks if view.name)
+    names = tuple(view.name for view in state.tracks if view.name)
+    return state.edits, state.strokes, state.taught, state.merged, state.beats, names

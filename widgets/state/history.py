@@ -70,7 +70,7 @@ def _difference(value: Any, near: Any) -> dict[str, Any]:
 def _changed(values: dict[str, Any], difference: dict[str, Any]) -> dict[str, Any]:
     result = dict(values)
     for name, change in difference.items():
-        if name == "edits":
+        if name in ("edits", "strokes"):
             result[name] = _changed(values[name], change)
         elif isinstance(change, dict) and change.keys() == {"keep", "more"}:
             result[name] = [*_first(values[name], int(change["keep"])), *change["more"]]

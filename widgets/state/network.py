@@ -22,14 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from amtsep import inference
 from amtsep.audio import Audio
 from amtsep.errors import AmtsepError, Cancelled, ModelError
+from amtsep.inference import DRUM_MODEL
 from amtsep.posteriors import Posteriors
+from amtsep.tuning import in_tune
 from widgets.state.parent import VARIABLE, end_with_parent
 
 ADDRESS, KEY = "AMTSEP_INFERENCE", "AMTSEP_INFERENCE_KEY"
-ARRAYS = ("onset", "frame", "spectrogram", "embedding", "offset")
+ARRAYS = ("onset", "frame", "spectrogram", "embedding", "offset", "drums")
 NUMBERS = ("hop_s", "duration_s", "bins_per_octave", "model", "tuning")
 
 
@@ -68,8 +72,8 @@ def available() -> bool:
     return bool(os.environ.get(ADDRESS) and os.environ.get(KEY))
 
 
-def transcribe(model: str, device: str, audio: Audio, progress: Any = None) -> Posteriors:
-    """A recording's posteriors, computed over there.
+def transcribe(model: str, device: str, audio: Audio, progress: Any = None, drums: bool = False) -> Posteriors:
+    """A recording's posteriors, computed over there; with what there is to hear of drums where that is asked for.
 
     Raises
     ------
@@ -80,9 +84,25 @@ def transcribe(model: str, device: str, audio: Audio, progress: Any = None) -> P
     ModelError
         If the network cannot be run.
     """
+    return _load(_ask((model, device, audio.sample_rate, drums), audio, progress))
+
+
+def hear_drums(tuned: bool, audio: Audio, progress: Any = None) -> NDArray[np.float32]:
+    """The drum posterior of a recording, which is brought near 440 Hz first where it was for the notes (`tuned`).
+
+    Raises as `transcribe` does.
+    """
+    folder = _ask((DRUM_MODEL, "", audio.sample_rate, tuned), audio, progress)
+    heard = np.load(folder / "drums.npy", allow_pickle=False)
+    shutil.rmtree(folder, ignore_errors=True)
+    return np.asarray(heard, np.float32)
+
+
+def _ask(request: tuple[str, str, int, bool], audio: Audio, progress: Any) -> Path:
+    """Have a recording heard over there; returns the folder with the outcome."""
     try:
         with Client(os.environ[ADDRESS], authkey=bytes.fromhex(os.environ[KEY])) as line:
-            line.send((model, device, audio.sample_rate))
+            line.send(request)
             line.send_bytes(np.ascontiguousarray(audio.samples).view(np.uint8).data)
             while True:
                 kind, value = line.recv()
@@ -90,7 +110,7 @@ def transcribe(model: str, device: str, audio: Audio, progress: Any = None) -> P
                     if progress is not None and progress(*value) is False:
                         raise Cancelled("cancelled")
                 elif kind == "done":
-                    return _load(Path(value))
+                    return Path(value)
                 else:
                     sentence, values = value
                     raise ModelError(sentence, **values)
@@ -99,7 +119,7 @@ def transcribe(model: str, device: str, audio: Audio, progress: Any = None) -> P
 
 
 def _load(folder: Path) -> Posteriors:
-    values: dict[str, Any] = {"embedding": None}
+    values: dict[str, Any] = {}
     for path in folder.glob("*.npy"):
         loaded = np.load(path, allow_pickle=False)
         values[path.stem] = loaded if path.stem in ARRAYS else loaded.item()
@@ -118,7 +138,7 @@ def serve(address: str, key: bytes) -> None:
 
     def answer(line: Connection) -> None:
         with line, suppress(OSError, EOFError, ValueError):
-            model, device, rate = line.recv()
+            model, device, rate, drums = line.recv()
             samples = np.frombuffer(line.recv_bytes(), np.float32)
 
             def report(done: float, total: float, what: str) -> bool:
@@ -130,15 +150,18 @@ def serve(address: str, key: bytes) -> None:
                     report(0.0, 0.0, "transcribe")
                 try:
                     audio = Audio(samples, rate)
-                    posteriors = local_transcriber(model, device)(audio, progress=report)
+                    if model == DRUM_MODEL:
+                        found = {"drums": inference.hear_drums(in_tune(audio) if drums else audio, progress=report)}
+                    else:
+                        posteriors = local_transcriber(model, device)(audio, progress=report, drums=drums)
+                        found = {name: getattr(posteriors, name) for name in (*ARRAYS, *NUMBERS)}
                 finally:
                     turn.release()
             except AmtsepError as error:
                 line.send(("error", error.parts()))
                 return
             where = Path(tempfile.mkdtemp(dir=folder))
-            for name in (*ARRAYS, *NUMBERS):
-                value = getattr(posteriors, name)
+            for name, value in found.items():
                 if value is not None:
                     np.save(where / f"{name}.npy", value)
             try:

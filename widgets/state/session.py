@@ -24,6 +24,7 @@ from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Instance, Int, Unicode
 
 from amtsep.config import Clustering, Limits, Quantisation
+from amtsep.decoding import STROKE_S
 from amtsep.errors import Cancelled, FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
@@ -35,6 +36,7 @@ from widgets.state.bars import as_base, edited_beats, found_beats, tapped_beats
 from widgets.state.edits import (
     MAX_TRACKS,
     Edits,
+    Kit,
     Note,
     State,
     apply_edits,
@@ -45,6 +47,7 @@ from widgets.state.edits import (
     worked_on,
 )
 from widgets.state.grouping import Grouping, group, merged, name_tracks
+from widgets.state.kit import NONE, strokes_in, wants_drums, with_strokes
 from widgets.state.network import default_model
 from widgets.state.original import Original
 from widgets.state.words import Status, failure
@@ -84,6 +87,11 @@ class _Derived:
     """False where notes went to the timbres known before, in the middle of a drag."""
     tidied: Cleaned | None = None
     pedal: PedalSpans = field(default_factory=dict)
+    strokes: Notes = NONE
+    """Of drums; `stroke_ids` names those made by hand, as `hand_ids` does for notes."""
+    stroke_ids: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    drums: NDArray[np.float32] | None = None
+    """What the strokes were found in."""
 
 
 class _Job:
@@ -108,8 +116,8 @@ class Session(HasTraits):
 
     Notes
     -----
-    Traits to observe: `audio`, `posteriors`, `state`, `notes` (with `hand_ids`), `grouping`, `reference`, `status`,
-    `progress`.
+    Traits to observe: `audio`, `posteriors`, `state`, `notes` (with `hand_ids`), `strokes`, `grouping`, `reference`,
+    `status`, `progress`.
     """
 
     audio = AnyTrait(None, allow_none=True)
@@ -117,6 +125,8 @@ class Session(HasTraits):
     posteriors = Instance(Posteriors, allow_none=True)
     state = Instance(State)
     notes = Instance(Notes)
+    strokes = Instance(Notes)
+    """Strokes of drums, beside the notes: their pitch is a General MIDI drum sound."""
     grouping = Instance(Grouping)
     reference = Instance(Notes, allow_none=True)
     """True notes to compare with."""
@@ -151,6 +161,7 @@ class Session(HasTraits):
         self.state = State()
         self.grouping = Grouping()
         self.notes = Notes.empty()
+        self.strokes, self.stroke_ids = NONE, np.zeros(0, np.int32)
         self.status = Status()
         self._exported: object = None
         self._decoder: Any = None
@@ -160,7 +171,7 @@ class Session(HasTraits):
         self._failed: BaseException | None = None
         """What the last piece of work failed of."""
         self._awaited: list[asyncio.Future[None]] = []
-        self._beats: tuple[Notes, Beats] | None = None
+        self._beats: tuple[Notes, Notes, Beats] | None = None
         self._tuning: tuple[Posteriors, float] | None = None
         self.tidied: Cleaned | None = None
         """What the clean-up has done to the decoded notes; None where it is off."""
@@ -258,7 +269,7 @@ class Session(HasTraits):
             saved = read()
             key, posteriors = saved.key, saved.posteriors
             if posteriors is None:
-                key, posteriors = self._transcribe(saved.audio, progress, saved.key)
+                key, posteriors = self._transcribe(saved.audio, progress, saved.key, drums=wants_drums(saved.state))
             decoder, derived = self._prepare(posteriors, saved.state, saved.sorted)
 
             def adopt() -> None:
@@ -313,18 +324,30 @@ class Session(HasTraits):
         )
 
     def _transcribe(
-        self, audio: Any, progress: Callable[[float, float, str], bool], key: str = "", model: str = ""
+        self,
+        audio: Any,
+        progress: Callable[[float, float, str], bool],
+        key: str = "",
+        model: str = "",
+        drums: bool | None = None,
     ) -> tuple[str, Posteriors]:
-        """The network's word on a recording, from the cache where it has been heard before, and its name there."""
+        """The network's word on a recording, from the cache where it has been heard before, and its name there.
+
+        Drums are listened for where `drums` or, without it, the state asks for them.
+        """
         from amtsep.cache import load_posteriors
         from widgets.state import cache
 
         model = model or self.model
+        drums = wants_drums(self.state) if drums is None else drums
         for name in filter(None, (key, cache.key(audio, model))):
             known = load_posteriors(name)
             if known is not None:
+                if drums and known.drums is None:
+                    known = cache.with_drums(known, audio, progress)
+                    cache.store(name, known)
                 return name, known
-        posteriors = cache.transcriber(model, self.device)(audio, progress=progress)
+        posteriors = cache.transcriber(model, self.device)(audio, progress=progress, drums=drums)
         cache.store(name, posteriors)
         return name, posteriors
 
@@ -348,7 +371,7 @@ class Session(HasTraits):
     ) -> None:
         """Make a transcribed recording the session's; thresholds are kept, edits belonged to the one before."""
         fresh = self._fresh()
-        moved = (fresh.decoding, fresh.clustering) != (derived.state.decoding, derived.state.clustering)
+        moved = any(getattr(fresh, n) != getattr(derived.state, n) for n in ("decoding", "clustering", "kit"))
         if saved is None and moved:  # a slider moved while the network listened
             derived = _derive(decoder, posteriors, fresh)
         self._decoder, self.key, self.slot = decoder, key, slot
@@ -374,7 +397,8 @@ class Session(HasTraits):
         clustering = self.state.clustering
         if self.audio is not None:
             clustering = replace(clustering, timbres=None, min_timbres=Clustering.min_timbres)
-        return State(decoding=self.state.decoding, clustering=clustering)
+        kit = Kit(self.state.kit.when, self.state.kit.threshold)
+        return State(decoding=self.state.decoding, clustering=clustering, kit=kit)
 
     def cancel(self) -> None:
         """Stop the work in progress; what was open stays."""
@@ -515,6 +539,7 @@ class Session(HasTraits):
             self._settling.cancel()
         self.audio = self.posteriors = self.reference = self._decoder = self._last = self._beats = None
         self.notes, self.hand_ids = Notes.empty(), np.zeros(0, np.int32)
+        self.strokes, self.stroke_ids = NONE, np.zeros(0, np.int32)
         self._undo.clear()
         self._redo.clear()
 
@@ -588,6 +613,36 @@ class Session(HasTraits):
         """Change thresholds by name, as `amtsep.config.Decoding` has them."""
         self.set(lasting=lasting, decoding=replace(self.state.decoding, **changes))
 
+    def set_kit(self, *, lasting: bool = True, **changes: Any) -> None:
+        """Change what is set about drums, as `widgets.state.edits.Kit` has it; listens for them if nobody has yet."""
+        self.set(lasting=lasting, kit=replace(self.state.kit, **changes))
+        self._listen()
+
+    def _listen(self) -> None:
+        """Listen for drums in a thread where they are asked for and nobody has; another work in progress goes on."""
+        audio, posteriors, key = self.audio, self.posteriors, self.key
+        if audio is None or posteriors is None or posteriors.drums is not None or self.busy:
+            return
+        if not wants_drums(self.state):
+            return
+
+        def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
+            from widgets.state import cache
+
+            heard = cache.with_drums(posteriors, audio, progress)
+            if key:
+                cache.store(key, heard)
+
+            def adopt() -> None:
+                with self.hold_trait_notifications():
+                    self.posteriors = heard
+                    self._refresh()
+                self.status = Status()
+
+            return adopt
+
+        self._start(work, Status("busy", "opening", {"name": audio.name}))
+
     def _remember(self, before: State) -> None:
         """A step to take back, if it was one."""
         if before != self.state:
@@ -609,16 +664,17 @@ class Session(HasTraits):
         """`beats` of the notes as they are now, found when the result is called, from any thread."""
         edits, last = self.state.beats, self._last
         source = last.sorted if last is not None and len(last.sorted) else self.notes
+        strokes = self.strokes
 
         def find() -> Beats | None:
             if edits:
                 return edited_beats(Beats.steady(120.0, 10.0), edits)
-            if not len(source):
+            if not len(source) + len(strokes):
                 return None
             known = self._beats
-            if known is None or known[0] is not source:
-                known = self._beats = (source, found_beats(source))
-            return known[1]
+            if known is None or known[0] is not source or known[1] is not strokes:
+                known = self._beats = (source, strokes, found_beats(with_strokes(source, strokes)[0]))
+            return known[2]
 
         return find
 
@@ -628,13 +684,18 @@ class Session(HasTraits):
         if beats is None:
             return
         if edit is None:
-            edits = as_base(found_beats(self.notes)) if self.state.edits and len(self.notes) else ()
+            edits = as_base(found_beats(self.everything)) if self.state.edits and len(self.notes) else ()
         elif edit[0] == "tap":
-            edits = as_base(tapped_beats(self.notes, beats, edit[1]))
+            edits = as_base(tapped_beats(self.everything, beats, edit[1]))
         else:
             edits = (*(self.state.beats or as_base(beats)), edit)
             edited_beats(beats, edits)  # an impossible one changes nothing
         self.set(beats=edits)
+
+    @property
+    def everything(self) -> Notes:
+        """The notes and, on a track behind theirs, the strokes of drums: what is written and engraved."""
+        return with_strokes(self.notes, self.strokes)[0]
 
     @property
     def tuning(self) -> float | None:
@@ -674,6 +735,7 @@ class Session(HasTraits):
                 self.state = back.pop()
                 self.steps += 1
                 self._refresh()
+        self._listen()
 
     # --- corrections by hand ----------------------------------------------------------------------------------------
 
@@ -791,13 +853,26 @@ class Session(HasTraits):
         edits = replace(self.state.edits, added=added)
         self.set(edits=edits, taught=kept + tuple(taught), tracks=tracks, clustering=clustering)
 
+    def add_stroke(self, key: int, time: float, velocity: int = 96) -> None:
+        """Put a drum stroke (a General MIDI drum sound) at a time in seconds."""
+        end = self.audio.duration_s if self.audio is not None else np.inf
+        stroke = _bounded(Note(time, time + STROKE_S, int(key), velocity), end)
+        highest = max((note.id for note in self.state.strokes.added), default=0)
+        self.set(strokes=self.state.strokes.put_in([stroke], highest))
+
+    def drop_stroke(self, key: int, time: float) -> None:
+        """Take out the drum stroke of this sound that is next to a time in seconds."""
+        found = nearest(self.strokes, np.array([[key, time]], np.float64))
+        if found[0] >= 0:
+            self.set(strokes=strike(self.state.strokes, self.strokes, self.stroke_ids, found))
+
     def drop_edits(self) -> None:
         """Forget all corrections by hand; tracks that were joined are two again."""
         clustering = self.state.clustering
         if clustering.timbres is not None:
             joined = len({source for source, _ in self.state.merged})
             clustering = replace(clustering, timbres=min(clustering.timbres + joined, MAX_TRACKS))
-        self.set(edits=Edits(), taught=(), merged=(), clustering=clustering)
+        self.set(edits=Edits(), strokes=Edits(), taught=(), merged=(), clustering=clustering)
 
     # --- tracks -----------------------------------------------------------------------------------------------------
 
@@ -866,6 +941,7 @@ class Session(HasTraits):
         self._last = derived
         self.state = derived.state
         self.hand_ids, self.tidied, self.pedal = derived.hand_ids, derived.tidied, derived.pedal
+        self.stroke_ids, self.strokes = derived.stroke_ids, derived.strokes
         self.grouping = derived.grouping
         self.notes = derived.table
 
@@ -929,8 +1005,14 @@ def _derive(
             before = last.sorted
         known = Grouping() if last is None else last.grouping
         sorted_notes, grouping = group(decoded, state, before, known, thorough=thorough)
+    drums = posteriors.drums
+    if last is not None and drums is last.drums and _same_strokes(state, last.state):
+        strokes, stroke_ids = last.strokes, last.stroke_ids
+    else:
+        strokes, stroke_ids = strokes_in(posteriors, state)
     if last is not None and sorted_notes is last.sorted and _same_table(state, last.state):
-        return replace(last, state=state, decoded=decoded, grouping=grouping, thorough=thorough)
+        beside = replace(last, strokes=strokes, stroke_ids=stroke_ids, drums=drums)
+        return replace(beside, state=state, decoded=decoded, grouping=grouping, thorough=thorough)
     found = merged(sorted_notes, state)
     tidied = clean(found, state.clean_up) if state.clean_up.strength > 0 else None
     notes = found if tidied is None else tidied.notes
@@ -943,12 +1025,20 @@ def _derive(
         state = replace(state, found=grouping.timbres)
     state = _with_views(state, len(table.tracks))
     table = name_tracks(table, state)
-    return _Derived(state, decoded, sorted_notes, table, hand_ids, grouping, thorough, tidied, pedal)
+    return _Derived(
+        state, decoded, sorted_notes, table, hand_ids, grouping, thorough, tidied, pedal, strokes, stroke_ids, drums
+    )
 
 
 def _sorting(state: State) -> tuple[object, ...]:
     """What of a state the grouping depends on, the notes apart."""
     return state.clustering, state.taught, state.merged, state.found
+
+
+def _same_strokes(one: State, other: State) -> bool:
+    """Whether two states differ in nothing that makes the strokes."""
+    made = [(s.kit.when, s.kit.threshold, s.strokes) for s in (one, other)]
+    return made[0] == made[1]
 
 
 def _same_table(one: State, other: State) -> bool:

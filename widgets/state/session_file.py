@@ -23,7 +23,7 @@ from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from widgets.state import history
-from widgets.state.edits import Edits, Note, State, TrackView, check
+from widgets.state.edits import Edits, Kit, Note, State, TrackView, check
 from widgets.state.original import Original
 
 VERSION = 1
@@ -198,23 +198,28 @@ def _sorted(columns: Any) -> Notes | None:
 
 
 def _state(values: dict[str, Any]) -> State:
-    edits = values["edits"]
     state = State(
         decoding=_settings(Decoding, values["decoding"]),
         clustering=_settings(Clustering, values["clustering"]),
-        # Files from before notes had numbers get them here.
-        edits=Edits(tuple((int(p), float(t)) for p, t in edits["removed"])).put_in(
-            [_settings(Note, note) for note in edits["added"]]
-        ),
+        edits=_edits(values["edits"]),
         tracks=tuple(_settings(TrackView, track) for track in values["tracks"]),
         taught=tuple((int(p), float(t), int(k)) for p, t, k in values["taught"]),
         merged=tuple((int(a), int(b)) for a, b in values["merged"]),
         found=int(values.get("found", 0)),
         beats=tuple((str(kind), str(value)) for kind, value in values.get("beats", ())),
         clean_up=_settings(CleanUp, values.get("clean_up", {})),
+        # Before drums were heard there were none in a session.
+        kit=_settings(Kit, values.get("kit", {"when": "off"})),
+        strokes=_edits(values.get("strokes", {"removed": (), "added": ()})),
     )
     check(state)
     return state
+
+
+def _edits(values: dict[str, Any]) -> Edits:
+    """Corrections; those of files from before notes had numbers get them here."""
+    removed = tuple((int(p), float(t)) for p, t in values["removed"])
+    return Edits(removed).put_in([_settings(Note, note) for note in values["added"]])
 
 
 def _settings(kind: Any, values: dict[str, Any]) -> Any:

@@ -6,7 +6,8 @@ import type { Track } from "./notes";
 const TICKS_PER_BEAT = 960;
 const TEMPO_US = 500_000; // a beat: 120 a minute, a grid only
 const TICKS_PER_S = (TICKS_PER_BEAT * 1e6) / TEMPO_US;
-const CHANNELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15]; // 9 is for drums
+const CHANNELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15];
+const DRUMS = 9;
 
 /** Of one pitch, each note ends where the next begins; of those that begin together the longest stays. */
 function separate(notes: Note[]) {
@@ -28,16 +29,17 @@ function separate(notes: Note[]) {
   return result;
 }
 
-/** A standard MIDI file of type 1: a tempo track and one for each track. */
-export function midiFile(notes: Note[], title: string, tracks: Pick<Track, "name" | "program">[] = [{ name: "Notes", program: 0 }]): Uint8Array {
+/** A standard MIDI file of type 1: a tempo track, one for each track, and one of drums where there are strokes. */
+export function midiFile(notes: Note[], title: string, tracks: Pick<Track, "name" | "program">[] = [{ name: "Notes", program: 0 }], strokes: Note[] = []): Uint8Array {
   const end = [0, 0xff, 0x2f, 0];
   const tempo = [0, 0xff, 0x51, 3, ...big(TEMPO_US, 3), 0, 0xff, 0x58, 4, 4, 2, 24, 8];
-  const pieces = [chunk("MThd", [0, 1, ...big(tracks.length + 1, 2), ...big(TICKS_PER_BEAT, 2)]), chunk("MTrk", [...text(3, title), ...tempo, ...end])];
+  const pieces = [chunk("MThd", [0, 1, ...big(tracks.length + 1 + (strokes.length ? 1 : 0), 2), ...big(TICKS_PER_BEAT, 2)]), chunk("MTrk", [...text(3, title), ...tempo, ...end])];
   tracks.forEach((track, index) => {
     const channel = CHANNELS[index % CHANNELS.length];
     const own = separate(notes.filter((n) => tracks.length === 1 || (n.track ?? 0) === index));
     pieces.push(chunk("MTrk", [...text(3, track.name), 0, 0xc0 | channel, track.program, ...body(own, channel), ...end]));
   });
+  if (strokes.length) pieces.push(chunk("MTrk", [...text(3, "Drums"), 0, 0xc0 | DRUMS, 0, ...body(separate(strokes), DRUMS), ...end]));
   return Uint8Array.from(pieces.flat());
 }
 

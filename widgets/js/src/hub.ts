@@ -5,6 +5,7 @@ import type { Beats, Snap } from "./grid";
 import { LANGUAGES } from "./i18n";
 import type { Notes, Track } from "./notes";
 import { findNote, unpack } from "./notes";
+import { type Strokes, unpackStrokes } from "./drums";
 import type { Theme } from "./palette";
 import type { Keeper } from "./link";
 import type { Uploads } from "./panels/upload";
@@ -34,6 +35,9 @@ export class Hub {
   tracks: Track[] = [];
   mix: Mix[] = [];
   reference: Notes | null = null;
+  strokes: Strokes = unpackStrokes(new Float32Array(0));
+  /** How the drums sound and show. */
+  kit: Mix = { volume: 1, mute: false, solo: false, hidden: false };
   duration = 0;
   /** Beats of the music in seconds, and which of them begin a bar; empty until they are asked for. */
   beats: Beats = { time: [], bar: [] };
@@ -105,6 +109,7 @@ export class Hub {
     this.handlers.clear();
     this.actions = {};
     this.notes = unpack(new Float32Array(0));
+    this.strokes = unpackStrokes(new Float32Array(0));
     this.reference = this.uploads = this.keeper = this.recorder = null;
     this.transport.end();
   }
@@ -162,6 +167,17 @@ export class Hub {
     this.emit("tracks");
   }
 
+  setStrokes(strokes: Strokes): void {
+    this.strokes = strokes;
+    this.emit("strokes");
+  }
+
+  setKit(change: Partial<Mix>, told = false): void {
+    if (told && this.mixPending > 1) return;
+    Object.assign(this.kit, change);
+    this.emit("mix");
+  }
+
   setMix(track: number, change: Partial<Mix>): void {
     Object.assign(this.mix[track], change);
     this.emit("mix");
@@ -186,8 +202,16 @@ export class Hub {
   audible(track: number): boolean {
     const mix = this.mix[track];
     if (!mix) return true;
-    const solo = this.mix.slice(0, this.tracks.length).some((m) => m.solo);
-    return !mix.mute && (!solo || mix.solo);
+    return !mix.mute && (!this.soloed || mix.solo);
+  }
+
+  /** Whether some of what sounds is heard alone. */
+  get soloed(): boolean {
+    return this.kit.solo || this.mix.slice(0, this.tracks.length).some((m) => m.solo);
+  }
+
+  get kitAudible(): boolean {
+    return !this.kit.mute && (!this.soloed || this.kit.solo);
   }
 }
 

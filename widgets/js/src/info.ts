@@ -24,6 +24,7 @@ const PICTURES: Record<string, string> = {
   presets: [0, 1, 2].map((i) => line(`M14 ${12 + 16 * i}H146`) + `<circle cx="${[96, 56, 34][i]}" cy="${12 + 16 * i}" r="5"/>`).join(""),
   energy_tolerance: line("M6 12H50C56 12 56 40 62 40H76C82 40 82 14 88 14H150") + line("M4 28H156", 'stroke-dasharray="4 3"') + box(8, 46, 140),
   timbres: box(8, 6, 34) + box(54, 14, 30) + box(98, 8, 44) + box(20, 34, 46, BLUE) + box(80, 42, 34, BLUE) + box(124, 36, 26, BLUE),
+  drums: [8, 48, 88, 128].map((x, i) => `<rect x="${x}" y="${i % 2 ? 20 : 38}" width="5" height="12"/>`).join("") + [8, 28, 48, 68, 88, 108, 128, 148].map((x) => `<rect x="${x}" y="6" width="4" height="7" opacity=".6"/>`).join("") + line("M4 17H156M4 35H156", 'opacity=".4"'),
   method: '<circle cx="34" cy="20" r="4"/><circle cx="46" cy="28" r="4"/><circle cx="30" cy="34" r="4"/><circle cx="44" cy="14" r="4"/>' + [[110, 30], [124, 22], [118, 42], [134, 36]].map(([x, y]) => `<rect x="${x - 4}" y="${y - 4}" width="8" height="8" ${BLUE}/>`).join("") + line("M80 4V52", 'stroke-dasharray="4 3"'),
   blend: wave(28, 22, 6, 70, 16) + box(92, 12, 28) + box(112, 28, 34) + box(96, 42, 20),
   speed: wave(18, 14, 6, 150, 9) + wave(42, 14, 6, 150, 18),

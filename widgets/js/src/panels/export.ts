@@ -1,6 +1,8 @@
 // Every format as a button; the bytes come from Python, sound and picture from the browser itself.
 
 import { h, save } from "../dom";
+import { STROKE_S } from "../drums";
+import type { Note } from "../edits";
 import { csvFile, midiFile } from "../files";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
@@ -9,6 +11,10 @@ import { type Model, Scope, octets } from "../model";
 import { wavBytes } from "../sound/wav";
 
 const FORMATS = ["midi", "musicxml", "csv", "json", "wav", "png", "posteriors", "session"];
+
+/** Strokes of drums as notes. */
+const struck = ({ strokes }: Hub): Note[] =>
+  Array.from({ length: strokes.n }, (_, i) => ({ onset: strokes.time[i], offset: strokes.time[i] + STROKE_S, pitch: strokes.key[i], velocity: strokes.velocity[i] }));
 
 export function mountExport(model: Model, element: HTMLElement, hub: Hub): () => void {
   const scope = new Scope(model);
@@ -28,7 +34,7 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
       const own = rows(hub.notes).filter((n) => track === undefined || n.track === track);
       const stem = track === undefined ? name() : `${name()} - ${hub.tracks[track].name}`;
       if (format === "csv") finish(csvFile(own, hub.tracks), `${stem}.csv`, "text/csv");
-      else if (track === undefined) finish(midiFile(own, name(), hub.tracks) as BlobPart, `${stem}.mid`, "audio/midi");
+      else if (track === undefined) finish(midiFile(own, name(), hub.tracks, struck(hub)) as BlobPart, `${stem}.mid`, "audio/midi");
       else finish(midiFile(own, name(), [hub.tracks[track]]) as BlobPart, `${stem}.mid`, "audio/midi");
       hub.savedHere = true;
     } else if (format === "png") finish(await hub.actions.roll().png(), `${name()}.png`, "image/png");
@@ -43,12 +49,23 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
   const carry = (e: DragEvent) => {
     if (!hub.notes.n || !e.dataTransfer) return e.preventDefault();
     const file = `${name()}.mid`;
-    const url = URL.createObjectURL(new Blob([midiFile(rows(hub.notes), name(), hub.tracks) as BlobPart], { type: "audio/midi" }));
+    const url = URL.createObjectURL(new Blob([midiFile(rows(hub.notes), name(), hub.tracks, struck(hub)) as BlobPart], { type: "audio/midi" }));
     e.dataTransfer.setData("DownloadURL", `audio/midi:${file}:${url}`);
     e.dataTransfer.effectAllowed = "copy";
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
     return undefined;
   };
+  // Where there is a program: it finds the pitch curves.
+  const bends = h("input", {
+    type: "checkbox",
+    onchange: () => {
+      model.set("bends", bends.checked);
+      model.save_changes();
+    },
+  });
+  scope.watch("bends", (value) => (bends.checked = Boolean(value)));
+  const options = h("div", { class: "amt-line" }, h("label", { class: "amt-check amt-export-bends", title: t("hint_export_bends") }, bends, t("export_bends")));
+  options.hidden = model.get("bends") === undefined;
   element.append(
     h(
       "div",
@@ -57,6 +74,7 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
         h("button", { type: "button", class: "amt-format", "data-format": f, draggable: f === "midi" ? "true" : undefined, ondragstart: f === "midi" ? carry : undefined, onclick: () => ask(f) }, h("b", {}, t(`format_${f}`)), h("span", {}, t(`hint_${f}`), f === "midi" ? ` ${t("drag_out")}` : "")),
       ),
     ),
+    options,
     done,
   );
   scope.message((content, buffers) => {

@@ -6,6 +6,7 @@ import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { info } from "../info";
 import { Latest, type Model, Scope } from "../model";
+import { kitElement } from "./kit";
 import { MARKS, markColor, trackColor, trackMark } from "../palette";
 import { Slider } from "../slider";
 
@@ -82,7 +83,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   const method = h("select", { class: "amt-select amt-method", onchange: () => model.send({ do: "method", value: method.value }) });
   for (const m of about().methods ?? []) method.append(h("option", { value: m }, t(`method_${m.replaceAll("-", "_")}`)));
   const how = h("details", { class: "amt-fold" }, h("summary", {}, t("more")), h("label", { class: "amt-line" }, h("span", {}, t("method")), method), info(hub, "method"));
-  element.append(h("div", { class: "amt-kinds", role: "radiogroup", "aria-label": t("kinds") }, ...kinds), h("div", { class: "amt-how-many" }, slider.element), sure, list, foot, how);
+  element.append(h("div", { class: "amt-kinds", role: "radiogroup", "aria-label": t("kinds") }, ...kinds), h("div", { class: "amt-how-many" }, slider.element), sure, list, kitElement(model, scope, hub), foot, how);
 
   let drawn = "";
   const set = (row: Row, values: Record<string, unknown>) => {

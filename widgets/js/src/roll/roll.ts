@@ -2,8 +2,9 @@
 
 import { h } from "../dom";
 import type { Hub } from "../hub";
+import { ROWS, unpackStrokes } from "../drums";
 import { type Model, Scope, floats, octets } from "../model";
-import { nearest, wholeBars } from "../grid";
+import { nearest, snapped, wholeBars } from "../grid";
 import { unpack } from "../notes";
 import { KEYS, OVERVIEW, RULER, RollView } from "./view";
 import { editing } from "./edit";
@@ -55,6 +56,8 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
     hub.sure = value?.sure ?? 0;
     hub.setTracks(value?.list ?? [], value?.mix);
   });
+  scope.watch("kit", (value) => hub.setKit(value ?? {}, true));
+  scope.watch("stroke_data", (value) => hub.setStrokes(unpackStrokes(floats(value))));
   scope.watch("notes_data", (value) => hub.setNotes(unpack(floats(value))));
   scope.add(
     hub.on("notes", () => {
@@ -68,7 +71,20 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
   );
   scope.add(hub.on("tracks", () => view.stale("notes")));
   scope.add(hub.on("beats", () => view.stale()));
-  scope.add(hub.on("mix", () => view.stale("notes")));
+  scope.add(hub.on("strokes", () => view.stale()));
+  let lane = 0;
+  scope.add(
+    hub.on("mix", () => {
+      // Drums that come or go change the height of all the rest.
+      view.stale(view.drumHeight === lane ? "notes" : "all");
+      if (view.drumHeight !== lane) view.stale("notes");
+      lane = view.drumHeight;
+    }),
+  );
+  /** A stroke is put in, or taken out; without the program it cannot be. */
+  hub.actions.stroke = (what: "add" | "drop", key: number, time: number) => {
+    if (!hub.keeper?.offline) model.send({ do: "stroke", what, key, time });
+  };
   scope.add(hub.on("selection", () => view.stale("notes")));
   scope.add(hub.on("prefs", () => requestAnimationFrame(() => view.restyle())));
   scope.add(hub.on("transport", () => view.stale("notes")));
@@ -316,7 +332,7 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
       view.ghosts = [];
       return true;
     }
-    if (x < KEYS || y < RULER || y > element.clientHeight - OVERVIEW || view.inLane(y)) return false;
+    if (x < KEYS || y < RULER || y > element.clientHeight - OVERVIEW || view.inLane(y) || view.inDrums(y)) return false;
     const hit = view.hit(x, y);
     if (hit && hub.selection.has(hit.index)) return false;
     let last = { x, y };
@@ -356,6 +372,13 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     if (e.pointerType === "touch" && touch(e, x, y)) return;
     if (y > element.clientHeight - OVERVIEW) return overview(e);
     if (y < RULER) return ruler(e);
+    if (view.inDrums(y)) {
+      const stroke = view.hitStroke(x, y);
+      if (stroke >= 0) void transport.auditionDrum(hub.strokes.key[stroke], hub.strokes.velocity[stroke]);
+      else if (x < KEYS) void transport.auditionDrum(ROWS[view.drumRow(y)].key);
+      else transport.seek(view.time(x));
+      return;
+    }
     if (x < KEYS) {
       void transport.audition(Math.round(view.pitch(y)));
       return;
@@ -380,6 +403,11 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
       transport.setLoop({ ...wholeBars(hub.beats, t, t), on: true });
       return;
     }
+    if (x >= KEYS && view.inDrums(y)) {
+      const stroke = view.hitStroke(x, y);
+      if (stroke >= 0) return hub.actions.stroke("drop", hub.strokes.key[stroke], hub.strokes.time[stroke]);
+      return hub.actions.stroke("add", ROWS[view.drumRow(y)].key, snapped(hub.beats, hub.snap, view.time(x)));
+    }
     if (x < KEYS || y < RULER || y > element.clientHeight - OVERVIEW || view.hit(x, y)) return;
     const ghost = view.hitRemoved(x, y);
     if (ghost) edits.restore(ghost);
@@ -393,6 +421,8 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     const hit = inside ? view.hit(x, y) : null;
     const onLine = hub.actions.beats && view.hitLine(x, y) >= 0;
     element.style.cursor = hit ? (hit.part !== "body" ? "ew-resize" : "pointer") : onLine ? "ew-resize" : y < RULER ? "text" : "default";
+    const stroke = inside ? view.hitStroke(x, y) : -1;
+    if (stroke >= 0) return view.showStroke(stroke, x, y);
     const ghost = inside && !hit ? view.hitRemoved(x, y) : null;
     if (ghost) view.showReason(ghost, x, y);
     else view.showTip(hit ? hit.index : -1, x, y);

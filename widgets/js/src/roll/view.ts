@@ -2,6 +2,7 @@
 // step repaints the notes alone.
 
 import type { Hub } from "../hub";
+import { ROWS, firstStroke, rowOf } from "../drums";
 import { clock, firstAt, isBlack, pitchName } from "../notes";
 import { type Theme, markColor, trackColor, trackMark } from "../palette";
 import { h } from "../dom";
@@ -12,6 +13,8 @@ export const KEYS = 50;
 export const RULER = 24;
 export const OVERVIEW = 38;
 export const LANE = 64;
+/** Height of a row of the drum lane. */
+const DRUM_ROW = 14;
 const LOWEST = 20.5;
 const HIGHEST = 108.5;
 
@@ -117,8 +120,14 @@ export class RollView {
       x: KEYS,
       y: RULER,
       width: Math.max(10, this.size.width - KEYS),
-      height: Math.max(10, this.size.height - RULER - OVERVIEW - (this.lane ? LANE : 0)),
+      height: Math.max(10, this.size.height - RULER - OVERVIEW - (this.lane ? LANE : 0) - this.drumHeight),
     };
+  }
+
+  /** Of the lane of drums under the notes; 0 where there are none, or they are hidden. */
+  get drumHeight(): number {
+    const { strokes, kit } = this.hub;
+    return strokes.n && !kit.hidden ? ROWS.length * DRUM_ROW + 5 : 0;
   }
 
   x(time: number): number {
@@ -216,7 +225,30 @@ export class RollView {
   }
 
   inLane(y: number): boolean {
-    return this.lane && y > this.plot.y + this.plot.height && y < this.size.height - OVERVIEW;
+    return this.lane && y > this.plot.y + this.plot.height + this.drumHeight && y < this.size.height - OVERVIEW;
+  }
+
+  inDrums(y: number): boolean {
+    const top = this.plot.y + this.plot.height;
+    return y > top && y <= top + this.drumHeight;
+  }
+
+  /** The row of the drum lane at a place. */
+  drumRow(y: number): number {
+    return Math.min(ROWS.length - 1, Math.max(0, Math.floor((y - this.plot.y - this.plot.height - 3) / DRUM_ROW)));
+  }
+
+  /** Index of the stroke at a place, or -1. */
+  hitStroke(x: number, y: number): number {
+    if (!this.inDrums(y) || x < KEYS) return -1;
+    const { strokes } = this.hub;
+    const row = this.drumRow(y);
+    let best = -1;
+    for (let i = firstStroke(strokes, this.time(x - 6)); i < strokes.n && strokes.time[i] < this.time(x + 6); i++) {
+      if (rowOf(strokes.key[i]) !== row) continue;
+      if (best < 0 || Math.abs(this.x(strokes.time[i]) - x) < Math.abs(this.x(strokes.time[best]) - x)) best = i;
+    }
+    return best;
   }
 
   velocityAt(y: number): number {
@@ -263,7 +295,52 @@ export class RollView {
     }
   }
 
+  /** The lane of drums: a row a kind, the louder a stroke the taller and the fuller. */
+  private paintDrums(g: CanvasRenderingContext2D, from: number, to: number): void {
+    const { strokes, prefs } = this.hub;
+    const top = this.plot.y + this.plot.height;
+    const { styleOf: c } = this;
+    g.fillStyle = c.panel;
+    g.fillRect(KEYS, top, this.size.width, this.drumHeight);
+    g.fillStyle = c.line;
+    g.fillRect(0, top, this.size.width, 1);
+    g.globalAlpha = 0.6;
+    for (let row = 1; row < ROWS.length; row++) g.fillRect(KEYS, top + 2 + row * DRUM_ROW, this.size.width, 1);
+    const { time, bar } = this.hub.beats;
+    for (const beat of bar) if (time[beat] >= from && time[beat] <= to) g.fillRect(Math.round(this.x(time[beat])), top, 1, this.drumHeight);
+    const quiet = this.hub.kitAudible ? 1 : 0.3;
+    g.fillStyle = prefs.theme === "dark" ? "#e8d5b0" : "#6b4a12";
+    for (let i = firstStroke(strokes, from); i < strokes.n && strokes.time[i] < to; i++) {
+      const strength = strokes.velocity[i] / 127;
+      const tall = 3 + (DRUM_ROW - 5) * strength;
+      const middle = top + 3 + (rowOf(strokes.key[i]) + 0.5) * DRUM_ROW;
+      g.globalAlpha = quiet * (0.35 + 0.65 * strength);
+      g.fillRect(Math.round(this.x(strokes.time[i])) - 1, middle - tall / 2, 4, tall);
+    }
+    g.globalAlpha = 1;
+  }
+
+  /** Names of the rows, lit for a moment after a stroke. */
+  private paintDrumNames(g: CanvasRenderingContext2D, position: number): void {
+    const top = this.plot.y + this.plot.height;
+    const { styleOf: c, hub } = this;
+    const lit = new Set<number>();
+    if (hub.transport.playing && hub.kitAudible) {
+      for (let i = firstStroke(hub.strokes, position - 0.1); i < hub.strokes.n && hub.strokes.time[i] <= position; i++) lit.add(rowOf(hub.strokes.key[i]));
+    }
+    g.fillStyle = c.panel;
+    g.fillRect(0, top + 1, KEYS, this.drumHeight - 1);
+    g.font = `10px ${FONT}`;
+    g.textAlign = "right";
+    g.textBaseline = "middle";
+    ROWS.forEach(({ name }, row) => {
+      g.fillStyle = lit.has(row) ? c.accent : c.dim;
+      g.fillText(say(hub, `drum_${name}`), KEYS - 5, top + 3 + (row + 0.5) * DRUM_ROW);
+    });
+  }
+
   hit(x: number, y: number): Hit | null {
+    if (y > this.plot.y + this.plot.height) return null;
     const { notes, mix } = this.hub;
     const t = this.time(x);
     const slack = ((this.window.t1 - this.window.t0) / this.plot.width) * 4;
@@ -606,7 +683,7 @@ export class RollView {
     const colors = tracks.map((t) => trackColor(t.color, theme));
     if (!colors.length) colors.push(trackColor(0, theme));
     const judged = this.verdict && hub.reference && this.verdict.hit.length === notes.n ? this.verdict : null;
-    const anySolo = mix.slice(0, tracks.length).some((m) => m.solo);
+    const anySolo = hub.soloed;
     const round = Math.min(3, tall / 3);
     // Grouped by colour and strength: state changes of the canvas cost more than rectangles.
     const groups = new Map<number, number[]>();
@@ -719,15 +796,24 @@ export class RollView {
       g.globalAlpha = 1;
     }
     g.restore();
-    if (this.lane) {
+    if (this.drumHeight) {
       g.save();
       g.beginPath();
-      g.rect(left, plot.y + plot.height, right - left, LANE);
+      g.rect(left, plot.y + plot.height, right - left, this.drumHeight);
+      g.clip();
+      this.paintDrums(g, from, to);
+      g.restore();
+    }
+    if (this.lane) {
+      const top = plot.y + plot.height + this.drumHeight;
+      g.save();
+      g.beginPath();
+      g.rect(left, top, right - left, LANE);
       g.clip();
       g.fillStyle = c.panel;
-      g.fillRect(left, plot.y + plot.height, right - left, LANE);
+      g.fillRect(left, top, right - left, LANE);
       g.fillStyle = c.line;
-      g.fillRect(left, plot.y + plot.height, right - left, 1);
+      g.fillRect(left, top, right - left, 1);
       this.paintLane(g, from, to, colors);
       g.restore();
     }
@@ -882,6 +968,7 @@ export class RollView {
       }
     }
     this.paintKeys(g, sounding);
+    if (this.drumHeight) this.paintDrumNames(g, position);
     if (this.band) {
       const x0 = this.x(this.band.t0);
       const x1 = this.x(this.band.t1);
@@ -911,7 +998,7 @@ export class RollView {
     const x = this.x(position);
     if (x >= plot.x && x <= this.size.width) {
       g.fillStyle = c.playhead;
-      g.fillRect(Math.round(x) - 1, RULER - 2, 2 * this.scale, plot.height + 2);
+      g.fillRect(Math.round(x) - 1, RULER - 2, 2 * this.scale, plot.height + 2 + this.drumHeight);
       g.beginPath();
       g.moveTo(x - 6, RULER - 11);
       g.lineTo(x + 6, RULER - 11);
@@ -947,6 +1034,25 @@ export class RollView {
       const above = y > this.size.height / 2;
       this.tip.style.transform = `translate(${left}px, ${above ? y - this.tip.offsetHeight - 12 : y + 16}px)`;
     }
+  }
+
+  /** What a stroke of a drum is. */
+  showStroke(index: number, x: number, y: number): void {
+    const { strokes } = this.hub;
+    const key = `stroke${strokes.time[index]}/${strokes.key[index]}`;
+    if (this.tip.dataset.of !== key) {
+      this.tip.dataset.of = key;
+      this.tip.replaceChildren(
+        h("b", {}, say(this.hub, `drum_${ROWS[rowOf(strokes.key[index])].name}`)),
+        h("span", {}, clock(strokes.time[index], 2)),
+        h("span", {}, `${say(this.hub, "velocity")} ${Math.round(strokes.velocity[index])} · ${say(this.hub, "confidence")} ${Math.round(strokes.confidence[index] * 100)} %`),
+        h("span", {}, say(this.hub, "stroke_edit")),
+      );
+    }
+    this.tip.classList.add("amt-on");
+    const left = Math.min(x + 14, this.size.width - this.tip.offsetWidth - 6);
+    this.tip.style.transform = `translate(${left}px, ${y - this.tip.offsetHeight - 12}px)`;
+    this.hover = -2;
   }
 
   /** Why a note is a ghost. */

@@ -37,6 +37,9 @@ const enum Gen {
   RootKey = 58,
 }
 
+/** Where kits are. */
+const DRUM_BANK = 128;
+
 /** Where no generator says otherwise. */
 const DEFAULTS: Record<number, number> = {
   [Gen.FilterCutoff]: 13500,
@@ -137,8 +140,8 @@ export function readSoundfont(data: Uint8Array): Soundfont {
   };
   const both = (a: [number, number], b: [number, number]): [number, number] => [Math.max(a[0], b[0]), Math.min(a[1], b[1])];
 
-  const regionsOf = (program: number): Region[] => {
-    const index = presets.findIndex((p, i) => i < presets.length - 1 && p.bank === 0 && p.program === program);
+  const regionsOf = (program: number, bank: number): Region[] => {
+    const index = presets.findIndex((p, i) => i < presets.length - 1 && p.bank === bank && p.program === program);
     if (index < 0) return [];
     const found: Region[] = [];
     const outer = zones("pgen", presetBags, presets[index].bag, presets[index + 1].bag, Gen.Instrument);
@@ -163,9 +166,10 @@ export function readSoundfont(data: Uint8Array): Soundfont {
     return found;
   };
   const cache = new Map<number, Region[]>();
-  const regions = (program: number): Region[] => {
-    let known = cache.get(program);
-    if (!known) cache.set(program, (known = regionsOf(program)));
+  const regions = (program: number, bank: number): Region[] => {
+    const key = bank * 128 + program;
+    let known = cache.get(key);
+    if (!known) cache.set(key, (known = regionsOf(program, bank)));
     return known;
   };
   const buffers = new Map<Sample, AudioBuffer>();
@@ -187,7 +191,7 @@ export function readSoundfont(data: Uint8Array): Soundfont {
   const instrument: Instrument = (context, out, tone) => {
     const velocity = Math.min(127, Math.max(1, Math.round(tone.velocity)));
     const inside = (r: [number, number], v: number) => v >= r[0] && v <= r[1];
-    const list = regions(tone.program).filter((r) => inside(r.keys, tone.pitch) && inside(r.velocities, velocity));
+    const list = regions(tone.drum ? 0 : tone.program, tone.drum ? DRUM_BANK : 0).filter((r) => inside(r.keys, tone.pitch) && inside(r.velocities, velocity));
     if (!list.length) return makeBuiltIn(context, out, tone);
     const voices: Voice[] = list.slice(0, 4).map((region) => {
       const { sample } = region;

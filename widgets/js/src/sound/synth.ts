@@ -1,6 +1,8 @@
 // The built-in synthesiser: plain additive tones shaped by family of instrument, ready at once and always there. It
 // plays while a soundfont is on its way, and where there is none.
 
+import { makeDrum } from "./kit";
+
 export interface Tone {
   when: number;
   duration: number;
@@ -9,6 +11,8 @@ export interface Tone {
   program: number;
   /** Joined in the middle: a soft attack instead of the instrument's. */
   late: boolean;
+  /** A stroke of a drum: `pitch` is a General MIDI drum sound. */
+  drum?: boolean;
 }
 
 export interface Voice {
@@ -63,6 +67,7 @@ function wave(context: BaseAudioContext, name: string): PeriodicWave {
 }
 
 export const makeBuiltIn: Instrument = (context, out, tone) => {
+  if (tone.drum) return makeDrum(context, out, tone);
   const name = FAMILIES[(tone.program >> 3) & 15];
   const shape = SHAPES[name];
   const oscillator = context.createOscillator();

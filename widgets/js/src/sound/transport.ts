@@ -5,6 +5,7 @@
 // loop or a change of speed begins a new span. Recording and notes therefore cannot drift apart.
 
 import type { Hub } from "../hub";
+import { firstStroke, ringing } from "../drums";
 import { firstAt } from "../notes";
 import { type Soundfont } from "./soundfont";
 import { type Instrument, type Voice, makeBuiltIn } from "./synth";
@@ -45,6 +46,8 @@ export class Transport {
   /** Whether a click marks the beats, and how many have been laid: for tests. */
   metronome = false;
   clicks = 0;
+  /** How many strokes of drums have been laid: for tests. */
+  struck = 0;
 
   context: AudioContext | null = null;
   analyser: AnalyserNode | null = null;
@@ -67,6 +70,9 @@ export class Transport {
   private sounding: Sounding[] = [];
   private scheduledTo = 0;
   private clickedTo = 0;
+  private kitGain!: GainNode;
+  private struckTo = 0;
+  private ringing: { voice: Voice; until: number }[] = [];
   private clicking: OscillatorNode[] = [];
   private instrument: Instrument = makeBuiltIn;
 
@@ -98,6 +104,8 @@ export class Transport {
     this.notesGain = context.createGain();
     this.notesPan = context.createStereoPanner();
     this.notesGain.connect(this.notesPan).connect(this.master);
+    this.kitGain = context.createGain();
+    this.kitGain.connect(this.notesGain);
     this.applyBlend();
     this.mixChanged();
     return context;
@@ -197,6 +205,7 @@ export class Transport {
       const mix = this.hub.mix[i];
       node.gain.setTargetAtTime(this.hub.audible(i) ? (mix?.volume ?? 1) : 0, now, 0.015);
     }
+    this.kitGain.gain.setTargetAtTime(this.hub.kitAudible ? this.hub.kit.volume : 0, now, 0.015);
   }
 
   private trackNode(track: number): GainNode {
@@ -319,7 +328,7 @@ export class Transport {
     this.spans.push({ from, at, rate: this.rate, to: from + (end - at) / this.rate });
     if (this.spans.length > 8) this.spans.shift();
     this.scheduledTo = at;
-    this.clickedTo = at - 1e-4;
+    this.clickedTo = this.struckTo = at - 1e-4;
     this.stretcher?.reset(at, from, this.rate);
     if (this.recording && this.rate === 1) this.startRecording(from, at, end);
   }
@@ -350,6 +359,7 @@ export class Transport {
     while (span && span.to <= now + ahead) {
       this.scheduleNotes(span, span.to);
       this.scheduleClicks(span, span.to);
+      this.scheduleStrokes(span, span.to);
       this.grains(span, span.to);
       if (this.loop.on && span.at < this.loop.to) {
         this.layspan(span.to, this.loop.from);
@@ -366,6 +376,7 @@ export class Transport {
     if (!span) return;
     this.scheduleNotes(span, now + ahead);
     this.scheduleClicks(span, now + ahead);
+    this.scheduleStrokes(span, now + ahead);
     this.grains(span, now + Math.max(ahead, GRAIN_AHEAD_S));
     this.sounding = this.sounding.filter((s) => s.starts + (s.offset - s.onset) / this.rate + 0.2 > now);
   }
@@ -409,6 +420,33 @@ export class Transport {
     for (let i = 0; i < time.length; i++) {
       if (time[i] >= from && time[i] < to) this.click(span.from + (time[i] - span.at) / span.rate, starts.has(i));
     }
+  }
+
+  private scheduleStrokes(span: Span, until: number): void {
+    const to = span.at + (Math.min(until, span.to) - span.from) * span.rate;
+    const from = this.struckTo;
+    this.struckTo = Math.max(from, to);
+    const { strokes } = this.hub;
+    const now = (this.context as AudioContext).currentTime;
+    this.ringing = this.ringing.filter((r) => r.until > now);
+    for (let i = firstStroke(strokes, from); i < strokes.n && strokes.time[i] < to; i++) {
+      this.strike(strokes.key[i], strokes.velocity[i], span.from + (strokes.time[i] - span.at) / span.rate);
+    }
+  }
+
+  private strike(key: number, velocity: number, when: number): void {
+    const context = this.context as AudioContext;
+    const at = Math.max(when, context.currentTime);
+    const voice = this.instrument(context, this.kitGain, { when: at, duration: ringing(key), pitch: key, velocity, program: 0, late: false, drum: true });
+    this.ringing.push({ voice, until: at + ringing(key) + 0.5 });
+    this.struck += 1;
+  }
+
+  /** Sound one stroke at once. */
+  async auditionDrum(key: number, velocity = 96): Promise<void> {
+    const context = this.ready();
+    if (context.state !== "running") await context.resume();
+    this.strike(key, velocity, context.currentTime + 0.01);
   }
 
   private click(when: number, first: boolean): void {
@@ -473,6 +511,8 @@ export class Transport {
       this.source = null;
     }
     this.stretcher?.stop(now);
+    for (const { voice } of this.ringing) voice.stop(now);
+    this.ringing = [];
     this.hush();
   }
 
@@ -570,6 +610,13 @@ export class Transport {
         program: this.hub.tracks[notes.track[i]]?.program ?? 0,
         late: false,
       });
+    }
+    const kit = context.createGain();
+    kit.gain.value = this.hub.kitAudible ? this.hub.kit.volume : 0;
+    kit.connect(out);
+    const { strokes } = this.hub;
+    for (let i = 0; i < strokes.n; i++) {
+      this.instrument(context, kit, { when: strokes.time[i], duration: ringing(strokes.key[i]), pitch: strokes.key[i], velocity: strokes.velocity[i], program: 0, late: false, drum: true });
     }
     return context.startRendering();
   }

@@ -1,0 +1,160 @@
+"""Drums in the app: found with the notes, switched, thresholded, corrected, undone, kept, and part of what is written."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import synthetic
+
+from amtsep.formats import read_midi
+from widgets.panels.export import Export
+from widgets.panels.roll import Roll
+from widgets.panels.score import Score
+from widgets.panels.timbres import Timbres
+from widgets.state.session import Session
+from widgets.state.session_file import read_session
+
+KICK, SNARE, HIHAT = 36, 38, 42
+
+
+@pytest.fixture
+def posteriors(true_notes):
+    return synthetic.perfect(true_notes, 12.0, drums=True)
+
+
+def sent(panel):
+    box = []
+    panel.send = lambda content, buffers=None: box.append((content, buffers))
+    return box
+
+
+def strokes(session, key):
+    return session.strokes.onset[session.strokes.pitch == key]
+
+
+def test_drums_are_heard_beside_the_notes_and_are_none_of_them(session):
+    assert len(strokes(session, KICK)) == pytest.approx(12, abs=1)
+    assert np.allclose(np.diff(strokes(session, KICK)), 1.0, atol=0.02)
+    assert session.strokes.tracks[0].drums and not any(track.drums for track in session.notes.tracks)
+    assert session.grouping.timbres <= 1 or len(set(session.notes.track.tolist())) <= 8
+
+
+def test_off_auto_and_on(session, transcriber):
+    session.set_kit(when="off")
+    assert len(session.strokes) == 0
+    session.set_kit(when="auto")
+    assert len(session.strokes) > 30
+    assert transcriber.calls == 1, "what was heard once is kept"
+    session.set_kit(threshold=0.8)  # the hi-hat is less sure
+    assert len(strokes(session, HIHAT)) == 0 < len(strokes(session, KICK))
+    session.undo()
+    assert len(strokes(session, HIHAT)) > 0
+    session.undo()
+    assert session.state.kit.when == "off" and len(session.strokes) == 0
+
+
+def test_drums_asked_for_later_are_heard_then(recording, transcriber, monkeypatch):
+    from dataclasses import replace
+
+    from widgets.state import cache
+
+    whole = transcriber.posteriors
+    transcriber.posteriors = replace(whole, drums=None)
+    monkeypatch.setattr(cache, "with_drums", lambda posteriors, audio, progress=None: whole)
+    session = Session()
+    session.set_kit(when="off")
+    session.open(recording, name="tune.wav")
+    session.wait(60)
+    notes = session.notes
+    assert len(notes) and not len(session.strokes)
+    session.set_kit(when="auto")
+    session.wait(60)
+    assert len(session.strokes) > 30 and session.notes is notes and session.status.kind != "error"
+
+
+def test_strokes_are_put_in_and_taken_out_and_that_is_kept(session):
+    roll = Roll(session)
+    before = len(session.strokes)
+    at = float(strokes(session, SNARE)[2])
+    roll._receive(roll, {"do": "stroke", "what": "drop", "key": SNARE, "time": at}, [])
+    roll._receive(roll, {"do": "stroke", "what": "add", "key": 49, "time": 3.333}, [])
+    assert len(session.strokes) == before and session.unsaved
+    assert len(roll.stroke_data) == before * 5 * 4
+    assert not np.any(np.isclose(strokes(session, SNARE), at, atol=0.02))
+    session.set_kit(threshold=0.55)
+    assert np.allclose(strokes(session, 49), [3.333]), "a correction outlives a threshold"
+    saved = read_session(io.BytesIO(session.saved()), "s.amtsep")
+    assert saved.state == session.state and np.array_equal(saved.posteriors.drums > 0.5, session.posteriors.drums > 0.5)
+    # What was put in by hand is taken out by its place.
+    roll._receive(roll, {"do": "stroke", "what": "drop", "key": 49, "time": 3.333}, [])
+    assert len(strokes(session, 49)) == 0
+    for _ in range(4):
+        session.undo()
+    assert np.any(np.isclose(strokes(session, SNARE), at)) and not session.unsaved
+
+
+def test_the_row_of_the_drums(session):
+    timbres, roll = Timbres(session), Roll(session)
+    box = sent(timbres)
+    assert timbres.kit["when"] == "auto" and timbres.kit["count"] == len(session.strokes) and timbres.kit["listened"]
+    timbres._receive(timbres, {"do": "kit", "values": {"mute": True, "volume": 0.4, "bogus": 1}}, [])
+    assert roll.kit == {"volume": 0.4, "mute": True, "solo": False, "hidden": False}
+    timbres._receive(timbres, {"do": "kit", "values": {"threshold": 0.8}, "lasting": False, "turn": 3}, [])
+    assert box[-1][0] == {"do": "kit_done", "turn": 3} and timbres.kit["count"] == len(session.strokes)
+    timbres._receive(timbres, {"do": "kit", "values": {"when": "loud"}}, [])
+    assert session.status.kind == "error" and session.state.kit.when == "auto"
+
+
+def test_drums_are_written_as_drums(session):
+    export = Export(session)
+    box = sent(export)
+    for kind in ("midi", "musicxml", "csv", "json"):
+        export._receive(export, {"do": "export", "format": kind}, [])
+    midi, xml, csv, json = (bytes(buffers[0]) for _, buffers in box)
+    table = read_midi(midi, drums=True)
+    kits = [i for i, track in enumerate(table.tracks) if track.drums]
+    assert len(kits) == 1 and int((table.track == kits[0]).sum()) == len(session.strokes)
+    assert b"<display-step>" in xml and b"<sign>percussion</sign>" in xml
+    assert csv.count(b"Drums") == len(session.strokes) and b'"drums": true' in json
+    box.clear()
+    export._receive(export, {"do": "export", "format": "midi", "track": 0}, [])
+    assert not any(track.drums for track in read_midi(bytes(box[0][1][0]), drums=True).tracks), "one track is one track"
+
+
+def test_drums_tell_the_beats_and_stand_in_the_score(session):
+    beats = session.beats
+    session.set_kit(when="off")
+    assert session.beats is not beats, "found anew without them"
+    session.set_kit(when="auto")
+    kicks = strokes(session, KICK)
+    found = session.beats.time
+    assert np.mean([np.abs(found - t).min() < 0.05 for t in kicks[1:-1]]) > 0.9
+    score = Score(session)
+    box = sent(score)
+    score._receive(score, {"do": "visible", "value": True}, [])
+    content, buffers = box[-1]
+    assert b"<sign>percussion</sign>" in bytes(buffers[0])
+    assert content["source"].count(-1) == len(session.strokes)
+    assert sorted(i for i in content["source"] if i >= 0) == sorted(set(i for i in content["source"] if i >= 0))
+
+
+def test_bends_are_written_where_they_are_asked_for(session):
+    import mido
+
+    export = Export(session)
+    box = sent(export)
+
+    def bent(data):
+        file = mido.MidiFile(file=io.BytesIO(bytes(data)))
+        return sum(message.type == "pitchwheel" for track in file.tracks for message in track)
+
+    export._receive(export, {"do": "export", "format": "midi"}, [])
+    export.bends = True
+    export._receive(export, {"do": "export", "format": "midi"}, [])
+    export._receive(export, {"do": "export", "format": "csv"}, [])
+    assert bent(box[0][1][0]) == 0 < bent(box[1][1][0])
+    assert b"bend_cents" in bytes(box[2][1][0])
+    notes = read_midi(bytes(box[1][1][0]))
+    assert len(notes) == pytest.approx(len(session.notes), abs=2)

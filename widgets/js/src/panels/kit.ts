@@ -1,0 +1,106 @@
+// The drums under the tracks: whether they are listened for, from which height a stroke counts, how they sound and show.
+
+import { button, h, icon } from "../dom";
+import type { Hub } from "../hub";
+import { say } from "../i18n";
+import { info } from "../info";
+import { Latest, type Model, type Scope } from "../model";
+import { Slider } from "../slider";
+
+const KINDS = ["auto", "on", "off"];
+
+export function kitElement(model: Model, scope: Scope, hub: Hub): HTMLElement {
+  const t = (key: string, values?: Record<string, unknown>) => say(hub, key, values);
+  const name = t("drums");
+  const set = (values: Record<string, unknown>) => {
+    hub.mixPending += 1;
+    model.send({ do: "kit", values });
+  };
+  let lasting = true;
+  const latest = new Latest<number>((threshold, turn) => model.send({ do: "kit", values: { threshold }, lasting, turn }));
+  scope.message((content) => {
+    if (content.do === "kit_done") latest.answer(content.turn);
+  });
+  const when = h(
+    "select",
+    { class: "amt-select amt-drums-when", "aria-label": name, title: t("hint_drums"), onchange: () => set({ when: when.value }) },
+    ...KINDS.map((kind) => h("option", { value: kind }, t(`drums_${kind}`))),
+  );
+  const number = h("span", { class: "amt-number" });
+  const toggle = (what: "mute" | "solo" | "hidden", label: string, content: Node | string) =>
+    button(
+      {
+        class: `amt-toggle amt-${what}`,
+        label,
+        onclick: () => {
+          const value = !hub.kit[what];
+          hub.setKit({ [what]: value });
+          set({ [what]: value });
+        },
+      },
+      content,
+    );
+  const buttons = { mute: toggle("mute", t("mute", { name }), "M"), solo: toggle("solo", t("solo", { name }), "S"), hidden: toggle("hidden", t("hide", { name }), icon("eye", 15)) };
+  const volume = h("input", {
+    type: "range",
+    min: "0",
+    max: "1",
+    step: "0.02",
+    class: "amt-range amt-track-volume",
+    "aria-label": t("track_volume", { name }),
+    oninput: () => hub.setKit({ volume: Number(volume.value) }),
+    onchange: () => set({ volume: Number(volume.value) }),
+  });
+  const threshold = new Slider({
+    label: t("drum_threshold"),
+    hint: t("hint_drum_threshold"),
+    min: 0.05,
+    max: 0.95,
+    step: 0.01,
+    value: 0.5,
+    start: Number(model.get("kit")?.start ?? 0.5),
+    format: (v) => v.toFixed(2),
+    change: (value, last) => {
+      lasting = last;
+      latest.send(value);
+    },
+  });
+  const none = h("span", { class: "amt-dim" });
+  const mixer = h("span", { class: "amt-second" }, volume);
+  const element = h(
+    "div",
+    { class: "amt-track amt-kit", role: "group", "aria-label": name },
+    h("span", { class: "amt-kit-mark", "aria-hidden": "true" }, "𝄥"),
+    h("span", { class: "amt-line amt-kit-name" }, h("b", {}, name), when, info(hub, "drums")),
+    number,
+    buttons.mute,
+    buttons.solo,
+    buttons.hidden,
+    none,
+    mixer,
+    threshold.element,
+  );
+  const mixes = () => {
+    for (const what of ["mute", "solo", "hidden"] as const) buttons[what].setAttribute("aria-pressed", String(hub.kit[what]));
+    volume.value = String(hub.kit.volume);
+    element.classList.toggle("amt-quiet", !hub.kitAudible);
+  };
+  scope.watch("kit", (kit) => {
+    // The static page hears no drums.
+    element.hidden = !kit?.when;
+    when.value = kit?.when ?? "off";
+    const on = Boolean(kit?.listened) && kit?.when !== "off";
+    const there = on && kit.count > 0;
+    number.textContent = there ? String(kit.count) : "";
+    for (const made of Object.values(buttons)) made.hidden = !there;
+    mixer.hidden = !there;
+    threshold.element.hidden = !there && !(on && kit.when === "on");
+    none.hidden = there || !on;
+    none.textContent = t("no_drums");
+    if (latest.idle) threshold.set(Number(kit?.threshold ?? 0.5));
+  });
+  scope.add(hub.on("mix", mixes));
+  scope.add(hub.on("tracks", mixes));
+  mixes();
+  return element;
+}
