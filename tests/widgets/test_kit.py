@@ -1,4 +1,4 @@
-"""Drums in the app: found with the notes, switched, thresholded, corrected, undone, kept, and part of what is written."""
+"""Drums in the app: found with the notes, switched, corrected, undone, kept, and part of what is written."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ def test_drums_are_heard_beside_the_notes_and_are_none_of_them(session):
     assert len(strokes(session, KICK)) == pytest.approx(12, abs=1)
     assert np.allclose(np.diff(strokes(session, KICK)), 1.0, atol=0.02)
     assert session.strokes.tracks[0].drums and not any(track.drums for track in session.notes.tracks)
-    assert session.grouping.timbres <= 1 or len(set(session.notes.track.tolist())) <= 8
 
 
 def test_off_auto_and_on(session, transcriber):
@@ -137,7 +136,8 @@ def test_drums_tell_the_beats_and_stand_in_the_score(session):
     content, buffers = box[-1]
     assert b"<sign>percussion</sign>" in bytes(buffers[0])
     assert content["source"].count(-1) == len(session.strokes)
-    assert sorted(i for i in content["source"] if i >= 0) == sorted(set(i for i in content["source"] if i >= 0))
+    notes = [i for i in content["source"] if i >= 0]
+    assert len(notes) == len(set(notes)) > 0
 
 
 def test_bends_are_written_where_they_are_asked_for(session):

@@ -218,7 +218,7 @@ def test_another_network_listens_again_and_corrections_stay(session, monkeypatch
     n = len(session.notes)
     session.delete(np.array([0]))
     notes, posteriors = with_timbres(2)
-    monkeypatch.setattr(cache, "transcriber", lambda model, device: lambda audio, progress=None, drums=False: posteriors)
+    monkeypatch.setattr(cache, "transcriber", lambda model, device: lambda audio, **how: posteriors)
     panel = Thresholds(session)
     other = next(name for name in panel.network["models"] if name != session.model)
     panel._receive(panel, {"do": "model", "value": other}, [])
