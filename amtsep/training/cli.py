@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from amtsep.config import TRAININGS
 from amtsep.errors import DataError
@@ -114,5 +120,28 @@ def run(args: argparse.Namespace) -> int:
         leave_out=LeaveOut(*(named(x) for x in (args.leave_out, args.leave_out_source, args.leave_out_score))),
         **({"max_minutes": args.minutes} if args.minutes else {}),
     )
-    print(f"Weights: {train(settings, where)}")
+    with asked_to_stop() as stop:
+        print(f"Weights: {train(settings, where, lambda step, losses: not stop.is_set())}")
+    if stop.is_set():
+        print(f"Stopped early; go on with --resume --out {args.out}.")
     return 0
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[threading.Event]:
+    """Set by Ctrl-C or a request to end: the step under way is finished and all is kept; a second one ends at once."""
+    stop = threading.Event()
+    before: dict[signal.Signals, Any] = {}
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from amtsep import plugins  # noqa: E402
 from amtsep.cli import main  # noqa: E402
 from amtsep.config import TRAININGS  # noqa: E402
 from amtsep.errors import DataError  # noqa: E402
+from amtsep.training.loop import Journal  # noqa: E402
 from amtsep.training.settings import from_file  # noqa: E402
 
 TINY = {"steps": 2, "batch_size": 1, "workers": 0, "max_notes": 16, "dev_clips": 0, "mixing": {"clip_s": 1.0}}
@@ -37,7 +39,8 @@ def test_from_a_file_of_settings_to_calibrated_weights(
     assert settings is None or settings["steps"] == 2
     # A second training does not write over the first.
     assert main(command) == 1
-    assert "not empty" in said(capsys) and "--resume" in str(command) + "--resume"
+    sentence = said(capsys)
+    assert "not empty" in sentence and "--resume" in sentence
     weights = next(out.glob("*.safetensors"))
     assert main(["calibrate", str(weights), "--bank", str(bank), "--clips", "1"]) == 0
     assert weights.with_suffix(".calibrated.safetensors").is_file()
@@ -46,6 +49,28 @@ def test_from_a_file_of_settings_to_calibrated_weights(
     model = ["--model", str(weights.with_suffix(".calibrated.safetensors")), "--timbres", "none", "-o", str(report)]
     assert main([*evaluate, *model]) == 0
     assert json.loads((report / "report.json").read_text())
+
+
+def test_who_is_asked_to_end_keeps_all_and_goes_on(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, out = tmp_path / "tiny.json", tmp_path / "run"
+    config.write_text(json.dumps({**TINY, "steps": 4}))
+    command = ["train", "--bank", str(bank), "--out", str(out), "--config-file", str(config)]
+    command += ["--accelerator", "cpu", "--precision", "32-true", "--threads", "1"]
+    stepped = Journal.stepped
+
+    def ended(journal: Journal, evaluate: bool) -> None:
+        stepped(journal, evaluate)
+        if journal.state.step == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Journal, "stepped", ended)
+    assert main(command) == 0
+    assert "go on with --resume" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert main([*command, "--resume"]) == 0
+    assert "2/4" in capsys.readouterr().err, "it begins where it was"
 
 
 @pytest.mark.parametrize(
