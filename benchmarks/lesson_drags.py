@@ -1,8 +1,9 @@
 """From a drag to the picture in the lessons: ``python benchmarks/lesson_drags.py`` opens each in a real JupyterLab.
 
-Runs the first three cells of the lessons that are named (all), drags the first slider of every piece over twelve steps,
-and prints the median and the slowest time in milliseconds from the pointer's move to changed data in the picture. Asks
-for Chromium and Playwright, as the browser tests do.
+Runs the cells of the lessons that are named (all), drags every slider of every piece over some steps, and prints the
+median and the slowest time in milliseconds from the pointer's move to the changed picture. At the end stands the median
+over all sliders of each lesson. What changes no picture of its cell (how long a training will be) and what cannot be
+read to its end is told too. Asks for Chromium and Playwright, as the browser tests do.
 """
 
 from __future__ import annotations
@@ -18,12 +19,30 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 
 from driving import find_chromium, fresh_page  # noqa: E402
-from labs import TOKEN, Lab, workshop  # noqa: E402
+from labs import CUT, TOKEN, Lab, Still, workshop  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from widgets.lessons import build  # noqa: E402
 
-STEPS = 12
+STILL_MS = 5000
+"""A picture that has not changed by then does not depend on the slider."""
+
+
+def drag(lab: Lab, cell, name: str, steps: int) -> list[float]:
+    """Drag every slider of a cell, and say how long it took; gives all times."""
+    every: list[float] = []
+    sliders = cell.locator(".widget-slider")
+    for number in range(sliders.count()):
+        label = sliders.nth(number).locator(".widget-label").inner_text()
+        try:
+            times = lab.drag(cell, steps=steps, number=number, patience_ms=STILL_MS)
+        except Still:
+            print(f"{name:26s} {label:38s} changes no picture", flush=True)
+            continue
+        every += times
+        told = f"median {statistics.median(times):5.0f} ms, slowest {max(times):5.0f} ms" if times else "no step"
+        print(f"{name:26s} {label:38s} {told}; load {os.getloadavg()[0]:.1f}", flush=True)
+    return every
 
 
 def main() -> None:
@@ -31,7 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lessons", nargs="*", help="numbers, as 4 6 8 (all)")
     parser.add_argument("--language", choices=("en", "zh"), default="en")
-    parser.add_argument("--pictures", type=Path, help="a folder for a picture of every lesson after the drags")
+    parser.add_argument("--steps", type=int, default=12, help="of every drag (%(default)s)")
+    parser.add_argument("--pictures", type=Path, help="a folder for a picture of every cell after the drags")
     args = parser.parse_args()
     names = [n for n in build.lessons() if not args.lessons or str(int(n[:2])) in args.lessons]
     with tempfile.TemporaryDirectory() as made, sync_playwright() as playwright:
@@ -40,27 +60,31 @@ def main() -> None:
         with workshop(folder, str(folder / "mine"), "--token", TOKEN) as address:
             for name in names:
                 url = f"{address}/lab/workspaces/{name}/tree/{args.language}/{name}.ipynb?reset&token={TOKEN}"
-                with fresh_page(browser, Lab, folder, url) as lab:
-                    lab.page.set_viewport_size({"width": 1360, "height": 1000})
+                with fresh_page(browser, Lab, folder, url, color_scheme="light") as lab:
+                    lab.page.set_viewport_size({"width": 1366, "height": 768})
+                    every: list[float] = []
                     code = [c.name for c in build.read(name, args.language)[1] if c.kind == "code"]
                     for number, cell_name in enumerate(code):
-                        if cell_name.startswith("answer") or cell_name in ("export", "page"):
-                            break
-                        lab.run_through(number)
-                        cell = lab.cell(number)
-                        if not cell.locator(".widget-slider").count() or cell_name in ("live", "make"):
-                            continue
-                        times = lab.drag(cell, steps=STEPS)
+                        cell = lab.run_through(number)
+                        # What trains is no drag's affair.
+                        if cell_name != "live":
+                            every += drag(lab, cell, f"{name} {cell_name}", args.steps)
+                        if cut := cell.evaluate(CUT):
+                            print(f"{name} {cell_name}: cut: {', '.join(cut)}", flush=True)
+                        if args.pictures:
+                            args.pictures.mkdir(parents=True, exist_ok=True)
+                            lab.page.mouse.move(5, 400)
+                            cell.screenshot(path=args.pictures / f"{name}.{args.language}.{number}.{cell_name}.png")
+                    if every:
                         print(
-                            f"{name:14s} {cell_name:10s} median {statistics.median(times):6.0f} ms, "
-                            f"slowest {max(times):6.0f} ms; load {os.getloadavg()[0]:.1f}",
+                            f"{name}: median of {len(every)} steps {statistics.median(every):.0f} ms, "
+                            f"slowest {max(every):.0f} ms",
                             flush=True,
                         )
-                    if args.pictures:
-                        args.pictures.mkdir(parents=True, exist_ok=True)
-                        lab.page.set_viewport_size({"width": 1360, "height": 6000})
-                        lab.page.wait_for_timeout(2000)
-                        lab.page.screenshot(path=args.pictures / f"{name}.{args.language}.png")
+                    # One bad page is no reason to leave the others unseen.
+                    for problem in lab.problems:
+                        print(f"{name}: {problem}", flush=True)
+                    lab.problems.clear()
         browser.close()
 
 

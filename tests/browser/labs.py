@@ -23,21 +23,31 @@ PICTURES = """cell => [...cell.querySelectorAll('.js-plotly-plot')].map(plot => 
 """All that the plotly pictures of a cell show, as one string."""
 
 WATCH = (
-    "cell => { const pictures = "
+    "([cell, limit]) => { const pictures = "
     + PICTURES
-    + f"; const limit = {PATIENCE_MS}"
-    + """; const before = pictures(cell); let from = 0;
-    const begin = () => { from = performance.now(); removeEventListener('pointermove', begin, true); };
-    addEventListener('pointermove', begin, true);
-    const changed = () => from && pictures(cell) !== before;
-    const end = performance.now() + limit;
-    return { done: new Promise((resolve, reject) => {
-        const look = () => changed() ? resolve(performance.now() - from)
-            : performance.now() > end ? reject(new Error("The picture did not change")) : setTimeout(look, 5);
-        look();
+    + """; const before = pictures(cell); const plots = [...cell.querySelectorAll('.js-plotly-plot')]; let from = 0;
+    const begin = () => { from = performance.now(); };
+    addEventListener('pointermove', begin, { capture: true, once: true });
+    return { done: new Promise(resolve => {
+        const end = took => {
+            for (const plot of plots) plot.removeListener('plotly_afterplot', look);
+            removeEventListener('pointermove', begin, true);
+            resolve(took);
+        };
+        const look = () => {
+            if (!from || pictures(cell) === before) return;
+            requestAnimationFrame(() => setTimeout(() => end(performance.now() - from), 0));
+        };
+        for (const plot of plots) plot.on('plotly_afterplot', look);
+        setTimeout(() => end(null), limit);
     }) }; }"""
 )
-"""Begins to watch the pictures of a cell; the promise is the milliseconds from the next move of the pointer on."""
+"""Begins to watch the pictures of a cell; the promise is the milliseconds from the next move of the pointer on, until
+what has changed is on the screen; null where nothing has."""
+
+CUT = """cell => [...cell.querySelectorAll('.widget-label')]
+    .filter(label => label.offsetWidth && label.scrollWidth > label.clientWidth).map(label => label.innerText)"""
+"""Labels of a cell that are not to be read to their end."""
 
 
 @contextlib.contextmanager
@@ -65,6 +75,10 @@ def workshop(folder: Path, *arguments: str, short: bool = True):
             running.wait(20)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
+
+
+class Still(AssertionError):
+    """A slider was moved, and no picture changed."""
 
 
 class Lab(App):
@@ -99,22 +113,35 @@ class Lab(App):
         cell.locator(".js-plotly-plot .main-svg").first.wait_for()
         return cell
 
-    def drag(self, cell, label: str | None = None, steps: int = 1) -> list[float]:
-        """Drag the first slider of a cell (or that of a label) away from where it is; milliseconds to each picture."""
+    def drag(self, cell, label: str | None = None, steps: int = 1, number: int = 0, patience_ms: int = PATIENCE_MS):
+        """Drag a slider of a cell (by its label, or by its number) away from where it is.
+
+        Gives the milliseconds to each changed picture. A move that leaves the slider's value where it was is no step;
+        where the picture stays as it is for `patience_ms`, the drag ends with a `Still`.
+        """
         found = cell.locator(".widget-slider")
-        slider = (found.filter(has_text=label) if label else found).first
+        slider = (found.filter(has_text=label) if label else found).nth(number)
         handle, track = slider.locator(".noUi-handle"), slider.locator(".noUi-target")
         handle.scroll_into_view_if_needed()
         at, room = handle.bounding_box(), track.bounding_box()
         x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
-        way = 1 if x < room["x"] + room["width"] / 2 else -1
+        left, right = x - room["x"], room["x"] + room["width"] - x
+        length = right if right > left else -left
         self.page.mouse.move(x, y)
         self.page.mouse.down()
         times = []
-        for step in range(1, steps + 1):
-            # Both moments are taken in the page: what lies between them and this process is no part of it.
-            watching = self.page.evaluate_handle(WATCH, cell.element_handle())
-            self.page.mouse.move(x + way * room["width"] * 0.45 * step / steps, y)
-            times.append(float(watching.evaluate("watching => watching.done")))
-        self.page.mouse.up()
+        try:
+            for step in range(1, steps + 1):
+                # Both moments are taken in the page: what lies between them and this process is no part of it.
+                watching = self.page.evaluate_handle(WATCH, [cell.element_handle(), patience_ms])
+                before = handle.get_attribute("aria-valuetext")
+                self.page.mouse.move(x + 0.9 * length * step / steps, y)
+                if handle.get_attribute("aria-valuetext") == before:
+                    continue
+                took = watching.evaluate("watching => watching.done")
+                if took is None:
+                    raise Still(slider.inner_text())
+                times.append(float(took))
+        finally:
+            self.page.mouse.up()
         return times

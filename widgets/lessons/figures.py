@@ -50,7 +50,7 @@ class Figure(go.FigureWidget):  # type: ignore[misc]
         # A widget of no kind of its own: only what comes over it is of use.
         self._channel = ipw.Widget()
         super().__init__(*args, **kwargs)
-        self._config = {**self._config, "responsive": True, "displaylogo": False}
+        self._config = {**self._config, "responsive": True, "displayModeBar": False}
 
     @traitlets.default("_line")
     def _model_of_line(self) -> str:

@@ -244,7 +244,7 @@ class KernelHeight(Piece):
     def __init__(self, clips: int = 400, most: int = 30) -> None:
         self.kernels = fit_kernels(np.random.default_rng(4), clips, most)
         self.reaches = np.arange(most + 1)
-        self.reach = whole(say("Kernel: semitones either way"), 3, 0, most)
+        self.reach = whole(say("Kernel: ± semitones"), 3, 0, most)
         self.words = note()
         self.figure = panels(
             1,

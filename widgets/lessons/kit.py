@@ -21,6 +21,8 @@ threadpool_limits(1, user_api="blas")
 Values = NDArray[np.floating[Any]]
 
 RATE = 22050
+LABEL, WIDTH = "190px", "454px"
+"""Of a control's label, and of the whole: two controls stand side by side in a notebook on a laptop's screen."""
 NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
@@ -31,7 +33,7 @@ def pitch_name(pitch: Any) -> str:
 
 
 def slider(
-    label: str, value: float, low: float, high: float, step: float, form: str = ".2f", width: str = "470px"
+    label: str, value: float, low: float, high: float, step: float, form: str = ".2f", width: str = WIDTH
 ) -> ipw.FloatSlider:
     """A slider that tells its value while it is dragged."""
     return ipw.FloatSlider(
@@ -42,12 +44,12 @@ def slider(
         description=label,
         readout_format=form,
         continuous_update=True,
-        style={"description_width": "190px"},
+        style={"description_width": LABEL},
         layout={"width": width},
     )
 
 
-def whole(label: str, value: int, low: int, high: int, step: int = 1, width: str = "470px") -> ipw.IntSlider:
+def whole(label: str, value: int, low: int, high: int, step: int = 1, width: str = WIDTH) -> ipw.IntSlider:
     """A slider of whole numbers."""
     return ipw.IntSlider(
         value=value,
@@ -56,19 +58,19 @@ def whole(label: str, value: int, low: int, high: int, step: int = 1, width: str
         step=step,
         description=label,
         continuous_update=True,
-        style={"description_width": "190px"},
+        style={"description_width": LABEL},
         layout={"width": width},
     )
 
 
-def steps(label: str, options: Sequence[tuple[str, Any]], value: Any, width: str = "470px") -> ipw.SelectionSlider:
+def steps(label: str, options: Sequence[tuple[str, Any]], value: Any, width: str = WIDTH) -> ipw.SelectionSlider:
     """A slider over named values."""
     return ipw.SelectionSlider(
         options=list(options),
         value=value,
         description=label,
         continuous_update=True,
-        style={"description_width": "190px"},
+        style={"description_width": LABEL},
         layout={"width": width},
     )
 
@@ -79,7 +81,18 @@ def choices(label: str, options: Sequence[tuple[str, Any]], value: Any) -> ipw.T
         options=list(options),
         value=value,
         description=label,
-        style={"description_width": "190px", "button_width": "auto"},
+        style={"description_width": LABEL, "button_width": "auto"},
+    )
+
+
+def menu(label: str, options: Sequence[Any], value: Any) -> ipw.Dropdown:
+    """Alternatives of which only the chosen one is seen."""
+    return ipw.Dropdown(
+        options=list(options),
+        value=value,
+        description=label,
+        style={"description_width": LABEL},
+        layout={"width": WIDTH},
     )
 
 
@@ -121,7 +134,7 @@ class Sound(ipw.HBox):
     def __init__(self, label: str, samples: Values, rate: int = RATE) -> None:
         self.player = ipw.Audio(value=wav(samples, rate), format="wav", autoplay=False, loop=False)
         self.player.layout.height = "36px"
-        super().__init__([ipw.HTML(f"<b>{label}</b>", layout={"width": "190px"}), self.player])
+        super().__init__([ipw.HTML(f"<b>{label}</b>", layout={"width": LABEL}), self.player])
         self.layout.align_items = "center"
 
 

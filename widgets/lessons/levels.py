@@ -187,7 +187,7 @@ class Dynamics(Piece):
         self.halves = unit(first), unit(second)
         self.length = len(first) / RATE
         self.truth = [notes_between(material.truth(clip), 0.3 + k * length_s, 0.3 + (k + 1) * length_s) for k in (0, 1)]
-        self.soft = slider(say("The second half is softer by (dB)"), 24, 0, 54, 1, ".0f")
+        self.soft = slider(say("Second half softer (dB)"), 24, 0, 54, 1, ".0f")
         self.how = choices(
             say("Normalisation"),
             [(say("one gain for all (mean)"), "mean"), (say("a gain that follows (running)"), "running")],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-import ipywidgets as ipw
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from amtsep.config import Clustering
 from amtsep.nets.timbre import FlowAttention, Hebbian, LinearAttention, Memory
 from widgets.lessons.check import Exercise, checker
 from widgets.lessons.figures import COLOURS, figure, heat, line, panels
-from widgets.lessons.kit import Piece, note, percent, row, slider, whole
+from widgets.lessons.kit import Piece, menu, note, percent, row, slider, whole
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 from widgets.lessons.timbres import MARKS, agreement, heard
@@ -62,7 +61,7 @@ class Hopfield(Piece):
 
     def __init__(self) -> None:
         self.count = whole(say("Letters learned"), 3, 1, 12)
-        self.noise = slider(say("Points of the cue that are wrong (%)"), 15, 0, 50, 1, ".0f")
+        self.noise = slider(say("Wrong points (%)"), 15, 0, 50, 1, ".0f")
         self.round = whole(say("Rounds of recall"), 5, 0, 8)
         self.letter = whole(say("Which letter"), 1, 1, 12)
         self.words = note()
@@ -74,6 +73,8 @@ class Hopfield(Piece):
             anchor = "x" if column == 1 else f"x{column}"
             self.figure.update_yaxes(autorange="reversed", scaleanchor=anchor, showticklabels=False, row=1, col=column)
             self.figure.update_xaxes(showticklabels=False, row=1, col=column)
+        self.figure.update_xaxes(showgrid=False)
+        self.figure.update_yaxes(showgrid=False)
         moved = [self.count, self.noise, self.round, self.letter]
         super().__init__([row(self.count, self.letter), row(self.noise, self.round), self.words, self.figure], moved)
 
@@ -198,10 +199,8 @@ class OnNetwork(Piece):
             (say("flow attention"), "flow"),
             (say("softmax attention"), "softmax"),
         ]
-        self.kind = ipw.Dropdown(
-            options=names, value="hebb", description=say("Memory"), style={"description_width": "190px"}
-        )
-        self.strength = slider(say("How much of the recalled is added"), 0, 0, 4, 0.1, ".1f")
+        self.kind = menu(say("Memory"), names, "hebb")
+        self.strength = slider(say("How much is added"), 0, 0, 4, 0.1, ".1f")
         self.noise = slider(say("Noise on the embeddings"), 0.3, 0, 0.6, 0.02)
         self.words = note()
         self.figure = figure(400, say("first principal component"), say("second"))

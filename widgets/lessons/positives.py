@@ -54,7 +54,7 @@ class Focal(Piece):
         trained = found.frame[:, :frames]
         self.posteriors = {"new": np.full_like(trained, 0.05), "trained": trained}
         self.alpha = slider(say("α, weight of positives"), 0.5, 0.05, 0.95, 0.01)
-        self.gamma = slider(say("γ, how much easy cells are left out"), 0.0, 0.0, 4.0, 0.1, ".1f")
+        self.gamma = slider(say("γ, easy cells count less"), 0.0, 0.0, 4.0, 0.1, ".1f")
         self.which = choices(
             say("Network"), [(say("untrained: 5 % everywhere"), "new"), (say("trained"), "trained")], "new"
         )
@@ -64,7 +64,7 @@ class Focal(Piece):
         self.p = np.linspace(0.005, 0.995, 100).astype(np.float32)
         self.figure.add_trace(line(self.p, self.p, say("it sounds"), COLOURS[0]), 1, 1)
         self.figure.add_trace(line(self.p, self.p, say("it is silent"), COLOURS[3]), 1, 1)
-        names = [say("it sounds"), say("silent, taken for a note"), say("silent, and known to be")]
+        names = [say("it sounds"), say("silent, taken<br>for a note"), say("silent, and<br>known to be")]
         self.figure.add_bar(
             x=names, y=[0, 0, 0], marker={"color": [COLOURS[0], COLOURS[3], "#9aa7b5"]}, showlegend=False, row=1, col=2
         )
@@ -96,7 +96,7 @@ class Train(Piece):
         self.frame_alpha = slider(say("α of the frames"), 0.8, 0.05, 0.95, 0.01)
         self.onset_alpha = slider(say("α of the onsets"), 0.95, 0.05, 0.95, 0.01)
         self.count = whole(say("Steps"), effort(40, 4), 2, 200, 2)
-        self.at = whole(say("Show the state after so many steps"), 0, 0, self.count.value, 1)
+        self.at = whole(say("Show it after step"), 0, 0, self.count.value, 1)
         self.button = ipw.Button(description=say("Train"), button_style="primary", icon="play")
         self.button.on_click(lambda _: self.train())
         self.words = note()
@@ -110,8 +110,8 @@ class Train(Piece):
                 say("Onsets: what it says"),
                 say("The truth: frames"),
             ],
-            470,
-            vertical_spacing=0.16,
+            490,
+            vertical_spacing=0.24,
         )
         self.figure.add_trace(line([], [], say("frames"), COLOURS[0], width=1.5), 1, 1)
         self.figure.add_trace(line([], [], say("onsets"), COLOURS[1], width=1.5), 1, 1)

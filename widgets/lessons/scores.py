@@ -42,9 +42,9 @@ class RandomScore(Piece):
     def __init__(self, seconds: float = 12.0, timbre: int = 5) -> None:
         self.seconds, self.timbre = seconds, timbre
         self.centre = slider(say("Octave that is drawn most"), 3.0, 0.0, 6.0, 0.1, ".1f")
-        self.ahead = whole(say("Nearest of the next … pitches"), 4, 1, 16)
+        self.ahead = whole(say("Nearest of the next …"), 4, 1, 16)
         self.chords = slider(say("Share of chords"), 0.2, 0.0, 1.0, 0.05)
-        self.longer = slider(say("Longer notes (octaves of length)"), 0.0, -1.5, 1.5, 0.1, ".1f")
+        self.longer = slider(say("Longer notes (octaves)"), 0.0, -1.5, 1.5, 0.1, ".1f")
         self.seed = whole(say("Another draw"), 1, 1, 50)
         self.instrument = Instrument("piano", "piano", 28, 100, False)
         self.roll = Roll(Notes.empty(), height=280, prefs={"theme": "light"})

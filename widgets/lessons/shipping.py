@@ -29,7 +29,7 @@ from amtsep.training.loop import Run, train
 from widgets.lessons.check import Exercise, Verdict, checker
 from widgets.lessons.decoding import Tune as Tune
 from widgets.lessons.figures import COLOURS, DARK, figure, filled, line, panels, strokes
-from widgets.lessons.kit import Board, Piece, note, row, slider, wav, whole
+from widgets.lessons.kit import Board, Piece, menu, note, row, slider, wav, whole
 from widgets.lessons.small import effort
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
@@ -105,13 +105,8 @@ class Live(Board):
     def __init__(self, bank: Bank, folder: str | Path) -> None:
         self.bank, self.folder = bank, Path(folder)
         self.minutes = slider(say("Minutes"), effort(240, 6) / 60, 0.1, 5.0, 0.1, ".1f")
-        self.rate = slider(say("Learning rate (times the default)"), 1.0, 0.1, 4.0, 0.1, ".1f")
-        self.balance = ipw.Dropdown(
-            options=["fixed", "resistor", "pcgrad"],
-            value="fixed",
-            description=say("Balance"),
-            style={"description_width": "190px"},
-        )
+        self.rate = slider(say("Learning rate (× default)"), 1.0, 0.1, 4.0, 0.1, ".1f")
+        self.balance = menu(say("Balance"), ["fixed", "resistor", "pcgrad"], "fixed")
         self.smooth = slider(say("Smoothing of the curves"), 0.8, 0.0, 0.98, 0.02)
         self.go = ipw.Button(description=say("Train"), button_style="primary", icon="play")
         self.halt = ipw.Button(description=say("Stop"), icon="stop", disabled=True)
@@ -272,7 +267,7 @@ class Surgery(Piece):
     """Two losses pull one weight vector: what gradient surgery cuts away where they disagree."""
 
     def __init__(self) -> None:
-        self.angle = slider(say("Angle between the gradients (°)"), 140, 0, 180, 1, ".0f")
+        self.angle = slider(say("Angle between them (°)"), 140, 0, 180, 1, ".0f")
         self.length = slider(say("Length of the second"), 1.5, 0.2, 3.0, 0.1, ".1f")
         self.words = note()
         self.figure = figure(380)
@@ -325,7 +320,7 @@ class Resistors(Piece):
     def __init__(self) -> None:
         self.first = slider(say("Onset loss"), 3.0, 0.1, 6.0, 0.1, ".1f")
         self.second = slider(say("Frame loss"), 0.5, 0.1, 6.0, 0.1, ".1f")
-        self.slow = slider(say("The onset loss now is … of what it was (%)"), 90, 50, 110, 1, ".0f")
+        self.slow = slider(say("Onset loss, % of before"), 90, 50, 110, 1, ".0f")
         self.figure = panels(1, 2, [say("Weights"), say("What each loss counts (weight × loss)")], 300)
         methods = (say("fixed"), say("resistor"), say("dwa"))
         for column in (1, 2):

@@ -20,7 +20,7 @@ from amtsep.training.losses import Embedded, affinity_loss, info_nce
 from widgets.lessons import material
 from widgets.lessons.check import Exercise, checker
 from widgets.lessons.figures import COLOURS, DARK, figure, filled, heat, line, panels, strokes
-from widgets.lessons.kit import Board, Piece, choices, note, percent, row, slider, steps, whole
+from widgets.lessons.kit import Board, Piece, choices, menu, note, percent, row, slider, steps, whole
 from widgets.lessons.text import language, say
 from widgets.lessons.text import speak as speak
 from widgets.panels.map import NoteMap
@@ -85,9 +85,7 @@ class Embeddings(Piece):
             [(f"{x:g} s", x) for x in (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)] + [(say("the whole note"), 60.0)],
             60.0,
         )
-        self.method = ipw.Dropdown(
-            options=[*METHODS], value="ward-kmeans", description=say("Method"), style={"description_width": "190px"}
-        )
+        self.method = menu(say("Method"), METHODS, "ward-kmeans")
         self.words = note()
         self.figure = figure(420, say("first principal component"), say("second"))
         for k, part in enumerate(self.parts):
