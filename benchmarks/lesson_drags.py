@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 
 from driving import find_chromium, fresh_page  # noqa: E402
-from labs import CUT, TOKEN, Lab, Still, workshop  # noqa: E402
+from labs import CUT, TOKEN, Lab, StillError, workshop  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from widgets.lessons import build  # noqa: E402
@@ -36,7 +36,7 @@ def drag(lab: Lab, cell, name: str, steps: int) -> list[float]:
         label = sliders.nth(number).locator(".widget-label").inner_text()
         try:
             times = lab.drag(cell, steps=steps, number=number, patience_ms=STILL_MS)
-        except Still:
+        except StillError:
             print(f"{name:26s} {label:38s} changes no picture", flush=True)
             continue
         every += times
@@ -61,7 +61,7 @@ def main() -> None:
             for name in names:
                 url = f"{address}/lab/workspaces/{name}/tree/{args.language}/{name}.ipynb?reset&token={TOKEN}"
                 with fresh_page(browser, Lab, folder, url, color_scheme="light") as lab:
-                    lab.page.set_viewport_size({"width": 1366, "height": 768})
+                    lab.page.set_viewport_size({"width": 1366, "height": 1000})
                     every: list[float] = []
                     code = [c.name for c in build.read(name, args.language)[1] if c.kind == "code"]
                     for number, cell_name in enumerate(code):

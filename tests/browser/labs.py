@@ -77,7 +77,7 @@ def workshop(folder: Path, *arguments: str, short: bool = True):
             os.killpg(running.pid, signal.SIGKILL)
 
 
-class Still(AssertionError):
+class StillError(AssertionError):
     """A slider was moved, and no picture changed."""
 
 
@@ -117,7 +117,7 @@ class Lab(App):
         """Drag a slider of a cell (by its label, or by its number) away from where it is.
 
         Gives the milliseconds to each changed picture. A move that leaves the slider's value where it was is no step;
-        where the picture stays as it is for `patience_ms`, the drag ends with a `Still`.
+        where the picture stays as it is for `patience_ms`, the drag ends with a `StillError`.
         """
         found = cell.locator(".widget-slider")
         slider = (found.filter(has_text=label) if label else found).nth(number)
@@ -140,7 +140,7 @@ class Lab(App):
                     continue
                 took = watching.evaluate("watching => watching.done")
                 if took is None:
-                    raise Still(slider.inner_text())
+                    raise StillError(slider.inner_text())
                 times.append(float(took))
         finally:
             self.page.mouse.up()

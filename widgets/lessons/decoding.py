@@ -13,6 +13,7 @@ from amtsep.decoding import Decoder, find_peaks, find_segments, smooth
 from amtsep.evaluation.metrics import Score, match
 from amtsep.notes import Notes
 from widgets.lessons import material
+from widgets.lessons.bars import Bars as Bars
 from widgets.lessons.check import Exercise, checker
 from widgets.lessons.figures import COLOURS, DARK, SOFT, figure, filled, line, panels, strokes
 from widgets.lessons.kit import Board, Piece, choices, note, percent, pitch_name, row, slider, whole

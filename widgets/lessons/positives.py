@@ -182,7 +182,7 @@ class Published(Piece):
                 np.zeros((len(FRAME_ALPHAS), len(ONSET_ALPHAS))),
                 [f"{a:.2f}" for a in ONSET_ALPHAS],
                 [f"{a:.2f}" for a in FRAME_ALPHAS],
-                colorscale="YlOrRd",
+                colorscale=["#fffaf0", "#f2a65a"],
                 zmin=0,
                 zmax=top,
                 texttemplate="%{z:.0f}",

@@ -324,6 +324,19 @@ ZH: dict[str, str] = {
     "Not yet. A frame is 256 samples at 22,050 a second; take the default of the slider.": (
         "还不对。一帧 256 个样本，每秒 22,050 个；用滑块的默认值。"
     ),
+    "Beats": "拍点",
+    "found in the notes": "从音符中找出",
+    "steady": "固定速度",
+    "Tempo (beats a minute)": "速度（每分钟拍数）",
+    "How much it counts": "它的分量",
+    "Notes, beats and bar lines": "音符、拍点和小节线",
+    "From each note to the nearest quarter of a beat (ms)": "每个音离最近的四分之一拍多远（毫秒）",
+    "beats": "拍点",
+    "bar lines": "小节线",
+    "Hear it with clicks": "配上节拍声听",
+    "{tempo:.0f} beats a minute, {metre}; {share} of the notes begin within 30 ms of a quarter of a beat.": (
+        "每分钟 {tempo:.0f} 拍，{metre}；{share} 的音起于离某个四分之一拍 30 毫秒以内。"
+    ),
     # 8
     "Timbres": "音色数",
     "A point is a mean over": "一个点平均多久",

@@ -6,6 +6,8 @@ tune = lesson.Tune("piano")
 tune
 # %% steps
 lesson.Steps("piano", pitch=68)
+# %% bars
+lesson.Bars("duet")
 # %% observe
 lowest = tune.thresholds.onset_threshold
 tune.thresholds.onset_threshold = 0.3
