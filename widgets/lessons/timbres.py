@@ -85,7 +85,7 @@ class Embeddings(Piece):
             [(f"{x:g} s", x) for x in (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)] + [(say("the whole note"), 60.0)],
             60.0,
         )
-        self.method = menu(say("Method"), METHODS, "ward-kmeans")
+        self.method = menu(say("Method"), list(METHODS), "ward-kmeans")
         self.words = note()
         self.figure = figure(420, say("first principal component"), say("second"))
         for k, part in enumerate(self.parts):
