@@ -246,7 +246,7 @@ OPTIONS: dict[str, tuple[Callable[[str], Any] | None, str, str]] = {
     "onset_threshold": (share, "0-1", "how sure the network must be that a note starts"),
     "frame_threshold": (share, "0-1", "how sure it must be that a note goes on"),
     "min_note_length": (seconds, "S", "shortest note, in seconds"),
-    "energy_tolerance": (count, "FRAMES", "frames of 11.6 ms under the frame threshold before a note ends"),
+    "energy_tolerance": (seconds, "S", "seconds that a note may stay under the frame threshold before it ends"),
     "ends": (one_of(*ENDS), "|".join(ENDS), "where notes end: let go, if the network hears that, or died away"),
     "offset_threshold": (share, "0-1", "how sure it must be that a note is let go"),
     "inferred_onsets": (None, "", "also start notes where the frame posterior rises"),

@@ -70,8 +70,8 @@ class Decoding:
     """Height in [0, 1] over which the frame posterior counts as sounding."""
     min_note_length: float = 0.06
     """Shortest note, in seconds."""
-    energy_tolerance: int = 11
-    """Frames that the frame posterior may stay under its threshold before a note ends."""
+    energy_tolerance: float = 0.13
+    """Seconds that the frame posterior may stay under its threshold before a note ends (taken to whole frames)."""
     inferred_onsets: bool = True
     """Join the network's onsets with those inferred from rises of the frame posterior."""
     leftover_notes: bool = True

@@ -140,6 +140,11 @@ class Segments:
     end: Index
 
 
+def tolerance_frames(decoding: Decoding, hop_s: float) -> int:
+    """The energy tolerance in frames, halves up."""
+    return math.floor(decoding.energy_tolerance / hop_s + 0.5)
+
+
 def find_segments(frame: Values, threshold: float, tolerance: int) -> Segments:
     """Stretches of frames at or over the threshold, joined where fewer than `tolerance` frames lie between them."""
     blocks = [
@@ -229,8 +234,9 @@ class Decoder:
             (peaks.height >= max(decoding.onset_threshold, PEAK_FLOOR)) & (peaks.row >= low) & (peaks.row <= high)
         )
         peaks = drop_crowded(peaks, decoding.min_note_length / hop_s)
-        segments = find_segments(posteriors.frame, decoding.frame_threshold, decoding.energy_tolerance)
-        end, owner = self._ends(peaks, segments, decoding.energy_tolerance)
+        tolerance = tolerance_frames(decoding, hop_s)
+        segments = find_segments(posteriors.frame, decoding.frame_threshold, tolerance)
+        end, owner = self._ends(peaks, segments, tolerance)
         offset = np.minimum((end - 0.5) * hop_s, posteriors.duration_s)
         if self._releases is not None and decoding.ends == "key":
             offset = self._released(self._releases, peaks, end, offset, decoding)
@@ -309,7 +315,8 @@ class Decoder:
         np.minimum.at(stop, owner[owned], peaks.frame[owned])
         pitch = segments.row + MIDI_MIN
         length = stop - segments.start
-        min_frames = max(decoding.min_note_length / self.posteriors.hop_s, decoding.energy_tolerance)
+        hop_s = self.posteriors.hop_s
+        min_frames = max(decoding.min_note_length / hop_s, tolerance_frames(decoding, hop_s))
         chosen = (length >= min_frames) & (pitch >= decoding.min_pitch) & (pitch <= decoding.max_pitch)
         start, stop, row = segments.start[chosen], stop[chosen], segments.row[chosen]
         frame = self.posteriors.frame

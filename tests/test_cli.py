@@ -336,7 +336,7 @@ def test_timbres_become_tracks(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["--onset-threshold", "1.5"], "'1.5' is not a number from 0 to 1"),
         (["--onset-threshold", "nan"], "'nan' is not a number from 0 to 1"),
         (["--min-note-length", "-1"], "'-1' is not a time in seconds"),
-        (["--energy-tolerance", "x"], "'x' is not a whole number"),
+        (["--energy-tolerance", "x"], "'x' is not a time in seconds"),
         (["--min-pitch", "H2"], "'H2' is no pitch"),
         (["--min-pitch", "200"], "200 is not a MIDI number"),
         (["--min-pitch", "C5", "--max-pitch", "C4"], "--min-pitch is higher than --max-pitch"),

@@ -51,6 +51,12 @@ def test_outputs_are_those_that_were_shipped(model: str) -> None:
     posteriors = Transcriber(model)(tune(2.0))
     np.testing.assert_allclose(posteriors.onset[39:52], golden["onset"], atol=2e-3)
     np.testing.assert_allclose(posteriors.frame[39:52], golden["frame"], atol=2e-3)
+    if "embedding" in golden:
+        # Unit vectors, where something sounds.
+        assert posteriors.embedding is not None
+        found = posteriors.embedding[39:52][golden["frame"] > 0.3].astype(np.float32)
+        assert (found * golden["embedding"]).sum(axis=1).min() > 0.999
+    assert (posteriors.embedding is not None) == ("embedding" in golden)
 
 
 @pytest.mark.parametrize("model", available_models())

@@ -24,8 +24,8 @@ import { Decoder } from "BUNDLE";
 const { rule, settings, cases } = JSON.parse(readFileSync("VECTORS", "utf-8"));
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const share = (text) => Float32Array.from(bytes(text), (b) => Math.fround(b / 255));
-console.log(JSON.stringify(cases.map(({ onset, frame, spectrogram, frames, hop, duration }) => {
-  const tables = { onset: share(onset), frame: share(frame), spectrogram: bytes(spectrogram) };
+console.log(JSON.stringify(cases.map(({ onset, frame, offset, spectrogram, frames, hop, duration }) => {
+  const tables = { onset: share(onset), frame: share(frame), offset: share(offset), spectrogram: bytes(spectrogram) };
   const decoder = new Decoder({ ...tables, frames, bins: 306, perOctave: 36, hop, duration }, rule);
   return settings.map((values) => decoder.notes(values));
 })));

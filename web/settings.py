@@ -44,6 +44,7 @@ def settings() -> dict[str, Any]:
         "sure_height": decoding.SURE_HEIGHT,
         "timing_reach": decoding.TIMING_REACH,
         "peak_floor": decoding.PEAK_FLOOR,
+        "release_reach": decoding.RELEASE_REACH,
         "level_frames": decoding.LEVEL_FRAMES,
         "loud_velocity": decoding.LOUD_VELOCITY,
         "velocity_per_db": decoding.VELOCITY_PER_DB,

@@ -35,6 +35,10 @@ SETTINGS = (
     Decoding(onset_threshold=0.2, frame_threshold=0.15, min_note_length=0.03),
     Decoding(onset_threshold=0.35, frame_threshold=0.5, min_note_length=0.15, min_pitch=40, max_pitch=80),
     Decoding(onset_threshold=0.02, frame_threshold=0.05, min_note_length=0.0),
+    Decoding(energy_tolerance=0.0, min_note_length=0.02),
+    Decoding(energy_tolerance=0.4),
+    Decoding(ends="key"),
+    Decoding(ends="key", onset_threshold=0.2, offset_threshold=0.1, min_note_length=0.03, energy_tolerance=0.05),
 )
 SHARED = (
     "midi_min",
@@ -42,6 +46,7 @@ SHARED = (
     "sure_height",
     "timing_reach",
     "peak_floor",
+    "release_reach",
     "level_frames",
     "loud_velocity",
     "velocity_per_db",
@@ -78,15 +83,23 @@ def drawn(seed: int, noise: float) -> dict[str, NDArray[np.uint8]]:
         spectrogram[3 * row : 3 * row + 2, max(start, 0) : stop] = rng.integers(100, 256)
     for table in (onset, frame):
         table += noise * rng.random(table.shape) ** 4
-    as_bytes = [np.round(255 * np.clip(table, 0, 1)).astype(np.uint8) for table in (onset, frame)]
-    return {"onset": as_bytes[0], "frame": as_bytes[1], "spectrogram": spectrogram.astype(np.uint8)}
+    # Keys are let go before the sound has gone, or after it, or twice; some are never heard to be.
+    offset = np.zeros_like(frame)
+    for row, end in np.argwhere((frame[:, :-1] > 0.05) & (frame[:, 1:] <= 0.05)):
+        for at in rng.integers(end - 12, end + 9, int(rng.integers(0, 3))):
+            if 0 <= at < FRAMES - 1:
+                offset[row, at : at + 2] += rng.uniform(0.1, 1.0) * np.array([1.0, rng.uniform(0.0, 1.0)])
+    offset += noise * rng.random(offset.shape) ** 6
+    tables = {"onset": onset, "frame": frame, "offset": offset}
+    as_bytes = {name: np.round(255 * np.clip(table, 0, 1)).astype(np.uint8) for name, table in tables.items()}
+    return {**as_bytes, "spectrogram": spectrogram.astype(np.uint8)}
 
 
 def posteriors_of(tables: dict[str, NDArray[np.uint8]]) -> Posteriors:
     """As both sides make them of the bytes."""
-    onset, frame = (tables[name].astype(np.float32) / np.float32(255) for name in ("onset", "frame"))
+    onset, frame, offset = (tables[name].astype(np.float32) / np.float32(255) for name in ("onset", "frame", "offset"))
     hop_s = FrontEnd().hop_s
-    return Posteriors(onset, frame, tables["spectrogram"], hop_s, (FRAMES - 0.3) * hop_s)
+    return Posteriors(onset, frame, tables["spectrogram"], hop_s, (FRAMES - 0.3) * hop_s, offset=offset)
 
 
 def vectors() -> list[dict[str, Any]]:

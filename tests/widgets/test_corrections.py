@@ -204,7 +204,7 @@ def test_a_damaged_session_file_gets_a_sentence(session, damage):
             for name in old.namelist():
                 body = old.read(name)
                 if damage == "newer" and name == "session.json":
-                    body = body.replace(b'"amtsep_session": 1', b'"amtsep_session": 99')
+                    body = body.replace(b'"amtsep_session": 2', b'"amtsep_session": 99')
                 if damage == "bomb" and name == "session.json":
                     body = b"[]"
                 new.writestr(name, body)

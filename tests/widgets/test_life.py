@@ -16,6 +16,7 @@ import synthetic
 
 from amtsep import formats
 from amtsep.audio import load_audio
+from amtsep.config import Decoding
 from widgets import Dashboard, Roll
 from widgets.panels.compare import Compare
 from widgets.panels.export import Export
@@ -200,6 +201,28 @@ def test_a_reload_loses_no_undo(session):
     about = next(again.where.glob(f"*/{ABOUT}"))
     again.flush()
     assert "history" in json.loads(about.read_text())
+
+
+def test_sessions_of_before_told_the_energy_tolerance_in_frames(session):
+    autosave = Autosave(session)
+    session.set_decoding(energy_tolerance=0.09)
+    session.set_track(0, name="Bass")
+    autosave.flush()
+    about = next(autosave.where.glob(f"*/{ABOUT}"))
+    values = json.loads(about.read_text())
+    values["amtsep_session"] = 1
+    for state in (values["state"], *values["history"]["undo"]):
+        if "decoding" in state:
+            state["decoding"]["energy_tolerance"] = round(state["decoding"]["energy_tolerance"] * 22050 / 256)
+    assert values["state"]["decoding"]["energy_tolerance"] == 8
+    about.write_text(json.dumps(values))
+    page = Session()
+    Autosave(page).go_on(autosave.recent()[0].id)
+    page.wait(60)
+    assert page.state == session.state and page.state.decoding.energy_tolerance == 0.09
+    page.undo()
+    page.undo()
+    assert page.state.decoding == Decoding() and not page.can_undo
 
 
 def test_a_long_history_is_bounded_and_a_damaged_one_ends_where_the_damage_is():

@@ -48,7 +48,7 @@ async function transcribe({ id, samples, levels, loudness }) {
     level.fill(chunk, from);
     const out = await session.run({ audio: new ort.Tensor("float32", chunk, [1, chunk.length]) });
     rows = out.onset.dims[1];
-    for (const name of ["onset", "frame"]) {
+    for (const name of ["onset", "frame", "offset"].filter((n) => n in out)) {
       result[name] ??= new Float32Array(rows * frames);
       for (let r = 0; r < rows; r++) {
         const start = r * width + halo;
@@ -78,7 +78,7 @@ self.onmessage = async ({ data }) => {
     try {
       const result = await transcribe(data);
       if (!result) postMessage({ id: data.id, cancelled: true });
-      else postMessage({ id: data.id, result }, [result.onset.buffer, result.frame.buffer, result.spectrogram.buffer]);
+      else postMessage({ id: data.id, result }, ["onset", "frame", "offset", "spectrogram"].flatMap((n) => result[n]?.buffer ?? []));
     } catch (error) {
       postMessage({ id: data.id, error: String(error?.message ?? error) });
     }

@@ -288,7 +288,7 @@ ZH: dict[str, str] = {
     "Key": "键",
     "Onset threshold": "起音阈值",
     "Frame threshold": "帧阈值",
-    "Energy tolerance (frames)": "能量容差（帧）",
+    "Energy tolerance (s)": "能量容差（秒）",
     "Onset posterior": "起音后验",
     "Frame posterior": "帧后验",
     "onset posterior": "起音后验",

@@ -191,7 +191,7 @@ def check(state: State) -> None:
     decoding, clustering = state.decoding, state.clustering
     _require(0 <= decoding.onset_threshold <= 1 and 0 <= decoding.frame_threshold <= 1, "a threshold")
     _require(0 <= decoding.offset_threshold <= 1 and decoding.ends in ENDS, "where notes end")
-    _require(0 <= decoding.min_note_length <= 60 and 0 <= decoding.energy_tolerance <= 10_000, "a length")
+    _require(0 <= decoding.min_note_length <= 60 and 0 <= decoding.energy_tolerance <= 60, "a length")
     _require(0 <= decoding.min_pitch <= decoding.max_pitch <= 127, "the pitch range")
     _require(0 <= state.clean_up.strength <= 1, "the strength of the clean-up")
     edited_beats(Beats.steady(120.0, 10.0), state.beats)

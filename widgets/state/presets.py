@@ -14,8 +14,12 @@ PRESETS: dict[str, Decoding] = {
     "balanced": DEFAULT,
     "clean": replace(DEFAULT, onset_threshold=0.65, frame_threshold=0.4, min_note_length=0.1, leftover_notes=False),
     "everything": replace(DEFAULT, onset_threshold=0.25, frame_threshold=0.2, min_note_length=0.04),
-    "plucked": replace(DEFAULT, onset_threshold=0.45, frame_threshold=0.25, leftover_notes=False, energy_tolerance=8),
-    "sung_bowed": replace(DEFAULT, onset_threshold=0.4, frame_threshold=0.3, min_note_length=0.12, energy_tolerance=16),
+    "plucked": replace(
+        DEFAULT, onset_threshold=0.45, frame_threshold=0.25, energy_tolerance=0.09, leftover_notes=False
+    ),
+    "sung_bowed": replace(
+        DEFAULT, onset_threshold=0.4, frame_threshold=0.3, min_note_length=0.12, energy_tolerance=0.19
+    ),
 }
 
 

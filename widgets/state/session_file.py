@@ -18,7 +18,7 @@ import numpy as np
 
 from amtsep import formats
 from amtsep.audio import Audio
-from amtsep.config import CleanUp, Clustering, Decoding, Limits
+from amtsep.config import CleanUp, Clustering, Decoding, FrontEnd, Limits
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
@@ -26,7 +26,8 @@ from widgets.state import history
 from widgets.state.edits import Edits, Kit, Note, State, TrackView, check
 from widgets.state.original import Original
 
-VERSION = 1
+VERSION = 2
+"""Since version 2 the energy tolerance is in seconds."""
 ENDING = ".amtsep"
 MAX_UNPACKED = 4 << 30
 """Bytes that the members of a session file may unpack to: an hour with its embedding takes 2 GB."""
@@ -156,6 +157,7 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         about = json.loads(read("session.json") or b"")
         if int(about["amtsep_session"]) > VERSION:
             raise FormatError("{name} was written by a newer amtsep; update amtsep to open it.", name=name)
+        _upgrade(about)
         state = _state(about["state"])
         gain = float(about["gain"])
         if not 1.0 <= gain < 1e6:
@@ -186,6 +188,19 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         raise
     except _DAMAGE as error:
         raise _damaged(name) from error
+
+
+def _upgrade(about: dict[str, Any]) -> None:
+    """Say what an older version wrote in the terms of this one."""
+    if int(about["amtsep_session"]) > 1:
+        return
+    past = about.get("history")
+    lists = [past.get(name) or () for name in ("undo", "redo")] if isinstance(past, dict) else []
+    for state in (about["state"], *(step for steps in lists for step in steps)):
+        decoding = state.get("decoding") if isinstance(state, dict) else None
+        if isinstance(decoding, dict) and "energy_tolerance" in decoding:
+            # In frames, of the front end that there was.
+            decoding["energy_tolerance"] = round(decoding["energy_tolerance"] * FrontEnd().hop_s, 2)
 
 
 def _sorted(columns: Any) -> Notes | None:

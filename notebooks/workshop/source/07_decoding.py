@@ -26,8 +26,8 @@ lesson.check(2, falls)
 falls = "recall"
 lesson.check(2, falls)
 # %% answer3
-seconds = ...
-lesson.check(3, seconds)
+frames = ...
+lesson.check(3, frames)
 # %% solution 3
-seconds = 11 * 256 / 22050
-lesson.check(3, seconds)
+frames = 0.13 * 22050 / 256
+lesson.check(3, frames)

@@ -8,6 +8,8 @@ export interface Posteriors {
   /** 88 rows of `frames`. */
   onset: Float32Array;
   frame: Float32Array;
+  /** Where keys are let go, if the network has learned to hear it. */
+  offset?: Float32Array;
   /** `bins` rows of `frames`. */
   spectrogram: Uint8Array;
   frames: number;
@@ -28,6 +30,8 @@ export interface Thresholds {
   leftover_notes: boolean;
   min_pitch: number;
   max_pitch: number;
+  ends: string;
+  offset_threshold: number;
 }
 
 /** The numbers of amtsep.decoding. */
@@ -37,6 +41,7 @@ export interface Rule {
   sure_height: number;
   timing_reach: number;
   peak_floor: number;
+  release_reach: number;
   level_frames: number;
   loud_velocity: number;
   velocity_per_db: number;
@@ -67,6 +72,7 @@ interface Segment {
 export class Decoder {
   private readonly plain: Peak[];
   private readonly joined: Peak[];
+  private readonly releases: Peak[] | null;
   private readonly loudest: number;
 
   constructor(
@@ -75,6 +81,7 @@ export class Decoder {
   ) {
     this.plain = findPeaks(posteriors.onset, posteriors, rule);
     this.joined = findPeaks(withRises(posteriors), posteriors, rule);
+    this.releases = posteriors.offset ? findPeaks(posteriors.offset, posteriors, rule) : null;
     this.loudest = loudest(posteriors);
   }
 
@@ -95,12 +102,26 @@ export class Decoder {
       this.peaks(values.inferred_onsets).filter((p) => p.height >= least && inRange(p.row)),
       values.min_note_length / hop,
     );
-    const segments = findSegments(posteriors, f(values.frame_threshold), values.energy_tolerance);
+    const tolerance = Math.floor(values.energy_tolerance / hop + 0.5);
+    const segments = findSegments(posteriors, f(values.frame_threshold), tolerance);
     const notes: DecodedNote[] = [];
     const seconds = (end: number) => Math.min((end - 0.5) * hop, duration);
     const add = (row: number, first: number, onset: number, offset: number, confidence: number) => {
       const velocity = this.velocity(row, first);
       notes.push({ onset, offset, pitch: row + lowest, velocity, confidence: Math.min(1, f(confidence)) });
+    };
+
+    // With ends="key": the surest release within a note (of equally sure ones the last), where there is one.
+    const heard = f(Math.max(values.offset_threshold, rule.peak_floor));
+    const releases = values.ends === "key" && this.releases ? this.releases.filter((p) => p.height >= heard) : [];
+    const soonest = Math.max(Math.ceil(values.min_note_length / hop), 2);
+    const release = ({ row, frame }: Peak, end: number): number | null => {
+      let best: Peak | null = null;
+      for (const p of releases) {
+        if (p.row !== row || p.frame < frame + soonest || p.frame > end + rule.release_reach) continue;
+        if (!best || p.height >= best.height) best = p;
+      }
+      return best && Math.min(best.time, duration);
     };
 
     // A note lasts as long as its segment, or until its pitch begins again.
@@ -113,14 +134,14 @@ export class Decoder {
       const before = (g: Segment) => g.row < peak.row || (g.row === peak.row && g.end <= peak.frame);
       while (s < segments.length && before(segments[s])) s++;
       const segment = segments[s];
-      const fits = segment && segment.row === peak.row && segment.start < peak.frame + values.energy_tolerance;
+      const fits = segment && segment.row === peak.row && segment.start < peak.frame + tolerance;
       if (fits) stops[s] = Math.min(stops[s], peak.frame);
       const end = Math.min(fits ? segment.end : peak.frame, again ? next.frame : frames);
-      const offset = Math.min(seconds(end), again ? next.time : Infinity);
+      const offset = Math.min(release(peak, end) ?? seconds(end), again ? next.time : Infinity);
       if (offset - peak.time >= shortest) add(peak.row, peak.frame, peak.time, offset, peak.height);
     });
     if (values.leftover_notes) {
-      const longEnough = Math.max(values.min_note_length / hop, values.energy_tolerance);
+      const longEnough = Math.max(values.min_note_length / hop, tolerance);
       segments.forEach(({ row, start }, i) => {
         if (stops[i] - start < longEnough || !inRange(row)) return;
         const total = this.sum(row, start, stops[i]);

@@ -69,7 +69,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     sliders.onset_threshold.element,
   );
 
-  const energy = slider("energy_tolerance", { min: 0, max: 40, step: 1, format: (v) => `${Math.round(v * 11.61)} ms` });
+  const energy = slider("energy_tolerance", { min: 0, max: 0.5, step: 0.01, format: (v) => `${Math.round(v * 1000)} ms` });
   sliders.energy_tolerance = energy;
   const check = (name: string) => {
     const box = h("input", { type: "checkbox", onchange: () => change({ [name]: box.checked }, true) });
