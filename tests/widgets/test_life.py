@@ -217,7 +217,8 @@ def test_sessions_of_before_told_the_energy_tolerance_in_frames(session):
     assert values["state"]["decoding"]["energy_tolerance"] == 8
     about.write_text(json.dumps(values))
     page = Session()
-    Autosave(page).go_on(autosave.recent()[0].id)
+    again = Autosave(page)
+    again.go_on(again.recent()[0].id)
     page.wait(60)
     assert page.state == session.state and page.state.decoding.energy_tolerance == 0.09
     page.undo()
