@@ -13,9 +13,9 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "widgets" / "static" / "amtsep.js"
-VECTORS, EDITS, MIDI = (
+CLUSTERING, VECTORS, EDITS, MIDI = (
     json.loads((HERE / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
-    for name in ("decoding", "edits", "midi")
+    for name in ("clustering", "decoding", "edits", "midi")
 )
 
 RUN = """
@@ -121,3 +121,65 @@ def test_the_vectors_are_the_bytes_of_the_midi_writer() -> None:
 
 def test_the_page_writes_the_same_midi() -> None:
     assert run(RUN_MIDI, "midi") == [case["bytes"] for case in MIDI]
+
+
+RUN_CLUSTERING = """
+import { readFileSync } from "node:fs";
+import { Decoder, Draw, cluster, estimateTimbres, group } from "BUNDLE";
+const { rule, settings, count, draws, heard, cases } = JSON.parse(readFileSync("VECTORS", "utf-8"));
+const draw = () => new Draw(rule.stream);
+const sorted = (values) => values.sort((a, b) => a - b);
+const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
+const share = (text) => Float32Array.from(bytes(text), (b) => Math.fround(b / 255));
+const { decoding, frames, dim, hop, duration } = heard;
+const tables = { onset: share(heard.onset), frame: share(heard.frame), spectrogram: bytes(heard.spectrogram) };
+const embedding = new Int8Array(bytes(heard.embedding).buffer);
+const decoder = new Decoder({ ...tables, embedding, dim, frames, bins: 306, perOctave: 36, hop, duration }, decoding.rule);
+console.log(JSON.stringify({
+  some: draws.some.map(([n, size]) => sorted(draw().some(n, size))),
+  weighted: sorted(draw().weighted(Array.from({ length: 1000 }, (_, i) => ((i + 1) % 7) + 1), 60)),
+  heard: decoder.notes(decoding.settings).map((note) => [...note.embedding]),
+  cases: cases.map(({ notes, tracks, steps }) => {
+    const table = notes.map(([onset, offset, pitch, velocity, confidence, ...embedding]) =>
+      ({ onset, offset, pitch, velocity, confidence, embedding }));
+    const others = table.filter((_, i) => i % 5);
+    let [before, known] = [null, null];
+    return {
+      probability: estimateTimbres(table, settings, count, rule).probability,
+      tracks: Object.fromEntries(Object.keys(tracks).map((k) => [k, [...cluster(table, { ...settings, timbres: Number(k) }, rule)]])),
+      steps: steps.map(({ state, thorough, table: which }) => {
+        const own = [table, others][which];
+        const { track, grouping } = group(own, state, before, known, thorough, count, rule);
+        before = own.map((note, i) => ({ ...note, track: track[i] }));
+        known = grouping;
+        return { track: [...track], timbres: grouping.timbres, tracks: grouping.tracks };
+      }),
+    };
+  }),
+}));
+"""
+
+
+def test_the_vectors_are_what_the_library_clusters() -> None:
+    now = made("clustering")
+    for name in ("rule", "settings", "count", "draws"):
+        assert now[name] == CLUSTERING[name], f"{name}: run tests/vectors/make.py"
+    check_clustering({"heard": now["heard"]["expected"], "cases": now["cases"], **now["draws"]})
+
+
+def check_clustering(found: dict) -> None:
+    np.testing.assert_allclose(found["heard"], CLUSTERING["heard"]["expected"], rtol=0, atol=1e-5)
+    for expected, case in zip(CLUSTERING["cases"], found["cases"], strict=True):
+        np.testing.assert_allclose(case["probability"], expected["probability"], rtol=0, atol=1e-6)
+        assert case["tracks"] == expected["tracks"]
+        for number, (step, now) in enumerate(zip(expected["steps"], case["steps"], strict=True)):
+            wanted = {name: step[name] for name in ("track", "timbres", "tracks")}
+            assert {name: now[name] for name in wanted} == wanted, f"step {number}"
+
+
+def test_the_page_clusters_as_the_library_does() -> None:
+    found = run(RUN_CLUSTERING, "clustering")
+    assert found["some"] == [chosen for _, _, chosen in CLUSTERING["draws"]["some"]]
+    assert found["weighted"] == CLUSTERING["draws"]["weighted"]
+    check_clustering(found)
+    assert {step["tracks"] for case in CLUSTERING["cases"] for step in case["steps"]} >= {2, 3, 4}

@@ -10,15 +10,48 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from amtsep import decoding, loudness
-from amtsep.config import MIDI_MIN, Decoding, Limits
+from amtsep.clustering import assign, constraints, count, evidence, points, soft, sounds, stability
+from amtsep.config import MIDI_MIN, Clustering, Decoding, Limits
 from amtsep.posteriors import DB_FLOOR, DB_STEP
 from widgets.panels.source import demos
-from widgets.state import presets
+from widgets.state import edits, grouping, presets
 
 TARGET = Path(__file__).parent / "src" / "settings.json"
 MINUTES = 20
 """Longest recording: decoded, a minute of stereo sound is 21 MB of a page's memory."""
+
+
+def clustering_rule() -> dict[str, Any]:
+    """The numbers by which notes are sorted into tracks, and the generator that a long recording is thinned with."""
+    stream = np.random.default_rng(Clustering().seed).bit_generator.state["state"]
+    return {
+        "max_weight_s": points.MAX_WEIGHT_S,
+        "max_tree": assign.MAX_TREE,
+        "rounds": assign.ROUNDS,
+        "pitch_fall": constraints.PITCH_FALL,
+        "sample": count.SAMPLE,
+        "enough": count.ENOUGH,
+        "slack_s": evidence.SLACK_S,
+        "max_partners": evidence.MAX_PARTNERS,
+        "neighbours": evidence.NEIGHBOURS,
+        "neighbour_s": evidence.NEIGHBOUR_S,
+        "soft_rounds": soft.ROUNDS,
+        "sharpness": soft.SHARPNESS,
+        "overlap_logit": soft.OVERLAP_LOGIT,
+        "polyphonic": soft.POLYPHONIC,
+        "pitch_spread": soft.PITCH_SPREAD,
+        "kappa": list(soft.KAPPA),
+        "same_onset_s": stability.SAME_ONSET_S,
+        "stream": {name: str(stream[name]) for name in ("state", "inc")},
+        "stay": grouping.STAY,
+        "max_tracks": edits.MAX_TRACKS,
+        "near_s": edits.ANCHOR_TOLERANCE_S,
+        "programs": list(edits.PROGRAMS),
+        "least_likeness": sounds.LEAST,
+    }
 
 
 def settings() -> dict[str, Any]:
@@ -26,6 +59,8 @@ def settings() -> dict[str, Any]:
     low, high = presets.best_expected.__defaults__ or ()
     return {
         "decoding": asdict(Decoding()),
+        "clustering": asdict(Clustering()),
+        "clustering_rule": clustering_rule(),
         "presets": {name: asdict(preset) for name, preset in presets.PRESETS.items()},
         "automatic": {"discount": presets.DISCOUNT, "faith": presets.FAITH, "low": low, "high": high},
         "limits": {"megabytes": Limits().max_upload_mb, "minutes": MINUTES},

@@ -3,6 +3,8 @@
     python tests/vectors/make.py
 
 - ``decoding.json``: posteriors, thresholds, and the notes that `amtsep.decoding` makes of them (`decode.ts`);
+- ``clustering.json``: notes with embeddings, and the tracks, numbers of timbres and random draws that
+  `amtsep.clustering` and `widgets.state.grouping` make of them (`clustering/`);
 - ``edits.json``: corrections by hand in turn, and the table after each (`widgets.state.corrections`, `edits.ts`);
 - ``midi.json``: tables of notes and the bytes of their MIDI files (`amtsep.formats.midi`, `files.ts`).
 
@@ -17,13 +19,16 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.audio import from_samples
-from amtsep.config import Decoding, FrontEnd
-from amtsep.decoding import Decoder
+from amtsep.clustering import cluster, estimate_timbres
+from amtsep.clustering.count import FEATURES
+from amtsep.config import Clustering, Decoding, FrontEnd
+from amtsep.decoding import Decoder, embed_notes
 from amtsep.formats import midi_bytes
 from amtsep.notes import Notes, Track
 from amtsep.posteriors import Posteriors
@@ -56,14 +61,20 @@ SHARED = (
 COLUMNS = ("onset", "offset", "pitch", "velocity", "track")
 
 
-def rule() -> dict[str, Any]:
-    """The numbers of the decoder, as the static page gets them."""
+def page_settings() -> dict[str, Any]:
+    """All numbers that the static page gets."""
     where = Path(__file__).resolve().parents[2] / "web" / "settings.py"
     spec = importlib.util.spec_from_file_location("web_settings", where)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    every = module.settings()
+    every: dict[str, Any] = module.settings()
+    return every
+
+
+def rule() -> dict[str, Any]:
+    """The numbers of the decoder."""
+    every = page_settings()
     return {name: every[name] for name in SHARED}
 
 
@@ -219,7 +230,136 @@ def midi_vectors() -> list[dict[str, Any]]:
     return cases
 
 
-FILES = {"decoding": decoding_vectors, "edits": edits_vectors, "midi": midi_vectors}
+DIM = 4
+COUNT = {
+    "features": list(FEATURES),
+    "mean": [0.1 * i for i in range(len(FEATURES))],
+    "scale": [1.0 + 0.1 * i for i in range(len(FEATURES))],
+    "weight": [(-1.0) ** i * (0.5 + 0.05 * i) for i in range(len(FEATURES))],
+}
+"""A model of the number of timbres that is nobody's, so that the vectors outlive other weights."""
+
+
+def played(seed: int, n: int, timbres: int) -> Notes:
+    """Notes of several timbres that overlap in time and in sound; one note in ten is off."""
+    rng = np.random.default_rng(seed)
+    onset = np.sort(np.round(rng.uniform(0, n / 4, n), 3))
+    own = rng.integers(0, timbres, n)
+    centre = rng.standard_normal((timbres, DIM))
+    x = centre[own] + rng.standard_normal((n, DIM)) * np.where(rng.random(n) < 0.1, 1.5, 0.35)[:, None]
+    x = np.round(100 * x / np.linalg.norm(x, axis=1, keepdims=True)) / 128  # short numbers, the same in 32 bits
+    return Notes.build(
+        onset,
+        onset + np.round(rng.uniform(0.05, 1.5, n), 3),
+        45 + 7 * own + rng.integers(0, 12, n),
+        rng.integers(20, 120, n),
+        np.round(rng.uniform(0.2, 1, n) * 128) / 128,
+        embedding=x.astype(np.float32),
+    )
+
+
+def heard_table(notes: Notes) -> list[list[float]]:
+    """Rows of onset, offset, pitch, velocity, confidence, and the embedding."""
+    columns = (notes.onset, notes.offset, notes.pitch, notes.velocity, notes.confidence)
+    return np.column_stack([*columns, notes.embedding]).tolist()
+
+
+def grouped(notes: Notes, others: Notes) -> list[dict[str, Any]]:
+    """A person's work on the tracks, step by step, and the tracks after each step."""
+    from widgets.state.edits import State
+    from widgets.state.grouping import Grouping, group
+
+    taught = [(int(notes.pitch[i]), float(notes.onset[i]) + 0.01, track) for i, track in ((3, 1), (17, 2), (30, 0))]
+    steps: tuple[tuple[dict[str, Any], bool, Notes], ...] = (
+        ({}, True, notes),
+        ({}, False, others),
+        ({}, True, others),
+        ({"timbres": 3}, True, notes),
+        ({"timbres": 3, "taught": taught[:1]}, True, notes),
+        ({"timbres": 2, "taught": taught[:1], "merged": [(2, 0)]}, True, notes),
+        ({"timbres": 3, "taught": taught, "merged": [(1, 0)]}, True, others),
+        ({"timbres": 4, "taught": [(*taught[0][:2], 5)]}, True, notes),
+        ({"min_timbres": 2, "found": 4}, True, notes),
+    )
+    found: list[dict[str, Any]] = []
+    before, known = None, Grouping()
+    for change, thorough, table in steps:
+        clustering = Clustering(timbres=change.get("timbres"), min_timbres=change.get("min_timbres", 1))
+        own: dict[str, Any] = {name: change.get(name, ()) for name in ("taught", "merged")}
+        state = State(clustering=clustering, found=change.get("found", known.timbres if found else 0), **own)
+        before, known = group(table, state, before, known, thorough=thorough)
+        found.append(
+            {
+                "state": {"clustering": asdict(clustering), "found": state.found, **own},
+                "thorough": thorough,
+                "table": int(table is others),
+                "track": before.track.tolist(),
+                "timbres": known.timbres,
+                "tracks": known.tracks,
+            }
+        )
+    return found
+
+
+def clustering_vectors() -> dict[str, Any]:
+    """``clustering.json``."""
+    rng = np.random.default_rng
+    weight = np.arange(1, 1001) % 7 + 1.0
+    draws: dict[str, Any] = {
+        "some": [
+            [n, size, sorted(rng(0).choice(n, size, replace=False).tolist())] for n, size in ((90, 40), (10_500, 300))
+        ],
+        "weighted": sorted(rng(0).choice(1000, 60, replace=False, p=weight / weight.sum()).tolist()),
+    }
+    tables = drawn(5, 0.3)
+    units = rng(5).integers(-127, 128, (88, FRAMES, DIM)).astype(np.int8)
+    posteriors = posteriors_of(tables)
+    sound = Posteriors(
+        posteriors.onset,
+        posteriors.frame,
+        posteriors.spectrogram,
+        posteriors.hop_s,
+        posteriors.duration_s,
+        embedding=units,
+    )
+    heard = embed_notes(Decoder(posteriors)(), sound)
+    cases = []
+    with mock.patch("amtsep.clustering.count.count_model", lambda: COUNT):
+        for seed, n, timbres in ((1, 70, 3), (2, 45, 1), (3, 300, 4), (4, 900, 3)):
+            notes = played(seed, n, timbres)
+            others = notes.select(np.flatnonzero(np.arange(n) % 5 > 0))
+            estimate = estimate_timbres(notes)
+            cases.append(
+                {
+                    "notes": heard_table(notes),
+                    "probability": list(estimate.probability),
+                    "tracks": {k: cluster(notes, Clustering(timbres=k)).track.tolist() for k in (1, 2, 3, 5)},
+                    # A long table shows the thinning; what people do is shown by short ones.
+                    "steps": grouped(notes, others) if n < 100 else [],
+                }
+            )
+    return {
+        "rule": page_settings()["clustering_rule"],
+        "settings": asdict(Clustering()),
+        "count": COUNT,
+        "draws": draws,
+        "heard": {
+            **{
+                name: base64.b64encode(values.tobytes()).decode()
+                for name, values in {**tables, "embedding": units}.items()
+            },
+            "frames": FRAMES,
+            "dim": DIM,
+            "hop": sound.hop_s,
+            "duration": sound.duration_s,
+            "decoding": {"rule": rule(), "settings": asdict(Decoding())},
+            "expected": heard.embedding.tolist(),
+        },
+        "cases": cases,
+    }
+
+
+FILES = {"clustering": clustering_vectors, "decoding": decoding_vectors, "edits": edits_vectors, "midi": midi_vectors}
 
 
 def text(name: str) -> str:

@@ -12,6 +12,9 @@ export interface Posteriors {
   offset?: Float32Array;
   /** `bins` rows of `frames`. */
   spectrogram: Uint8Array;
+  /** 88 rows of `frames` of `dim` numbers from -127 to 127, of a network that tells timbres apart. */
+  embedding?: Int8Array;
+  dim?: number;
   frames: number;
   bins: number;
   perOctave: number;
@@ -54,6 +57,8 @@ export interface DecodedNote {
   pitch: number;
   velocity: number;
   confidence: number;
+  /** Unit vector; empty where the network has no timbre branch. */
+  embedding: Float32Array;
 }
 
 interface Peak {
@@ -108,7 +113,7 @@ export class Decoder {
     const seconds = (end: number) => Math.min((end - 0.5) * hop, duration);
     const add = (row: number, first: number, onset: number, offset: number, confidence: number) => {
       const velocity = this.velocity(row, first);
-      notes.push({ onset, offset, pitch: row + lowest, velocity, confidence: Math.min(1, f(confidence)) });
+      notes.push({ onset, offset, pitch: row + lowest, velocity, confidence: Math.min(1, f(confidence)), embedding: SILENT });
     };
 
     // With ends="key": the surest release within a note (of equally sure ones the last), where there is one.
@@ -157,7 +162,24 @@ export class Decoder {
     notes.forEach((note, i) => {
       if (notes[i + 1]?.pitch === note.pitch) note.offset = Math.min(note.offset, notes[i + 1].onset);
     });
-    return notes.filter((n) => n.offset > n.onset).sort((a, b) => a.onset - b.onset || a.pitch - b.pitch);
+    const found = notes.filter((n) => n.offset > n.onset).sort((a, b) => a.onset - b.onset || a.pitch - b.pitch);
+    if (posteriors.embedding) for (const note of found) note.embedding = this.embedding(note);
+    return found;
+  }
+
+  /** Mean over the note's frames, weighted by the frame posterior, to unit length. */
+  private embedding(note: DecodedNote): Float32Array {
+    const { frame, frames, embedding = new Int8Array(0), dim = 0, hop } = this.posteriors;
+    const row = note.pitch - this.rule.midi_min;
+    const first = Math.min(Math.max(halfToEven(note.onset / hop), 0), frames - 1);
+    const last = Math.min(Math.max(halfToEven(note.offset / hop), first + 1), frames);
+    const sums = new Float64Array(dim);
+    for (let t = first, cell = row * frames + first; t < last; t++, cell++) {
+      const weight = f(frame[cell] + f(1e-3));
+      for (let j = 0; j < dim; j++) sums[j] += embedding[cell * dim + j] * weight;
+    }
+    const length = Math.sqrt(sums.reduce((total, value) => total + value * value, 0)) + 1e-9;
+    return Float32Array.from(sums, (value) => value / length);
   }
 
   private sum(row: number, start: number, stop: number): number {
@@ -182,6 +204,8 @@ export class Decoder {
     return Math.min(127, Math.max(1, halfToEven(loud_velocity - velocity_per_db * below)));
   }
 }
+
+const SILENT = new Float32Array(0);
 
 /** As NumPy rounds. */
 function halfToEven(value: number): number {

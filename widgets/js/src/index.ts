@@ -91,5 +91,9 @@ function paintPage(el: HTMLElement, hub: Hub): void {
 export default { render };
 // For the static page, which has no Python to decode, keep notes and make files.
 export { Decoder, automatic, histogram, percentile } from "./decode";
+export { cluster } from "./clustering/cluster";
+export { estimateTimbres } from "./clustering/count";
+export { Draw } from "./clustering/draw";
+export { group, joined, places, suggestPrograms } from "./clustering/group";
 export { NONE, apply, edit } from "./edits";
 export { csvFile, midiFile } from "./files";
