@@ -134,7 +134,8 @@ const share = (text) => Float32Array.from(bytes(text), (b) => Math.fround(b / 25
 const { decoding, frames, dim, hop, duration } = heard;
 const tables = { onset: share(heard.onset), frame: share(heard.frame), spectrogram: bytes(heard.spectrogram) };
 const embedding = new Int8Array(bytes(heard.embedding).buffer);
-const decoder = new Decoder({ ...tables, embedding, dim, frames, bins: 306, perOctave: 36, hop, duration }, decoding.rule);
+const posteriors = { ...tables, embedding, dim, frames, bins: 306, perOctave: 36, hop, duration };
+const decoder = new Decoder(posteriors, decoding.rule);
 console.log(JSON.stringify({
   some: draws.some.map(([n, size]) => sorted(draw().some(n, size))),
   weighted: sorted(draw().weighted(Array.from({ length: 1000 }, (_, i) => ((i + 1) % 7) + 1), 60)),
@@ -146,7 +147,8 @@ console.log(JSON.stringify({
     let [before, known] = [null, null];
     return {
       probability: estimateTimbres(table, settings, count, rule).probability,
-      tracks: Object.fromEntries(Object.keys(tracks).map((k) => [k, [...cluster(table, { ...settings, timbres: Number(k) }, rule)]])),
+      tracks: Object.fromEntries(Object.keys(tracks).map((k) =>
+        [k, [...cluster(table, { ...settings, timbres: Number(k) }, rule)]])),
       steps: steps.map(({ state, thorough, table: which }) => {
         const own = [table, others][which];
         const { track, grouping } = group(own, state, before, known, thorough, count, rule);
