@@ -15,11 +15,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = "web/"
 FILES = (
+    "models/base.onnx",
     "models/light.onnx",
+    "amtsep/clustering/*.json",
     "widgets/static/amtsep.js",
     "widgets/static/amtsep.css",
     f"{PAGE}index.html",
     f"{PAGE}style.css",
+    f"{PAGE}icon.svg",
+    f"{PAGE}manifest.webmanifest",
+    f"{PAGE}sw.js",
     f"{PAGE}src/*",
     f"{PAGE}vendor/*",
     "notebooks/demos/*.ogg",
@@ -42,8 +47,13 @@ def collect(folder: Path) -> None:
     (folder / "index.html").write_text(f'<!doctype html><meta charset="utf-8">{onward}<title>amtsep</title>\n')
 
 
+TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".webmanifest": "application/manifest+json"}
+
+
 class Handler(http.server.SimpleHTTPRequestHandler):
     """The page's files and nothing else."""
+
+    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, **TYPES}
 
     def send_head(self):  # type: ignore[no-untyped-def]  # noqa: D102
         path = self.path.split("?")[0].lstrip("/")

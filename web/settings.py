@@ -6,6 +6,7 @@ A default stands in `amtsep.config` and nowhere else; a test compares the file w
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from amtsep.config import MIDI_MIN, Clustering, Decoding, Limits
 from amtsep.posteriors import DB_FLOOR, DB_STEP
 from widgets.panels.source import demos
 from widgets.state import edits, grouping, presets
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import serve  # noqa: E402
 
 TARGET = Path(__file__).parent / "src" / "settings.json"
 MINUTES = 20
@@ -63,6 +68,7 @@ def settings() -> dict[str, Any]:
         "clustering_rule": clustering_rule(),
         "presets": {name: asdict(preset) for name, preset in presets.PRESETS.items()},
         "automatic": {"discount": presets.DISCOUNT, "faith": presets.FAITH, "low": low, "high": high},
+        "files": serve.files(),
         "limits": {"megabytes": Limits().max_upload_mb, "minutes": MINUTES},
         "demos": demos(),
         "levels": {"floor": DB_FLOOR, "step": DB_STEP},

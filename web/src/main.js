@@ -1,15 +1,20 @@
-// The page: the dashboard's own parts (widgets/static/amtsep.js) around a model that answers here, in the browser. What
-// Python's Session does there, `Page` does, with the network in a worker.
+// The page: the dashboard's own parts (widgets/static/amtsep.js) around a model that answers here, in the browser: the
+// network in a worker, the notes and a person's work on them in `Session`.
 
-import widgets, {
-  Decoder, NONE, apply, automatic, csvFile, edit, histogram, midiFile, percentile,
-} from "../../widgets/static/amtsep.js";
-import { PLAY_RATE, decodeFile } from "./audio.js";
+import widgets, { csvFile, histogram, midiFile, percentile } from "../../widgets/static/amtsep.js";
+import { PLAY_RATE, decodeFile, halve } from "./audio.js";
 import { PageModel } from "./model.js";
+import { readSession, writeSession } from "./saved.js";
+import { Session } from "./session.js";
 
 const ROOT = new URL("../../", import.meta.url);
 const here = (path) => new URL(path, ROOT).href;
-const PANELS = ["source", "roll", "thresholds", "tabs", "export", "player"];
+const PANELS = ["source", "roll", "thresholds", "tabs", "timbres", "export", "player"];
+const SIDE = ["thresholds", "tabs", "timbres", "export"];
+const FORMATS = ["midi", "csv", "wav", "png", "session"];
+/** Networks, the one that a page begins with first. */
+const MODELS = ["base", "light"];
+const ENDING = ".amtsep";
 const PICTURE_RANGE_DB = 70;
 const LEAST_CONTRAST_DB = 10;
 const BINS = 50;
@@ -17,40 +22,37 @@ const BINS = 50;
 const TEXT = {
   en: {
     unreadable: (name) => `${name} cannot be decoded by this browser; try WAV, MP3, OGG or FLAC.`,
+    damaged: (name) => `${name} is no amtsep session or is damaged; choose a file saved with 'Session'.`,
     long: (name, minutes) => `${name} is longer than ${minutes} minutes: cut it, or use the dashboard.`,
     empty: (name) => `${name} holds no sound.`,
     network: (detail) => `The network did not load (${detail}); reload the page.`,
     tagline: "From a recording to notes, in this page",
-    midi: "One track, as it was played",
     private: "Everything happens in this page: no recording leaves your computer.",
-    more: "Separate timbres, MusicXML and comparison with true notes are in the dashboard.",
+    more: "Notation, beats and comparison with true notes are in the dashboard.",
   },
   zh: {
     unreadable: (name) => `浏览器无法解码 ${name}，请改用 WAV、MP3、OGG 或 FLAC。`,
+    damaged: (name) => `${name} 不是 amtsep 会话文件，或文件已损坏；请选择用“会话”保存的文件。`,
     long: (name, minutes) => `${name} 超过 ${minutes} 分钟：请剪短，或使用完整面板。`,
     empty: (name) => `${name} 没有声音。`,
     network: (detail) => `网络未能载入（${detail}），请刷新页面。`,
     tagline: "从录音到音符，就在本页",
-    midi: "单轨，保留演奏时值",
     private: "一切都在本页进行：录音不会离开您的电脑。",
-    more: "音色分离、MusicXML 和与标准答案的比较，请使用完整面板。",
+    more: "乐谱、节拍以及与标准答案的比较，请使用完整面板。",
   },
 };
 const words = () => TEXT[document.querySelector(".amt")?.lang] ?? TEXT.en;
 
 class Page {
-  constructor(settings) {
+  constructor(settings, count, sounds) {
     this.settings = settings;
-    this.values = { ...settings.decoding };
-    this.edits = NONE;
-    this.undone = [];
-    this.done = [];
-    this.decoder = null;
-    this.notes = [];
+    this.sounds = sounds;
+    this.session = new Session(settings, count, null);
     this.name = "";
     this.turn = 0;
     this.version = 0;
     this.upload = null;
+    this.network = MODELS[0];
     this.model = new PageModel(
       {
         session_id: "web",
@@ -59,9 +61,14 @@ class Page {
         limits: settings.limits,
         defaults: settings.decoding,
         presets: settings.presets,
-        values: this.values,
-        tabs: ["export"],
-        tracks: { list: [{ name: "Notes", program: 0, color: 0 }] },
+        values: this.session.state.decoding,
+        network: { name: this.network, models: MODELS },
+        tabs: ["timbres", "export"],
+        formats: FORMATS,
+        tracks: { list: this.session.tracks() },
+        rows: [],
+        edited: false,
+        "timbres.about": {},
         history: {},
         about: {},
         status: {},
@@ -73,31 +80,64 @@ class Page {
     this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.heard(data);
     this.worker.onerror = (event) => this.fail(words().network(event.message ?? "worker"));
-    this.worker.postMessage({ do: "load", model: here("models/light.onnx"), runtime: here("web/vendor/ort.wasm.gz") });
+    this.load();
+    this.publish();
+  }
+
+  load() {
+    this.worker.postMessage({ do: "load", model: here(`models/${this.network}.onnx`), runtime: here("web/vendor/ort.wasm.gz") });
+  }
+
+  get notes() {
+    return this.session.notes;
+  }
+
+  get values() {
+    return this.session.state.decoding;
   }
 
   // --- a recording ---------------------------------------------------------------------------------------------------
 
   async open(name, bytes) {
     const turn = ++this.turn;
-    const stem = name.replace(/\.[^.]*$/, "");
     const { minutes } = this.settings.limits;
     this.model.update({ status: { kind: "busy", key: "opening", values: { name } }, progress: { what: "read", done: 0, total: 0 } });
-    let samples;
+    const kept = name.toLowerCase().endsWith(ENDING) ? await this.read(bytes) : undefined;
+    if (turn !== this.turn) return undefined;
+    if (kept === null) return this.fail(words().damaged(name));
+    const called = kept?.name ?? name;
+    const brought = kept ? (kept.original ?? kept.sound) : new Uint8Array(bytes);
+    let decoded;
     try {
-      const decoded = await decodeFile(bytes);
-      samples = decoded.mono;
-      this.stereo = decoded.stereo;
+      // Decoding takes the bytes away; a session file wants them.
+      decoded = await decodeFile(brought.slice().buffer);
     } catch {
-      return turn === this.turn && this.fail(words().unreadable(name));
+      return turn === this.turn && this.fail((kept ? words().damaged : words().unreadable)(name));
     }
     if (turn !== this.turn) return undefined;
+    const { mono: samples, stereo } = decoded;
     if (!samples.length) return this.fail(words().empty(name));
     if (samples.length > minutes * 60 * PLAY_RATE) return this.fail(words().long(name, minutes));
-    this.next = { name: stem, title: name, samples, playing: this.stereo };
-    this.model.update({ progress: { what: "transcribe", done: 0, total: samples.length / PLAY_RATE } });
-    this.worker.postMessage({ do: "transcribe", id: turn, samples, levels: this.settings.levels, loudness: this.settings.loudness });
+    this.next = { name: called.replace(/\.[^.]*$/, ""), title: called, samples, playing: stereo, brought: kept && !kept.original ? null : brought };
+    if (kept) this.show(kept.posteriors, kept);
+    else this.listen();
     return undefined;
+  }
+
+  /** What a session file holds, or null where it is none. */
+  async read(bytes) {
+    try {
+      const kept = await readSession(new Uint8Array(bytes));
+      return { ...kept, state: this.session.read(kept.state) };
+    } catch {
+      return null;
+    }
+  }
+
+  listen() {
+    const { samples } = this.next;
+    this.model.update({ progress: { what: "transcribe", done: 0, total: samples.length / PLAY_RATE } });
+    this.worker.postMessage({ do: "transcribe", id: this.turn, samples, levels: this.settings.levels, loudness: this.settings.loudness });
   }
 
   heard({ id, result, error, done, total }) {
@@ -107,21 +147,26 @@ class Page {
     else if (total) this.model.update({ progress: { what: "transcribe", done, total } });
   }
 
-  show(posteriors) {
-    const { name, title, samples, playing } = this.next;
-    Object.assign(this, { name, samples, playing, posteriors, edits: NONE, done: [], undone: [], version: this.version + 1 });
-    this.decoder = new Decoder(posteriors, this.settings);
+  show(posteriors, kept = null) {
+    const { session } = this;
+    session.sounds = posteriors.hash && posteriors.hash === this.sounds.model ? this.sounds.sounds : null;
+    if (this.next.again) session.heardAgain(posteriors);
+    else {
+      const { name, title, samples, playing, brought } = this.next;
+      Object.assign(this, { name, title, samples, playing, brought, version: this.version + 1 });
+      session.open(posteriors, kept?.state, kept?.sorted);
+    }
     const { frames, bins, hop, duration, perOctave } = posteriors;
     this.histograms();
     this.model.update({
       picture: picture(posteriors, this.settings.levels),
-      about: { name: title, duration, hop, step: 1, bins, frames, per_octave: perOctave },
-      sound: { version: this.version, samples: samples.length, rate: PLAY_RATE, name: title, original: Boolean(playing) },
-      name,
+      about: { name: this.title, duration, hop, step: 1, bins, frames, per_octave: perOctave },
+      sound: { version: this.version, samples: this.samples.length, rate: PLAY_RATE, name: this.title, original: Boolean(this.playing) },
+      name: this.name,
       progress: null,
     });
-    this.decode();
-    this.model.update({ status: { kind: "info", key: "opened", values: { name: title, notes: this.notes.length } } });
+    this.publish();
+    this.model.update({ status: { kind: "info", key: "opened", values: { name: this.title, notes: this.notes.length } } });
   }
 
   fail(text) {
@@ -163,85 +208,110 @@ class Page {
     this.model.update({ status: {} });
   }
 
-  // --- thresholds and corrections ------------------------------------------------------------------------------------
-
-  decode() {
-    this.decoded = this.decoder ? this.decoder.notes(this.values) : [];
-    this.publish();
+  /** Another network: it is loaded, and listens to what is open. */
+  do_model({ value }) {
+    if (!MODELS.includes(value) || value === this.network) return;
+    this.network = value;
+    this.model.update({ network: { name: value, models: MODELS } });
+    this.load();
+    if (!this.session.posteriors) return;
+    this.turn += 1;
+    this.next = { samples: this.samples, again: true };
+    this.listen();
   }
 
+  // --- thresholds, corrections, tracks -------------------------------------------------------------------------------
+
   publish() {
-    this.notes = apply(this.decoded, this.edits);
+    const { session } = this;
+    const { state, notes, grouping, posteriors } = session;
     const columns = ["onset", "offset", "pitch", "velocity", "confidence", "track", "hand"];
-    const data = Float32Array.from(columns.flatMap((name) => this.notes.map((note) => note[name] ?? 0)));
+    const data = Float32Array.from(columns.flatMap((name) => notes.map((note) => note[name] ?? 0)));
+    const mix = state.tracks.map(({ volume, mute, solo, hidden }) => ({ volume, mute, solo, hidden }));
+    const { clustering } = state;
     this.model.update({
+      tracks: { list: session.tracks(), sure: state.decoding.onset_threshold, mix },
       notes_data: data,
-      count: this.notes.length,
-      missed: this.notes.filter((note) => !note.hand && note.confidence < this.values.onset_threshold).length,
-      tracks: { list: [{ name: "Notes", program: 0, color: 0 }], sure: this.values.onset_threshold },
-      values: this.values,
-      history: { undo: this.done.length > 0, redo: this.undone.length > 0, edits: this.edits.added.length + this.edits.struck.length },
+      count: notes.length,
+      missed: notes.filter((note) => !note.hand && note.confidence < state.decoding.onset_threshold).length,
+      values: state.decoding,
+      rows: session.rows(),
+      edited: Boolean(state.edits.added.length + state.edits.struck.length + state.taught.length + state.merged.length),
+      "timbres.about": {
+        available: Boolean(posteriors?.embedding),
+        heard: notes.length > 0,
+        wanted: clustering.timbres ?? 0,
+        at_least: clustering.min_timbres,
+        found: grouping?.timbres ?? 1,
+        shown: grouping?.tracks ?? 1,
+        probability: grouping?.probability ?? [],
+      },
+      history: { undo: session.done.length > 0, redo: session.undone.length > 0, edits: state.edits.added.length + state.edits.struck.length + state.taught.length },
     });
   }
 
   histograms() {
-    const heights = this.decoder.peaks(this.values.inferred_onsets).map((p) => p.height);
-    this.model.update({ onset_histogram: histogram(heights, BINS), frame_histogram: histogram(this.posteriors.frame, BINS) });
-  }
-
-  remember() {
-    this.done.push({ values: this.kept ?? this.values, edits: this.edits });
-    this.kept = null;
-    this.undone = [];
+    const { decoder, posteriors, state } = this.session;
+    const heights = decoder.peaks(state.decoding.inferred_onsets).map((p) => p.height);
+    this.model.update({ onset_histogram: histogram(heights, BINS), frame_histogram: histogram(posteriors.frame, BINS) });
   }
 
   do_set({ values, lasting, turn }) {
-    // The steps of a drag are one step to take back.
-    this.kept ??= this.values;
-    if (lasting) this.remember();
     const before = this.values.inferred_onsets;
-    this.values = { ...this.values, ...values };
-    if (this.decoder && before !== this.values.inferred_onsets) this.histograms();
-    this.decode();
+    this.session.thresholds(values, lasting);
+    if (this.session.decoder && before !== this.values.inferred_onsets) this.histograms();
+    this.publish();
     this.model.post({ do: "done", turn });
   }
 
   do_auto() {
-    if (!this.decoder) return;
-    const { decoding, automatic: rule } = this.settings;
-    const heights = this.decoder.peaks(this.values.inferred_onsets).map((p) => p.height);
-    const onset = automatic(heights, rule, decoding.onset_threshold);
-    this.do_set({ values: { onset_threshold: onset, frame_threshold: decoding.frame_threshold }, lasting: true });
+    if (this.session.decoder) this.session.auto();
+    this.publish();
   }
 
   do_edit(message) {
-    const edits = edit(this.edits, this.notes, message);
-    if (edits !== this.edits) this.remember();
-    this.edits = edits;
+    this.session.edit(message);
     this.publish();
   }
 
   do_undo() {
-    this.swap(this.done, this.undone);
+    this.session.undo();
+    this.publish();
   }
 
   do_redo() {
-    this.swap(this.undone, this.done);
+    this.session.redo();
+    this.publish();
   }
 
-  swap(from, to) {
-    if (!from.length) return;
-    to.push({ values: this.values, edits: this.edits });
-    const { values, edits } = from.pop();
-    Object.assign(this, { values, edits, kept: null });
-    this.decode();
+  do_timbres({ value, lasting, turn }) {
+    this.session.timbres(value, lasting);
+    this.publish();
+    this.model.post({ do: "done", turn });
+  }
+
+  do_track({ index, values }) {
+    this.session.change(index, values);
+    this.publish();
+    this.model.post({ do: "tracked" });
+  }
+
+  do_merge({ index, into }) {
+    this.session.merge(index, into);
+    this.publish();
+  }
+
+  do_drop_edits() {
+    this.session.dropEdits();
+    this.publish();
   }
 
   // --- pictures, sound, files ----------------------------------------------------------------------------------------
 
   do_posterior() {
-    if (!this.posteriors) return;
-    const { frame, frames, hop } = this.posteriors;
+    const { posteriors } = this.session;
+    if (!posteriors) return;
+    const { frame, frames, hop } = posteriors;
     const image = turned(frame, 88, frames, (p) => Math.round(p * 255));
     this.model.post({ do: "posterior", hop, step: 1, bins: 88, frames }, [image]);
   }
@@ -257,15 +327,31 @@ class Page {
     if (version === this.version && this.playing) this.model.post({ do: "original", version, buffer: this.playing });
   }
 
-  do_export({ format }) {
+  async do_export({ format, track = null }) {
+    const { session } = this;
+    if (!session.posteriors) return;
+    const { notes, tracks } = session.content(track);
+    const stem = track === null ? this.name : `${this.name} - ${tracks[0].name}`;
     const made = {
-      midi: () => [midiFile(this.notes, this.name), ".mid", "audio/midi"],
-      csv: () => [csvFile(this.notes), ".csv", "text/csv"],
-    }[format]?.();
+      midi: () => [midiFile(notes, this.name, tracks), ".mid", "audio/midi"],
+      csv: () => [new TextEncoder().encode(csvFile(notes, tracks)), ".csv", "text/csv"],
+      session: async () => [await this.saved(), ENDING, "application/zip"],
+    }[format];
     if (!made) return;
-    const [content, ending, type] = made;
-    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-    this.model.post({ do: "file", name: this.name + ending, type }, [bytes]);
+    const [bytes, ending, type] = await made();
+    this.model.post({ do: "file", name: stem + ending, type }, [bytes]);
+  }
+
+  saved() {
+    const { session } = this;
+    return writeSession({
+      name: this.title,
+      state: session.saved(),
+      sorted: session.grouping && session.last.sorted,
+      posteriors: session.posteriors,
+      sound: { samples: halve(this.samples), rate: PLAY_RATE / 2 },
+      original: this.brought,
+    });
   }
 }
 
@@ -288,8 +374,10 @@ function picture({ spectrogram, bins, frames }, { step, floor }) {
   return turned(spectrogram, bins, frames, (level) => table[level]);
 }
 
-const settings = await (await fetch(new URL("settings.json", import.meta.url))).json();
-const page = new Page(settings);
+const [settings, count, sounds] = await Promise.all(
+  [import.meta.resolve("./settings.json"), here("amtsep/clustering/timbre_count.json"), here("amtsep/clustering/sounds.json")].map(async (url) => (await fetch(url)).json()),
+);
+const page = new Page(settings, count, sounds);
 const note = document.createElement("p");
 note.className = "web-note";
 /** Words that are not the dashboard's. */
@@ -297,12 +385,10 @@ const say = () => {
   note.textContent = `${words().private} ${words().more}`;
   const tagline = document.querySelector(".amt-title span");
   if (tagline && !page.model.get("about").name) tagline.textContent = words().tagline;
-  const midi = document.querySelector('[data-format="midi"] span');
-  if (midi) midi.textContent = words().midi;
 };
 for (const panel of PANELS) {
   const host = document.createElement("div");
-  document.querySelector(["thresholds", "tabs", "export"].includes(panel) ? ".amtsep-side" : ".amtsep-app").append(host);
+  document.querySelector(SIDE.includes(panel) ? ".amtsep-side" : ".amtsep-app").append(host);
   widgets.render({ model: page.model.as(panel), el: host });
   // Another language builds a panel again.
   if (panel === "source" || panel === "export") new MutationObserver(say).observe(host, { childList: true });
@@ -310,3 +396,16 @@ for (const panel of PANELS) {
 document.querySelector(".amtsep-side").append(note);
 say();
 globalThis.amtsepPage = page; // for tests, and for the curious
+
+// The page's files are kept for when there is no network; a page that is isolated may use several threads, and where the
+// server does not say so, what keeps the files does, from the next load on.
+if ("serviceWorker" in navigator) {
+  const idle = () => !page.turn && !page.model.get("status")?.kind;
+  navigator.serviceWorker.register(new URL("../sw.js", import.meta.url)).catch(() => undefined);
+  navigator.serviceWorker.addEventListener("controllerchange", () => {
+    if (!crossOriginIsolated && idle() && !sessionStorage.getItem("amtsep.isolated")) {
+      sessionStorage.setItem("amtsep.isolated", "tried");
+      location.reload();
+    }
+  });
+}

@@ -8,20 +8,25 @@ export class PageModel {
     this.handlers = new Map();
   }
 
-  /** The same model as one panel sees it. */
+  /** The same model as one panel sees it: a trait "panel.name" is that panel's own. */
   as(panel) {
     const { traits } = this;
+    const own = (name) => (traits.has(`${panel}.${name}`) ? `${panel}.${name}` : name);
     return {
-      get: (name) => (name === "panel" ? panel : traits.get(name)),
+      get: (name) => (name === "panel" ? panel : traits.get(own(name))),
       set: (name, value) => traits.set(name, value),
       save_changes: () => undefined,
       // Never within the call: the parts expect an answer to come later.
       send: (content, _callbacks, buffers = []) => queueMicrotask(() => this.receive(content, buffers)),
       on: (event, handler) => {
-        if (!this.handlers.has(event)) this.handlers.set(event, new Set());
-        this.handlers.get(event).add(handler);
+        const [kind, name] = event.split(/:(.*)/);
+        const key = kind === "change" ? `change:${own(name)}` : event;
+        if (!this.handlers.has(key)) this.handlers.set(key, new Set());
+        this.handlers.get(key).add(handler);
       },
-      off: (event, handler) => this.handlers.get(event)?.delete(handler),
+      off: (event, handler) => {
+        for (const name of [event, event.replace("change:", `change:${panel}.`)]) this.handlers.get(name)?.delete(handler);
+      },
     };
   }
 

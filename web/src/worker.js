@@ -15,7 +15,11 @@ async function load({ model, runtime }) {
   // Threads need a server that isolates the page (serve.py does, http.server does not).
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
   const session = await ort.InferenceSession.create(network, { executionProviders: ["wasm"] });
-  return { session, about: readMetadata(network).amtsep };
+  const { amtsep: about } = readMetadata(network);
+  // Known by its weights: what a timbre sounds like is known for one network. Without https there is no digest.
+  const digest = await crypto.subtle?.digest("SHA-256", network);
+  const hash = digest && [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return { session, about, hash };
 }
 
 /** A file, unpacked if it is gzipped still: some servers say so in a header and the browser has done it, others do not. */
@@ -28,8 +32,20 @@ async function fetchBytes(url) {
   return new Uint8Array(await new Response(unpacked).arrayBuffer());
 }
 
+/** A vector for every pitch and frame, eight bits a number, as amtsep.inference keeps it. */
+function keepEmbedding(result, { data, dims }, first, last, halo) {
+  const [, rows, width, dim] = dims;
+  result.dim = dim;
+  result.embedding ??= new Int8Array(rows * result.frames * dim);
+  for (let r = 0; r < rows; r++) {
+    const from = (r * width + halo) * dim;
+    const to = (r * result.frames + first) * dim;
+    for (let i = 0; i < (last - first) * dim; i++) result.embedding[to + i] = Math.round(data[from + i] * 127);
+  }
+}
+
 async function transcribe({ id, samples, levels, loudness }) {
-  const { session, about } = await loading;
+  const { session, about, hash } = await loading;
   const { halo, front_end: front } = about;
   const rate = about.input_rate ?? front.sample_rate;
   const sound = rate === PLAY_RATE ? samples : halve(samples);
@@ -37,7 +53,7 @@ async function transcribe({ id, samples, levels, loudness }) {
   const frames = Math.max(1, Math.ceil(sound.length / hop));
   // What a chunk cannot know: how loud the whole is, and the music around it.
   const level = conditioning(sound, hop, hop / rate, front, loudness);
-  const result = { frames, hop: hop / rate, duration: sound.length / rate, bins: front.n_bins, perOctave: front.bins_per_octave };
+  const result = { frames, hop: hop / rate, duration: sound.length / rate, bins: front.n_bins, perOctave: front.bins_per_octave, model: about.name, hash };
   let rows = 0;
   for (let first = 0; first < frames; first += CHUNK_FRAMES) {
     if (cancelled >= id) return null;
@@ -55,6 +71,7 @@ async function transcribe({ id, samples, levels, loudness }) {
         result[name].set(out[name].data.subarray(start, start + last - first), r * frames + first);
       }
     }
+    if (out.embedding) keepEmbedding(result, out.embedding, first, last, halo);
     result.spectrogram ??= new Uint8Array(front.n_bins * frames);
     for (let t = first; t < last; t++) {
       const lift = level.lift(t);
@@ -78,7 +95,7 @@ self.onmessage = async ({ data }) => {
     try {
       const result = await transcribe(data);
       if (!result) postMessage({ id: data.id, cancelled: true });
-      else postMessage({ id: data.id, result }, ["onset", "frame", "offset", "spectrogram"].flatMap((n) => result[n]?.buffer ?? []));
+      else postMessage({ id: data.id, result }, ["onset", "frame", "offset", "spectrogram", "embedding"].flatMap((n) => result[n]?.buffer ?? []));
     } catch (error) {
       postMessage({ id: data.id, error: String(error?.message ?? error) });
     }

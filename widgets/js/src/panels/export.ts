@@ -19,6 +19,8 @@ const struck = ({ strokes }: Hub): Note[] =>
 export function mountExport(model: Model, element: HTMLElement, hub: Hub): () => void {
   const scope = new Scope(model);
   const t = (key: string, values?: Record<string, unknown>) => say(hub, key, values);
+  // The static page makes fewer of them.
+  const formats: string[] | undefined = model.get("formats");
   const done = h("p", { class: "amt-saved", role: "status" });
   const name = () => model.get("name") || "notes";
   const finish = (bytes: BlobPart, file: string, type: string) => {
@@ -70,7 +72,7 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
     h(
       "div",
       { class: "amt-formats" },
-      ...FORMATS.map((f) =>
+      ...(formats ?? FORMATS).map((f) =>
         h("button", { type: "button", class: "amt-format", "data-format": f, draggable: f === "midi" ? "true" : undefined, ondragstart: f === "midi" ? carry : undefined, onclick: () => ask(f) }, h("b", {}, t(`format_${f}`)), h("span", {}, t(`hint_${f}`), f === "midi" ? ` ${t("drag_out")}` : "")),
       ),
     ),

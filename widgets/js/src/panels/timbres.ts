@@ -292,7 +292,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
     drawn = "";
     show();
     method.value = a?.method ?? "";
-    how.hidden = !p.length;
+    how.hidden = !p.length || !(a.methods?.length > 1);
     sure.hidden = !p.length || !a?.heard;
     fill(
       sure,
