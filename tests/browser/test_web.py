@@ -86,14 +86,15 @@ class Page(App):
 @pytest.fixture
 def page(chromium, site, tmp_path):
     """The page, freshly opened."""
-    with fresh_page(chromium, Page, tmp_path, site) as made:
+    # What keeps the files for later has a test of its own.
+    with fresh_page(chromium, Page, tmp_path, site, service_workers="block") as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def posteriors():
     """What Python makes of the clip."""
-    return Transcriber("light")(load_audio(ROOT / "notebooks" / "demos" / f"{CLIP}.ogg"))
+    return Transcriber("base")(load_audio(ROOT / "notebooks" / "demos" / f"{CLIP}.ogg"))
 
 
 def test_a_clip_becomes_the_notes_that_python_finds(page, posteriors):
@@ -152,8 +153,140 @@ def test_every_preset_decodes_as_python_does(page, posteriors):
     page.page.click(".amt-auto")
     wanted = automatic(decoder.onset_peaks(), Decoding()).onset_threshold
     page.page.wait_for_function(
-        "v => Math.abs(amtsepPage.values.onset_threshold - v) <= 0.0101 && amtsepPage.done.length > 5", arg=wanted
+        "v => Math.abs(amtsepPage.values.onset_threshold - v) <= 0.0101 && amtsepPage.session.done.length > 5",
+        arg=wanted,
     )
+
+
+def python_session(posteriors):
+    """The clip as the library's own session shows it."""
+    from widgets.state.session import Session
+
+    session = Session(model="base")
+    session.show(load_audio(ROOT / "notebooks" / "demos" / f"{CLIP}.ogg"), posteriors)
+    return session
+
+
+def same_tracks(page, session) -> None:
+    """The page's notes lie in the tracks that Python gives them, number by number."""
+    rows = page.page.evaluate("() => amtsepPage.notes.map(n => [n.pitch, n.onset, n.track])")
+    expected = session.notes
+    together = [
+        (int(track), int(expected.track[i]))
+        for pitch, onset, track in rows
+        for i in range(len(expected))
+        if expected.pitch[i] == pitch and abs(expected.onset[i] - onset) < 0.01
+    ]
+    assert len(together) >= 0.98 * len(expected)
+    assert np.mean([a == b for a, b in together]) >= 0.98
+
+
+def test_timbres_are_told_apart_as_python_does(page, posteriors):
+    page.demo(CLIP)
+    session = python_session(posteriors)
+    same_tracks(page, session)
+    rows = page.page.locator(".amt-track")
+    assert rows.count() == session.grouping.tracks
+    for wanted in (3, 2):
+        slider = page.slider("Timbres")
+        slider.press("Home")
+        for _ in range(wanted - 1):
+            slider.press("ArrowRight")
+        page.page.wait_for_function("n => document.querySelectorAll('.amt-track').length === n", arg=wanted)
+        page.page.wait_for_function("n => amtsepPage.session.last.thorough", arg=wanted)
+        session.set_timbres(1)
+        for number in range(2, wanted + 1):
+            session.set_timbres(number)
+        same_tracks(page, session)
+    # A note is taught, two tracks are joined: the same again.
+    at = [int(session.notes.pitch[5]), float(session.notes.onset[5]), 0]
+    other = 1 - int(session.notes.track[5])
+    page.page.evaluate("m => amtsepPage.do_edit(m)", {"what": "assign", "at": [at], "track": other})
+    session.assign(np.array([5]), other)
+    same_tracks(page, session)
+    page.page.locator(".amt-merge").last.select_option(
+        label=page.page.locator(".amt-merge").last.inner_text().split("\n")[-1]
+    )
+    page.page.wait_for_function("() => document.querySelectorAll('.amt-track').length === 1")
+    page.page.click(".amt-undo")
+    page.page.wait_for_function("() => document.querySelectorAll('.amt-track').length === 2")
+    page.page.locator(".amt-mute").first.click()
+    page.page.wait_for_function("() => amtsepPage.session.state.tracks[0].mute")
+    page.until("hub.audible(0) === false && hub.audible(1)")
+    # One track as a file of its own.
+    page.page.locator(".amt-name").first.fill("Right hand")
+    page.page.keyboard.press("Enter")
+    with page.page.expect_download() as download:
+        page.page.locator(".amt-merge").first.select_option("save")
+    assert download.value.suggested_filename == f"{CLIP} - Right hand.mid"
+    session.close()
+
+
+def test_a_session_goes_to_the_dashboard_and_back(page, posteriors, tmp_path):
+    from widgets.state.session_file import read_session, write_session
+
+    page.demo(CLIP)
+    page.page.locator(".amt-name").first.fill("Violin")
+    page.page.keyboard.press("Enter")
+    notes = page.notes()
+    first = [[int(notes.pitch[0]), float(notes.onset[0])]]
+    page.page.evaluate("at => amtsepPage.do_edit({ what: 'delete', at })", first)
+    page.slider("Onset threshold").press("ArrowRight")
+    page.page.wait_for_function("() => amtsepPage.values.onset_threshold > 0.505 && amtsepPage.session.last.thorough")
+    count = page.count()
+    path = page.download('[data-format="session"]')
+    assert path.name == f"{CLIP}.amtsep"
+    with path.open("rb") as file:
+        saved = read_session(file, path.name)
+    assert saved.state.tracks[0].name == "Violin" and len(saved.state.edits.removed) == 1
+    assert saved.state.decoding.onset_threshold == pytest.approx(0.51)
+    assert abs(saved.audio.duration_s - posteriors.duration_s) < 0.01 and saved.original is not None
+    np.testing.assert_allclose(saved.posteriors.frame, posteriors.frame, atol=0.02)
+    # In the dashboard it is the same work.
+    from widgets.state.session import Session
+
+    session = Session(model="base")
+    session.restore(lambda: saved, path.name)
+    session.wait()
+    assert len(session.notes) == count
+    same_tracks(page, session)
+    # And back, after another correction, into a page that has something else open.
+    session.delete(np.array([3]))
+    back = tmp_path / "back.amtsep"
+    back.write_bytes(write_session(session.snapshot()))
+    page.demo("Chorale_Bach_Aus_meines_Herzens_Grunde")
+    page.page.set_input_files(".amt-file", str(back))
+    page.opened(f"{CLIP}.ogg")
+    assert page.count() == len(session.notes) == count - 1
+    assert page.page.locator(".amt-name").first.input_value() == "Violin"
+    same_tracks(page, session)
+    session.close()
+    back.write_bytes(back.read_bytes()[:5000])
+    page.page.set_input_files(".amt-file", str(back))
+    page.page.wait_for_selector(".amt-status.amt-error")
+    assert "back.amtsep is no amtsep session" in page.page.locator(".amt-status").inner_text()
+    assert page.count() == count - 1
+
+
+def test_the_page_can_be_installed_and_opens_without_a_network(chromium, tmp_path):
+    serve.collect(tmp_path / "site")
+    context = chromium.new_context(locale="en-GB")
+    with serving(tmp_path / "site") as address:
+        page = Page(context.new_page(), tmp_path)
+        page.goto(address)
+        page.page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+        about = page.page.evaluate(
+            "async () => (await fetch(document.querySelector('link[rel=manifest]').href)).json()"
+        )
+        assert about["display"] == "standalone" and about["icons"] and about["start_url"]
+        # Isolated by what keeps the files, behind the plainest of servers: the network may use threads.
+        page.page.wait_for_function("() => crossOriginIsolated")
+        page.page.wait_for_selector(".amt-welcome .amt-demo")
+    # The server has gone.
+    page.page.goto(f"{address}web/")
+    page.demo(CLIP)
+    assert page.count() > 50
+    context.close()
 
 
 def test_midi_and_csv_hold_the_notes_and_a_correction(page):
@@ -162,8 +295,8 @@ def test_midi_and_csv_hold_the_notes_and_a_correction(page):
     path = page.download(".amt-save")
     assert path.name == f"{CLIP}.mid"
     midi = pretty_midi.PrettyMIDI(str(path))
-    (instrument,) = midi.instruments
-    written = sorted((n.start, n.pitch, n.velocity) for n in instrument.notes)
+    assert len(midi.instruments) == page.page.locator(".amt-track").count() > 1
+    written = sorted((n.start, n.pitch, n.velocity) for instrument in midi.instruments for n in instrument.notes)
     assert len(written) == len(notes)
     expected = sorted(zip(notes.onset.tolist(), notes.pitch.tolist(), notes.velocity.tolist(), strict=True))
     np.testing.assert_allclose([w[0] for w in written], [e[0] for e in expected], atol=0.001)
@@ -183,7 +316,7 @@ def test_a_file_of_ones_own_and_one_that_is_no_recording(page, files):
     page.page.click(".amt-dismiss")
     page.page.set_input_files(".amt-file", str(files / "other.wav"))
     page.opened("other.wav")
-    expected = Decoder(Transcriber("light")(load_audio(files / "other.wav")))()
+    expected = Decoder(Transcriber("base")(load_audio(files / "other.wav")))()
     assert onset_f1(expected, page.notes()) >= 0.95
     page.page.click(".amt-play")
     page.until("hub.transport.position > 0.5 && hub.transport.level() > 0.001")
@@ -206,8 +339,8 @@ def test_a_network_for_44100_hz_can_take_its_place(chromium, tmp_path, posterior
     """Decimation in the graph instead of in the page, and weights unpacked by the WebAssembly runtime."""
     export = pytest.importorskip("amtsep.nets.export", reason="exporting needs torch (pip install 'amtsep[train]')")
     serve.collect(tmp_path / "site")
-    export.export_onnx(ROOT / "models/light.safetensors", tmp_path / "site/models/light.onnx", 44100, precision)
-    context = chromium.new_context(locale="en-GB")
+    export.export_onnx(ROOT / "models/base.safetensors", tmp_path / "site/models/base.onnx", 44100, precision)
+    context = chromium.new_context(locale="en-GB", service_workers="block")
     with serving(tmp_path / "site") as address:
         page = Page(context.new_page(), tmp_path)
         page.goto(address)
@@ -221,7 +354,7 @@ def test_a_network_for_44100_hz_can_take_its_place(chromium, tmp_path, posterior
 def test_the_server_of_make_web_isolates_and_shows_nothing_else(chromium):
     server = serve.make_server()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    context = chromium.new_context(locale="en-GB")
+    context = chromium.new_context(locale="en-GB", service_workers="block")
     try:
         page = Page(context.new_page(), Path())
         page.goto(f"http://127.0.0.1:{server.server_port}/")

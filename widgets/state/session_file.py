@@ -166,7 +166,7 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         turn = int(about.get("turn", 0))
         text = read("reference.json")
         reference = None if text is None else formats.read_json(text, name=name)
-        sound = read("audio.flac") or b""
+        sound = read("audio.flac") or read("audio.wav") or b""  # the static page writes no FLAC
         with soundfile.SoundFile(io.BytesIO(sound)) as recording:
             if recording.channels != 1 or recording.samplerate <= 0 or recording.frames < 1:
                 raise ValueError("the recording is none of ours")
