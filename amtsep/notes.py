@@ -89,6 +89,7 @@ class Notes:
     to_jams: ClassVar[Callable[..., Path]]
     to_pretty_midi: ClassVar[Callable[..., Any]]
     to_dataframe: ClassVar[Callable[..., Any]]
+    _repr_html_: ClassVar[Callable[[Notes], str]]
     from_midi: ClassVar[Callable[..., Notes]]
     from_csv: ClassVar[Callable[..., Notes]]
     from_json: ClassVar[Callable[..., Notes]]

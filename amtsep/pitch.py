@@ -6,6 +6,7 @@ import re
 
 PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 """Semitones over C of the letters."""
+_SHARPS = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 _SIGNS = {"#": 1, "♯": 1, "s": 1, "b": -1, "♭": -1}
 _NAME = re.compile(r"\s*([A-Ga-g])([#♯sb♭]*)(-?\d+)\s*")
 
@@ -28,3 +29,14 @@ def pitch_number(name: str) -> int:
         raise ValueError(f"{name!r} is not the name of a note.")
     letter, signs, octave = found.groups()
     return 12 * (int(octave) + 1) + PITCH_CLASSES[letter.upper()] + sum(_SIGNS[sign] for sign in signs)
+
+
+def pitch_name(pitch: int) -> str:
+    """Name of a MIDI number, with sharps: 60 is C4.
+
+    Examples
+    --------
+    >>> pitch_name(60), pitch_name(70)
+    ('C4', 'A♯4')
+    """
+    return f"{_SHARPS[pitch % 12]}{pitch // 12 - 1}"

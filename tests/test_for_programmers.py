@@ -129,3 +129,49 @@ def test_clustering_stands_at_the_top():
     assert amtsep.cluster is __import__("amtsep.clustering", fromlist=["cluster"]).cluster
     notes = Notes.build(NOTES.onset, NOTES.offset, NOTES.pitch, embedding=np.eye(3, dtype=np.float32))
     assert len(amtsep.cluster(notes, Clustering(timbres=2)).tracks) == 2
+
+
+def test_a_table_in_a_notebook_is_a_line_and_a_small_roll():
+    page = NOTES._repr_html_()
+    assert "3 notes, 2.0 s, MIDI 60 to 69" in page and page.count("<rect") == 3
+    assert "Flute 1" in page and "Bass 2" in page and "<script" not in page
+    wicked = Notes.build([0.0], [1.0], [60], tracks=(Track("<b>Horn & co</b>"),))
+    assert "&lt;b&gt;Horn &amp; co" in wicked._repr_html_()
+    many = Notes.build(np.arange(5000.0), np.arange(5000.0) + 1, np.full(5000, 60))
+    assert "5,000 notes" in many._repr_html_() and len(many._repr_html_()) < 400_000
+    assert Notes.empty()._repr_html_() == "<p>0 notes</p>"
+
+
+def test_plots_show_what_they_are_made_of():
+    pytest.importorskip("plotly", reason="plotly is not installed: pip install 'amtsep[app]'")
+    from amtsep import plots
+
+    figure = plots.roll(NOTES, "Tune", reference=NOTES[:1])
+    assert [trace.name for trace in figure.data] == ["reference", "Flute", "Bass"]
+    assert list(figure.data[2].x[:2]) == [1.0, 2.0] and figure.data[2].text[0] == "E4"
+    onset, frame = np.zeros((2, 88, 9000), np.float32)
+    for row, at in ((39, 100), (43, 4000), (48, 7000)):
+        onset[row, at] = 1.0
+        frame[row, at : at + 200] = 0.9
+    spectrogram = np.zeros((306, 9000), np.uint8)
+    hop = 256 / 22050
+    posteriors = Posteriors(onset, frame, spectrogram, hop, 9000 * hop)
+    picture = plots.posterior(posteriors).data[0]
+    assert picture.z.shape == (88, 3000) and picture.z.max() == pytest.approx(0.9)
+    assert picture.dx == pytest.approx(3 * hop) and picture.y0 == 21
+    assert plots.posterior(posteriors, "spectrogram").data[0].z.max() == -120.0
+    with pytest.raises(ValueError, match="no 'offset'; choose one of onset, frame, spectrogram"):
+        plots.posterior(posteriors, "offset")
+    assert len(plots.onset_histogram(posteriors).data[0].x) >= 3
+    curve = plots.threshold_curve(posteriors, thresholds=(0.3, 0.99)).data[0]
+    assert curve.y[0] == 3 and curve.y[1] <= curve.y[0]
+    truth = amtsep.decode(posteriors)
+    assert max(plots.threshold_curve(posteriors, truth).data[0].y) == 1.0
+
+
+def test_plotly_is_imported_when_a_picture_is_asked_for_alone():
+    import subprocess
+    import sys
+
+    code = "import amtsep, amtsep.decoding, sys; amtsep.Notes.empty()._repr_html_(); assert 'plotly' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

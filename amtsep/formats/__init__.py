@@ -7,6 +7,7 @@ hold is said in its module.
 
 from amtsep.formats.csv import csv_text, read_csv, write_csv
 from amtsep.formats.files import COLUMNS, TEMPO, Readable, Target
+from amtsep.formats.html import notes_html
 from amtsep.formats.jams import jams_text, read_jams, write_jams
 from amtsep.formats.json import JSON_FORMAT, JSON_VERSION, json_text, read_json, write_json
 from amtsep.formats.midi import TICKS_PER_BEAT, midi_bytes, read_midi, separate_repeats, write_midi
@@ -27,6 +28,7 @@ __all__ = [
     "json_text",
     "midi_bytes",
     "musicxml_bytes",
+    "notes_html",
     "read_csv",
     "read_jams",
     "read_json",
@@ -50,6 +52,7 @@ Notes.to_musicxml = write_musicxml
 Notes.to_jams = write_jams
 Notes.to_pretty_midi = to_pretty_midi
 Notes.to_dataframe = to_dataframe
+Notes._repr_html_ = notes_html
 Notes.from_midi = staticmethod(read_midi)
 Notes.from_csv = staticmethod(read_csv)
 Notes.from_json = staticmethod(read_json)
