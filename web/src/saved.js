@@ -3,11 +3,13 @@
 
 import { npy, npyText, readNpy, unzip, zip } from "./archive.js";
 
-const VERSION = 1;
+/** As widgets/state/session_file.py: since version 2 the energy tolerance is in seconds, before it was in frames. */
+const VERSION = 2;
+const FRAME_S = 256 / 22050;
 const MOST_BYTES = 2 ** 31;
 const MOST_ORIGINAL = 400 * 2 ** 20;
 const PITCHES = 88;
-const COLUMNS = { onset: Uint16Array, frame: Uint16Array };
+const SHARES = ["onset", "frame", "offset"];
 
 /** `{name, state, sorted, posteriors, sound, original}` to bytes; `sound` is {samples, rate}, `original` the file brought. */
 export async function writeSession({ name, state, sorted, posteriors, sound, original }) {
@@ -31,10 +33,10 @@ export async function writeSession({ name, state, sorted, posteriors, sound, ori
   return zip(members);
 }
 
-function arrays({ onset, frame, spectrogram, embedding, dim, frames, bins, perOctave, hop, duration, model }) {
+function arrays({ spectrogram, embedding, dim, frames, bins, perOctave, hop, duration, model, ...shares }) {
   const members = { "format_version.npy": npy(BigInt64Array.of(1n), []) };
-  for (const [name, values] of Object.entries({ onset, frame })) {
-    members[`${name}.npy`] = npy(Uint16Array.from(values, (x) => Math.round(Math.min(1, Math.max(0, x)) * 65535)), [PITCHES, frames]);
+  for (const name of SHARES.filter((share) => shares[share])) {
+    members[`${name}.npy`] = npy(Uint16Array.from(shares[name], (x) => Math.round(Math.min(1, Math.max(0, x)) * 65535)), [PITCHES, frames]);
   }
   members["spectrogram.npy"] = npy(spectrogram, [bins, frames]);
   members["hop_s.npy"] = npy(Float64Array.of(hop), []);
@@ -51,13 +53,15 @@ export async function readSession(bytes) {
   const members = await unzip(bytes, MOST_BYTES);
   const about = JSON.parse(new TextDecoder().decode(members["session.json"]));
   if (!(about.amtsep_session <= VERSION)) throw new Error("newer");
+  const { decoding } = about.state;
+  if (about.amtsep_session < 2) decoding.energy_tolerance = Math.round(decoding.energy_tolerance * FRAME_S * 100) / 100;
   const network = await unzip(members["posteriors.npz"], MOST_BYTES);
   const read = (name) => readNpy(network[`${name}.npy`]);
   const [, frames] = read("onset").shape;
   const posteriors = { frames, model: read("model").text };
-  for (const [name, Kind] of Object.entries(COLUMNS)) {
+  for (const name of SHARES.filter((share) => share !== "offset" || network["offset.npy"])) {
     const { shape, values } = read(name);
-    if (!(values instanceof Kind) || shape[0] !== PITCHES || shape[1] !== frames) throw new Error(name);
+    if (!(values instanceof Uint16Array) || shape[0] !== PITCHES || shape[1] !== frames) throw new Error(name);
     posteriors[name] = Float32Array.from(values, (x) => Math.fround(x / 65535));
   }
   const { shape, values } = read("spectrogram");
