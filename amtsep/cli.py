@@ -130,6 +130,7 @@ def build_parser(arguments: Sequence[str] = ()) -> tuple[argparse.ArgumentParser
     _add_transcribe(commands.add_parser("transcribe", help="recordings to MIDI, CSV, JSON", formatter_class=_Help))
     _add_dashboard(commands.add_parser("dashboard", help="the app, in the browser", formatter_class=_Help))
     _add_workshop(commands.add_parser("workshop", help="ten lessons, in JupyterLab or as pages", formatter_class=_Help))
+    _add_studio(commands.add_parser("studio", help="corpora, genres, generation: the page", formatter_class=_Help))
     room = None
     for name, (module, _, text) in ROOMS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=_Help)
@@ -502,6 +503,35 @@ def _add_workshop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--browser", action=argparse.BooleanOptionalAction, help="open a browser (if there is a display)"
     )
+
+
+def _add_studio(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Open the studio in the browser: make a corpus and correct its captions, sort it by genre, fine-tune a\n"
+        "text-to-music network, generate, and open what comes out in the dashboard. For this computer only."
+    )
+    parser.set_defaults(run=run_studio)
+    parser.add_argument("folder", nargs="?", default=".", help="that the page works in (%(default)s)")
+    parser.add_argument("--language", choices=("en", "zh"), help="English or 中文 (what the browser prefers)")
+    parser.add_argument("--port", type=count, help="first port to try")
+    parser.add_argument(
+        "--browser", action=argparse.BooleanOptionalAction, help="open a browser (if there is a display)"
+    )
+
+
+def run_studio(args: argparse.Namespace) -> int:
+    """Run the studio's server as a process of its own."""
+    absent = [n for n in ("ipywidgets", "anywidget", "plotly", "voila") if importlib.util.find_spec(n) is None]
+    if absent:
+        raise AmtsepError(f"the studio needs {absent[0]}, which is not installed; run: pip install 'amtsep[studio]'")
+    words = [str(args.folder)]
+    for name in ("language", "port"):
+        if getattr(args, name) is not None:
+            words += [f"--{name}", str(getattr(args, name))]
+    if args.browser is not None:
+        words.append("--browser" if args.browser else "--no-browser")
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "AMTSEP_PARENT": str(os.getpid())}
+    return _wait(subprocess.Popen([sys.executable, "-m", "widgets.serving.studio", *words], env=environment))
 
 
 def workshop_arguments(args: argparse.Namespace) -> list[str]:

@@ -17,6 +17,7 @@ __all__ = [
     "Score",
     "Session",
     "Source",
+    "Studio",
     "Thresholds",
     "Timbres",
 ]
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from widgets.panels.timbres import Timbres
     from widgets.serving.dashboard import Dashboard
     from widgets.state.session import Session
+    from widgets.studio.page import Studio
 
 _HOME = {
     "Compare": "panels.compare",
@@ -44,6 +46,7 @@ _HOME = {
     "Score": "panels.score",
     "Session": "state.session",
     "Source": "panels.source",
+    "Studio": "studio.page",
     "Thresholds": "panels.thresholds",
     "Timbres": "panels.timbres",
 }

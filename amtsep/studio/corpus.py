@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from amtsep.audio import Audio, from_samples, load_audio, playback_flac
 from amtsep.batch import SOUND, in_processes
-from amtsep.errors import AmtsepError, AudioError, DataError
+from amtsep.errors import AmtsepError, AudioError, Cancelled, DataError
 from amtsep.files import reason, replacing
 from amtsep.studio import captions
 from amtsep.studio.captions import Heard
@@ -108,7 +108,7 @@ class Report:
 
 
 Tell = Callable[[str, int, int, str], object]
-"""Called with the pass, how many files are done, of how many, and the last one's name."""
+"""Called with the pass, how many files are done, of how many, and the last one's name; ``False`` ends the work."""
 
 
 # --- what is there ---------------------------------------------------------------------------------------------------
@@ -355,6 +355,8 @@ def build(
     ------
     DataError
         If the template is wrong, or no file could be read.
+    Cancelled
+        If `tell` asked for an end; what has been made is there when it is run again.
     """
     if settings.template:
         captions.check_template(settings.template)
@@ -403,7 +405,8 @@ def _each(
     work = functools.partial(function, job=job)
     found: Iterable[Any] = map(work, sources) if jobs == 1 else in_processes(work, sources, jobs, died)
     for count, one in enumerate(found, 1):
-        say(what, count, len(sources), one.source.path.name)
+        if say(what, count, len(sources), one.source.path.name) is False:
+            raise Cancelled
         yield one
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from amtsep.studio.config import SampleSettings, TuneSettings
 
 TUNE, SAMPLE = TuneSettings(), SampleSettings()
+BAR = "{l_bar}{bar}| {n:.1f} of {total:.1f} s [{elapsed}<{remaining}]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,24 +83,24 @@ def _train(args: argparse.Namespace) -> int:
 
 def _sample(args: argparse.Namespace) -> int:
     import soundfile
+    from tqdm import tqdm
 
     from amtsep.files import replacing
     from amtsep.studio.musicgen import load
-    from amtsep.studio.sampling import generate
+    from amtsep.studio.sampling import generate, read_melody
 
     settings = SampleSettings(**{item.name: getattr(args, item.name) for item in fields(SampleSettings)})
     if not (0 < settings.seconds <= 3600 and settings.temperature > 0 and settings.guidance >= 1):
         print("amtsep generate: --seconds is over 0, --temperature too, --guidance at least 1.", file=sys.stderr)
         return 2
     network = load(args.model)
-    melody = None
-    if args.melody is not None:
-        from amtsep.notes import Notes
-        from amtsep.pipeline import transcribe
+    melody = read_melody(args.melody) if args.melody is not None else None
+    with tqdm(disable=None, leave=False, total=settings.seconds, unit="s", bar_format=BAR) as bar:
 
-        is_midi = args.melody.suffix.lower() in (".mid", ".midi")
-        melody = Notes.from_midi(args.melody) if is_midi else transcribe(args.melody)
-    audio = generate(network, args.prompt, settings, melody)
+        def progress(done: float, total: float) -> None:
+            bar.update(done - bar.n)
+
+        audio = generate(network, args.prompt, settings, melody, progress)
     with replacing(args.output) as temporary:
         kind = "FLAC" if args.output.suffix.lower() == ".flac" else "WAV"
         soundfile.write(temporary, audio.samples, audio.sample_rate, "PCM_16", format=kind)

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from amtsep.errors import DataError, ModelError
+from amtsep.errors import Cancelled, DataError, ModelError
 from amtsep.files import replacing
 from amtsep.studio.config import GenreSettings
 from amtsep.studio.genre_data import Example, Features, chosen, features
@@ -160,6 +160,7 @@ class Classifier:
 
 
 Tell = Callable[[str, int, int], object]
+"""Called with what is done, how much of it, of how much; ``False`` ends the work."""
 
 
 def train(
@@ -172,7 +173,11 @@ def train(
     Training recordings alone decide weights and normalisation; validation ones the epoch, the temperature and the
     threshold; test ones nothing.
     """
-    say = tell or (lambda *_: None)
+
+    def say(what: str, done: int, total: int) -> None:
+        if tell is not None and tell(what, done, total) is False:
+            raise Cancelled
+
     found: list[Features] = []
     for number, example in enumerate(examples, 1):
         found.append(features(example.path, settings))
@@ -236,7 +241,7 @@ def _network(
     held: Sequence[int],
     genres: int,
     settings: GenreSettings,
-    say: Tell,
+    say: Callable[[str, int, int], None],
 ) -> tuple[Part, list[dict[str, float]]]:
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,32 @@ def right(outcome: Outcome, genres: Sequence[str]) -> np.ndarray:
     return np.array([genres[i] == t for i, t in zip(outcome.probabilities.argmax(axis=1), outcome.truth)], bool)
 
 
+@dataclass(frozen=True)
+class Measures:
+    """Figures of one classifier on one split; the calibration errors are the expected ones."""
+
+    kind: str
+    split: str
+    accuracy: float
+    rejected: float
+    of_the_rest: float | None
+    """Accuracy where nothing was rejected; ``None`` where everything was."""
+    calibration: float
+    uncalibrated: float
+
+
+def measures(classifier: Classifier, outcomes: Sequence[Outcome]) -> list[Measures]:
+    """The figures of each outcome."""
+    found = []
+    for o in outcomes:
+        good = right(o, classifier.genres)
+        sure = np.array([a != UNKNOWN for a in o.answers])
+        rest = float(good[sure].mean()) if sure.any() else None
+        after, before = calibration_error(o.probabilities, good), calibration_error(o.uncalibrated, good)
+        found.append(Measures(o.kind, o.split, float(good.mean()), float(1 - sure.mean()), rest, after, before))
+    return found
+
+
 def text(classifier: Classifier, outcomes: Sequence[Outcome]) -> str:
     """The figures for the terminal (Markdown)."""
     lines = [f"{len(classifier.genres)} genres: {', '.join(classifier.genres)}"]
@@ -34,14 +61,11 @@ def text(classifier: Classifier, outcomes: Sequence[Outcome]) -> str:
         lines.append(f"({SYNTHETIC})")
     lines += ["", "| classifier | split | accuracy | rejected | accuracy of the rest | calibration error (before) |",
               "|---|---|---|---|---|---|"]  # fmt: skip
-    for o in outcomes:
-        good = right(o, classifier.genres)
-        sure = np.array([a != UNKNOWN for a in o.answers])
-        rest = f"{good[sure].mean():.3f}" if sure.any() else "-"
-        after, before = calibration_error(o.probabilities, good), calibration_error(o.uncalibrated, good)
+    for m in measures(classifier, outcomes):
+        rest = "-" if m.of_the_rest is None else f"{m.of_the_rest:.3f}"
         lines.append(
-            f"| {NAMES[o.kind]} | {o.split} | {good.mean():.3f} | {1 - sure.mean():.3f} | {rest} "
-            f"| {after:.3f} ({before:.3f}) |"
+            f"| {NAMES[m.kind]} | {m.split} | {m.accuracy:.3f} | {m.rejected:.3f} | {rest} "
+            f"| {m.calibration:.3f} ({m.uncalibrated:.3f}) |"
         )
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from amtsep.audio import Audio, from_samples
-from amtsep.errors import DataError, ModelError
+from amtsep.errors import Cancelled, DataError, ModelError
 from amtsep.notes import Notes
 from amtsep.studio.config import SampleSettings
 from amtsep.studio.musicgen import Network
@@ -25,6 +26,15 @@ from amtsep.studio.musicgen import Network
 CHROMA_HOP = 4096 / 32_000
 """Seconds a step of the melody, as the published melody network has it."""
 PITCH_CLASSES = 12
+Progress = Callable[[float, float], object]
+"""Called at every step of the network with seconds done and seconds in all; ``False`` ends the work."""
+
+
+def read_melody(path: Path) -> Notes:
+    """Notes of a MIDI file, or what we hear in a recording."""
+    from amtsep.pipeline import transcribe
+
+    return Notes.from_midi(path) if path.suffix.lower() in (".mid", ".midi") else transcribe(path)
 
 
 def melody_chroma(notes: Notes, start_s: float, seconds: float, hop_s: float = CHROMA_HOP) -> NDArray[np.float32]:
@@ -62,7 +72,7 @@ def generate(
     prompt: str,
     settings: SampleSettings = SampleSettings(),  # noqa: B008 - frozen
     melody: Notes | None = None,
-    progress: Callable[[float, float], object] | None = None,
+    progress: Progress | None = None,
 ) -> Audio:
     """Music for a text; the same seed gives the same.
 
@@ -70,13 +80,13 @@ def generate(
     ----------
     melody
         Notes to follow, for a melody network.
-    progress
-        Called with seconds done and seconds in all.
 
     Raises
     ------
     ModelError
         If the network takes no melody, and one is given.
+    Cancelled
+        If `progress` asked for an end.
     """
     codes = generate_codes(network, prompt, settings, melody, progress)
     with torch.no_grad():
@@ -89,7 +99,7 @@ def generate_codes(
     prompt: str,
     settings: SampleSettings,
     melody: Notes | None = None,
-    progress: Callable[[float, float], object] | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Codes (codebooks, steps) of `generate`."""
     if melody is not None and not network.takes_melody:
@@ -119,15 +129,26 @@ def generate_codes(
             network.model.generate(
                 **given, do_sample=True, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p,
                 guidance_scale=settings.guidance, max_length=length + streams,
+                stopping_criteria=_watched(progress, codes.shape[1] - head.shape[1], total, rate),
             )  # fmt: skip
         fresh = made[0].reshape(streams, -1).cpu()[:, head.shape[1] :]
         if not fresh.shape[1]:
             raise ModelError(f"{network.name} made nothing; give a longer window or a shorter overlap.")
         codes = torch.cat([codes, fresh], dim=1)
         number += 1
-        if progress is not None:
-            progress(min(codes.shape[1], total) / rate, total / rate)
     return codes[:, :total]
+
+
+def _watched(progress: Progress | None, begin: int, total: int, rate: float) -> Any:
+    """What ``generate`` asks after every step whether to stop: the place to tell how far it is."""
+    from transformers import StoppingCriteriaList
+
+    def told(codes: Tensor, *_: Any, **__: Any) -> Tensor:
+        if progress is not None and progress(min(begin + codes.shape[1], total) / rate, total / rate) is False:
+            raise Cancelled
+        return torch.zeros(len(codes), dtype=torch.bool, device=codes.device)
+
+    return StoppingCriteriaList([told])
 
 
 @contextmanager

@@ -110,7 +110,7 @@ def free_port(host: str, wanted: int) -> int:
     raise ServerError(f"Ports {wanted} to {wanted + 19} are taken; choose another with --port.")
 
 
-def settings(serve: Serve) -> dict[str, dict[str, Any]]:
+def settings(serve: Serve, template: str = "amtsep") -> dict[str, dict[str, Any]]:
     """Voilà's configuration."""
     config: dict[str, dict[str, Any]] = {
         "Voila": {
@@ -128,7 +128,7 @@ def settings(serve: Serve) -> dict[str, dict[str, Any]]:
             },
         },
         "VoilaConfiguration": {
-            "template": "amtsep",
+            "template": template,
             "strip_sources": True,
             "show_tracebacks": False,
             "allow_template_override": "NO",
@@ -176,8 +176,16 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def run(serve: Serve, notebook: Path = NOTEBOOK) -> int:
-    """Serve until interrupted; returns the exit status."""
+def run(serve: Serve, notebook: Path = NOTEBOOK, name: str = "dashboard", template: str = "amtsep") -> int:
+    """Serve until interrupted; returns the exit status.
+
+    Parameters
+    ----------
+    name
+        Of the command, which is said with the address.
+    template
+        Voilà's, out of `widgets.places.SHARE`.
+    """
     serve = check(serve)
     os.environ.update(environment(serve))
     os.environ.pop("AMTSEP_TOKEN", None)
@@ -187,18 +195,18 @@ def run(serve: Serve, notebook: Path = NOTEBOOK) -> int:
         from widgets.serving.guard import Door, GuardedVoila
         from widgets.state.network import Helper
     except ImportError as error:
-        raise ServerError(f"The dashboard needs {error.name}: install it with 'pip install amtsep[app]'.") from None
-    threading.Thread(target=_announce, args=(serve,), daemon=True).start()
+        raise ServerError(f"The {name} needs {error.name}: install it with 'pip install amtsep[app]'.") from None
+    threading.Thread(target=_announce, args=(serve, name), daemon=True).start()
     end_with_parent()
     helper = GuardedVoila.helper = Helper()
     os.environ.update(helper.environment())
     GuardedVoila.door = Door(serve.token or "", is_local(serve.host), serve.host, serve.sessions)
     with contextlib.suppress(KeyboardInterrupt), contextlib.closing(helper):
-        GuardedVoila.launch_instance(argv=[str(notebook)], config=Config(settings(serve)))
+        GuardedVoila.launch_instance(argv=[str(notebook)], config=Config(settings(serve, template)))
     return 0
 
 
-def _announce(serve: Serve) -> None:
+def _announce(serve: Serve, name: str) -> None:
     """Print the address once it answers, and open it where there is a display."""
     local = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}.get(serve.host, serve.host)
     probe = f"http://{_bracketed(local)}:{serve.port}/voila/static/voila.js"
@@ -210,6 +218,6 @@ def _announce(serve: Serve) -> None:
             break
         except OSError:
             time.sleep(0.1)
-    print(f"amtsep dashboard: {address(serve)}   (Ctrl+C ends it)", flush=True)
+    print(f"amtsep {name}: {address(serve)}   (Ctrl+C ends it)", flush=True)
     if has_display() if serve.open_browser is None else serve.open_browser:
         webbrowser.open(address(serve))

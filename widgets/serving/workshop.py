@@ -134,8 +134,8 @@ def show_pages(serve: Serve, language: str) -> int:
         from voila.app import Voila
     except ImportError as error:
         raise ServerError(f"The pages need {error.name}: install it with 'pip install amtsep[app]'.") from None
-    config = settings(serve)
-    config["VoilaConfiguration"] |= {"template": "lesson", "preheat_kernel": False, "progressive_rendering": True}
+    config = settings(serve, "lesson")
+    config["VoilaConfiguration"] |= {"preheat_kernel": False, "progressive_rendering": True}
     config["VoilaExecutor"] = {"timeout": 600}
     base, _, token = address(serve).partition("?")
     print(f"amtsep workshop: {base}voila/render/{language}/index.ipynb{'?' + token if token else ''}", flush=True)
