@@ -145,12 +145,17 @@ def _swung(quarters: float, swing: bool) -> float:
     return whole + 2 / 3 if swing and abs(rest - 0.5) < 1e-6 else quarters
 
 
+def transposition(tune: str) -> int:
+    """Semitones from the key of `TUNES` to that of the recipe: not every tune is in C."""
+    return (5 * list(TUNES).index(tune)) % 7 - 3
+
+
 def write_recipe(folder: Path) -> list[Path]:
     """Write every tune in every style: ``folder/style/tune.mid``."""
     written = []
     for name, style in STYLES.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
-        for number, tune in enumerate(TUNES):
-            notes = arrange(tune, style, transpose=(5 * number) % 7 - 3)
+        for tune in TUNES:
+            notes = arrange(tune, style, transposition(tune))
             written.append(write_midi(notes, folder / name / f"{tune}.mid", style.tempo, tune))
     return written

@@ -268,7 +268,7 @@ class TuneView(View):
         tops = (1_000_000, 64, 256, 256, 1_000_000)
         numbers = [fields.whole(n, label, getattr(settings, n), 0 if n == "seed" else 1, top)
                    for n, label, top in zip(self.NAMES, labels, tops)]  # fmt: skip
-        rates = [10.0**-k * m for k in (6, 5, 4, 3, 2) for m in (1, 3)]
+        rates = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
         self.rate = fields.add("learning_rate", ipw.SelectionSlider(
             options=[(f"{r:.0e}", r) for r in rates], value=settings.learning_rate, description=say("Learning rate"),
             style={"description_width": "190px"}, layout={"width": "470px"},
