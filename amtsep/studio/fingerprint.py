@@ -42,13 +42,15 @@ def fingerprint(samples: NDArray[np.float32], sample_rate: int) -> Fingerprint:
 
 def same(one: Fingerprint, other: Fingerprint) -> bool:
     """Whether two fingerprints are of one recording."""
-    if abs(len(one) - len(other)) > SHIFT:
-        return False
+    return abs(len(one) - len(other)) <= SHIFT and distance(one, other) < SAME
+
+
+def distance(one: Fingerprint, other: Fingerprint) -> float:
+    """Share of the bits that differ, best aligned; one where too few steps overlap."""
+    least = 1.0
     for shift in range(-SHIFT, SHIFT + 1):
         a, b = (one[shift:], other) if shift >= 0 else (one, other[-shift:])
         n = min(len(a), len(b))
         if n >= min(FEWEST, len(one), len(other)) and n:
-            different = np.unpackbits((a[:n] ^ b[:n]).view(np.uint8)).mean()
-            if different < SAME:
-                return True
-    return False
+            least = min(least, float(np.unpackbits((a[:n] ^ b[:n]).view(np.uint8)).mean()))
+    return least

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,17 +47,52 @@ def read_score(path: Path) -> Notes:
 
 
 def _notation(path: Path) -> Notes:
-    from amtsep.synthesis.written import read_written
+    """Notes of MusicXML as it is played: repeats with their endings, tempo marks, ties joined."""
+    from music21 import converter, repeat
+    from music21.exceptions21 import Music21Exception
+    from music21.stream.base import Score
 
     try:
-        written = read_written(path)
-    except (ValueError, KeyError, IndexError, OSError) as error:
+        score = converter.parse(path, format="musicxml", forceSource=True)
+    except Exception as error:  # noqa: BLE001 - whatever a damaged file raises
         raise DataError(f"{path.name} is no MusicXML that can be read; export it again.") from error
-    notes = written.notes[~written.notes["grace"]]
-    quarter = 60.0 / QUARTERS_A_MINUTE
-    tracks = [Track(f"Part {i + 1}", min(max(p, 0), 127)) for i, p in enumerate(written.programs)]
-    onset = notes["start"] * quarter
-    return Notes.build(onset, onset + notes["length"] * quarter, notes["pitch"], track=notes["part"], tracks=tracks)
+    if not isinstance(score, Score) or not score.parts:
+        raise DataError(f"{path.name} is no MusicXML that can be read; export it again.")
+    # Signs that do not fit together are left unplayed, as a reader would leave them.
+    with suppress(Music21Exception, repeat.ExpanderException):
+        score = score.expandRepeats()
+    rows: list[tuple[float, float, int, int]] = []
+    tracks, marks = [], []
+    for number, part in enumerate(score.parts):
+        instrument = part.getInstrument(returnDefault=True)
+        program = instrument.midiProgram if instrument is not None else 0
+        tracks.append(Track(part.partName or f"Part {number + 1}", min(max(program or 0, 0), 127)))
+        flat = part.flatten()
+        marks += [(float(start), mark) for start, _, mark in flat.metronomeMarkBoundaries()]
+        for element in flat.stripTies().notes:
+            start, length = float(element.offset), float(element.quarterLength)
+            if length > 0:  # no grace note
+                rows += [(start, start + length, pitch.midi, number) for pitch in element.pitches]
+    tempo = _tempo_map(marks)
+    onset, offset, pitch, part_of = zip(*rows) if rows else ((), (), (), ())
+    return Notes.build(tempo(onset), tempo(offset), pitch, track=part_of, tracks=tracks)
+
+
+def _tempo_map(marks: Sequence[tuple[float, Any]]) -> Callable[[Sequence[float]], NDArray[np.float64]]:
+    """Quarter notes to seconds, by the tempo marks of all parts; `QUARTERS_A_MINUTE` where none says anything."""
+    told = {start: mark.getQuarterBPM() for start, mark in marks if not mark.numberImplicit or mark.text is not None}
+    # Without a number a mark of words has the one that is usual for it.
+    places = {0.0: QUARTERS_A_MINUTE} | {start: float(bpm) for start, bpm in sorted(told.items()) if bpm}
+    starts = np.array(sorted(places))
+    second = 60.0 / np.array([places[start] for start in starts])
+    at = np.concatenate([[0.0], np.cumsum(np.diff(starts) * second[:-1])])
+
+    def seconds(quarters: Sequence[float]) -> NDArray[np.float64]:
+        given = np.asarray(quarters, np.float64)
+        which = np.searchsorted(starts, given, side="right") - 1
+        return at[which] + (given - starts[which]) * second[which]
+
+    return seconds
 
 
 @lru_cache(1)

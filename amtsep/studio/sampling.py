@@ -129,7 +129,7 @@ def generate_codes(
             network.model.generate(
                 **given, do_sample=True, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p,
                 guidance_scale=settings.guidance, max_length=length + streams,
-                stopping_criteria=_watched(progress, codes.shape[1] - head.shape[1], total, rate),
+                stopping_criteria=_watched(progress, codes.shape[1], head.shape[1], streams, total, rate),
             )  # fmt: skip
         fresh = made[0].reshape(streams, -1).cpu()[:, head.shape[1] :]
         if not fresh.shape[1]:
@@ -139,12 +139,14 @@ def generate_codes(
     return codes[:, :total]
 
 
-def _watched(progress: Progress | None, begin: int, total: int, rate: float) -> Any:
+def _watched(progress: Progress | None, before: int, head: int, streams: int, total: int, rate: float) -> Any:
     """What ``generate`` asks after every step whether to stop: the place to tell how far it is."""
     from transformers import StoppingCriteriaList
 
     def told(codes: Tensor, *_: Any, **__: Any) -> Tensor:
-        if progress is not None and progress(min(begin + codes.shape[1], total) / rate, total / rate) is False:
+        # A step is whole when the last stream has come to it.
+        done = min(before + max(codes.shape[1] - head - streams, 0), total)
+        if progress is not None and progress(done / rate, total / rate) is False:
             raise Cancelled
         return torch.zeros(len(codes), dtype=torch.bool, device=codes.device)
 

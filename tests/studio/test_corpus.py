@@ -17,6 +17,7 @@ from amtsep.notes import Notes, Track
 from amtsep.studio import corpus, rendering
 from amtsep.studio.captions import Heard, caption, phrases
 from amtsep.studio.config import CorpusSettings
+from amtsep.studio.fingerprint import distance, fingerprint, same
 from amtsep.studio.hearing import describe
 from amtsep.studio.names import about
 from amtsep.studio.recipe import STYLES, TUNES, arrange, write_recipe
@@ -231,3 +232,85 @@ def test_what_is_heard_stands_in_the_manifest(tmp_path: Path, monkeypatch: pytes
     row = json.loads((tmp_path / "o" / corpus.MANIFEST).read_text(encoding="utf-8").splitlines()[0])
     assert row["timbres"] == 4 and "four timbres" in row["caption"] and "beats a minute" in row["caption"]
     assert row["key"].split()[1] in ("major", "minor") and row["notes_per_s"] > 1
+
+
+MEASURES = """<measure number="1"><attributes><divisions>1</divisions><time>
+<beats>2</beats><beat-type>4</beat-type></time>
+</attributes><direction><sound tempo="120"/></direction><note><grace/><pitch><step>B</step><octave>3</octave></pitch>
+</note><note><pitch><step>C</step><octave>4</octave></pitch><duration>2</duration></note></measure>
+<measure number="2"><barline location="left"><ending number="1" type="start"/></barline>
+<note><pitch><step>D</step><octave>4</octave></pitch><duration>2</duration></note>
+<barline location="right"><ending number="1" type="stop"/><repeat direction="backward"/></barline></measure>
+<measure number="3"><barline location="left"><ending number="2" type="start"/></barline>
+<direction><direction-type><metronome><beat-unit>quarter</beat-unit><per-minute>60</per-minute></metronome>
+</direction-type></direction><note><pitch><step>E</step><octave>4</octave></pitch><duration>2</duration></note>
+<barline location="right"><ending number="2" type="stop"/></barline></measure>"""
+
+
+def test_notation_is_played_with_its_repeats_and_tempo_marks(tmp_path: Path) -> None:
+    pytest.importorskip("music21", reason="music21 is not installed (amtsep[studio])")
+    head = '<score-partwise version="3.1"><part-list><score-part id="P1"><part-name>Flute</part-name>'
+    head += '<score-instrument id="I1"><instrument-name>Flute</instrument-name></score-instrument>'
+    head += '<midi-instrument id="I1"><midi-program>74</midi-program></midi-instrument></score-part>'
+    (tmp_path / "a.musicxml").write_text(f'{head}</part-list><part id="P1">{MEASURES}</part></score-partwise>')
+    notes = rendering.read_score(tmp_path / "a.musicxml")
+    # The first two bars twice at 120 (the second time with the other ending), which is at 60.
+    assert notes.pitch.tolist() == [60, 62, 60, 64]
+    assert notes.onset.tolist() == pytest.approx([0.0, 1.0, 2.0, 3.0], abs=1e-3)
+    assert notes.offset[-1] == pytest.approx(5.0, abs=1e-3)
+    assert notes.tracks[0].name == "Flute" and notes.tracks[0].program == 73
+
+
+DEMOS = sorted((Path(__file__).resolve().parents[2] / "notebooks" / "demos").glob("*.ogg"))
+
+
+@pytest.mark.parametrize(("ending", "rate"), [("mp3", 44_100), ("ogg", 16_000)])
+def test_real_recordings_encoded_anew_are_found_and_others_are_not_taken_for_them(
+    ending: str, rate: int, tmp_path: Path
+) -> None:
+    import soxr
+
+    prints = {}
+    for path in DEMOS:
+        sound, own = soundfile.read(path, dtype="float32", always_2d=True)
+        mono = sound.mean(axis=1)
+        prints[path.stem] = fingerprint(mono, own)
+        again = tmp_path / f"{path.stem}.{ending}"
+        soundfile.write(again, 0.4 * soxr.resample(mono, own, rate), rate)
+        sound, own = soundfile.read(again, dtype="float32")
+        prints[f"again {path.stem}"] = fingerprint(sound, own)
+    names = [path.stem for path in DEMOS]
+    assert all(same(prints[name], prints[f"again {name}"]) for name in names)
+    different = [distance(prints[a], prints[b]) for a in names for b in names if a < b]
+    assert min(different) > 0.4
+
+
+def test_a_classifier_named_on_the_command_line_fills_genres_in_and_two_processes_do_as_one(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch", reason="torch is not installed (amtsep[studio])")
+    from amtsep.studio.genre import Classifier
+
+    class Sure:
+        def guess(self, path: Path) -> tuple[str, float]:
+            return "metal", 0.9
+
+    monkeypatch.setattr(Classifier, "load", lambda path: Sure() if path.name == "g.safetensors" else None)
+    words = ["--no-hear", "--clip", "4", "--sample-rate", "8000", "--genre-model", "g.safetensors"]
+    for name, jobs in (("one", "1"), ("two", "2")):
+        assert cli.main(["corpus", str(library), "-o", str(tmp_path / name), "--jobs", jobs, *words]) == 0
+    said = capfd.readouterr()
+    assert "is no sound" in said.err or "broken.mp3" in said.err
+    rows = corpus.read_manifest(tmp_path / "two")
+    assert rows == corpus.read_manifest(tmp_path / "one")
+    assert {r["genre"] for r in rows if r["genre_by"] == "guess"} == {"metal"}
+
+
+def test_in_a_terminal_one_sees_how_far_it_is(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    words = ["--no-hear", "--clip", "4", "--sample-rate", "8000"]
+    assert cli.main(["corpus", str(library / "jazz"), "-o", str(tmp_path / "o"), *words]) == 0
+    shown = capsys.readouterr().err
+    assert "looking" in shown and "2/2" in shown and "[" in shown

@@ -20,7 +20,7 @@ pytest.importorskip("peft", reason="peft is not installed (amtsep[studio])")
 import torch
 
 from amtsep import cli
-from amtsep.errors import DataError, ModelError
+from amtsep.errors import Cancelled, DataError, ModelError
 from amtsep.notes import Notes
 from amtsep.studio import musicgen, tuning
 from amtsep.studio.config import SampleSettings, TuneSettings
@@ -211,6 +211,30 @@ def test_a_melody_of_ours_leads_a_melody_network(tiny: Path, tmp_path: Path) -> 
     assert torch.equal(codes[0], codes[2]) and not torch.equal(codes[0], codes[1])
     with pytest.raises(ModelError, match="takes no melody"):
         generate_codes(load(str(tiny)), "music", SAMPLE, one)
+
+
+def test_a_melody_leads_under_guidance_and_over_several_windows(tmp_path: Path) -> None:
+    melody = load(str(write_tiny(tmp_path / "melody", melody=True)))
+    with torch.no_grad():  # random weights hardly listen: louder, the melody is heard in every code
+        melody.model.audio_enc_to_dec_proj.weight.mul_(50)
+    at = np.arange(8) * 0.5
+    one, two = (Notes.build(at, at + 0.5, 60 + np.array(steps)) for steps in ([0, 2, 4, 5] * 2, [1, 3, 6, 8] * 2))
+    # The second tune is the first one for two seconds: up to there, both sound alike.
+    late = Notes.build(at, at + 0.5, np.concatenate([one.pitch[:4], two.pitch[4:]]))
+    long = replace(SAMPLE, seconds=3.4, guidance=3.0)
+    codes = [generate_codes(melody, "music", long, notes) for notes in (one, two, late, one)]
+    assert torch.equal(codes[0], codes[3]) and codes[0].shape == (4, 85)
+    assert not torch.equal(codes[0][:, :50], codes[1][:, :50])
+    # A window hears the melody of its own time: the second one begins at 1.4 s with what was made before.
+    assert torch.equal(codes[0][:, :50], codes[2][:, :50]) and not torch.equal(codes[0][:, 50:], codes[2][:, 50:])
+
+
+def test_generation_tells_how_far_it_is_and_ends_when_asked(tiny: Path) -> None:
+    seen: list[tuple[float, float]] = []
+    generate_codes(load(str(tiny)), "music", replace(SAMPLE, seconds=3.0), progress=lambda *at: seen.append(at))
+    assert len(seen) > 60 and seen[-1] == (3.0, 3.0) and [s for s, _ in seen] == sorted(s for s, _ in seen)
+    with pytest.raises(Cancelled):
+        generate_codes(load(str(tiny)), "music", SAMPLE, progress=lambda done, _: done < 0.5)
 
 
 def test_melody_is_the_highest_note_and_rests_hold_it() -> None:
