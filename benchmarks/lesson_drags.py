@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,17 +32,24 @@ STILL_MS = 5000
 def drag(lab: Lab, cell, name: str, steps: int) -> list[float]:
     """Drag every slider of a cell, and say how long it took; gives all times."""
     every: list[float] = []
+
+    def try_one(label: str, pull: Callable[[], list[float]]) -> None:
+        try:
+            times = pull()
+        except StillError:
+            print(f"{name:26s} {label:38s} changes no picture", flush=True)
+            return
+        every.extend(times)
+        told = f"median {statistics.median(times):5.0f} ms, slowest {max(times):5.0f} ms" if times else "no step"
+        print(f"{name:26s} {label:38s} {told}; load {os.getloadavg()[0]:.1f}", flush=True)
+
     sliders = cell.locator(".widget-slider")
     for number in range(sliders.count()):
         label = sliders.nth(number).locator(".widget-label").inner_text()
-        try:
-            times = lab.drag(cell, steps=steps, number=number, patience_ms=STILL_MS)
-        except StillError:
-            print(f"{name:26s} {label:38s} changes no picture", flush=True)
-            continue
-        every += times
-        told = f"median {statistics.median(times):5.0f} ms, slowest {max(times):5.0f} ms" if times else "no step"
-        print(f"{name:26s} {label:38s} {told}; load {os.getloadavg()[0]:.1f}", flush=True)
+        try_one(label, lambda number=number: lab.drag(cell, steps=steps, number=number, patience_ms=STILL_MS))
+    for threshold in ("Onset threshold", "起音阈值"):
+        if cell.get_by_role("slider", name=threshold).locator("visible=true").count() and not sliders.count():
+            try_one(threshold, lambda name=threshold: lab.drag_threshold(cell, name, steps, STILL_MS))
     return every
 
 
@@ -67,7 +75,7 @@ def main() -> None:
                     for number, cell_name in enumerate(code):
                         cell = lab.run_through(number)
                         # What trains is no drag's affair.
-                        if cell_name != "live":
+                        if cell_name not in ("live", "page"):
                             every += drag(lab, cell, f"{name} {cell_name}", args.steps)
                         if cut := cell.evaluate(CUT):
                             print(f"{name} {cell_name}: cut: {', '.join(cut)}", flush=True)

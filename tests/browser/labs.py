@@ -126,21 +126,37 @@ class Lab(App):
         at, room = handle.bounding_box(), track.bounding_box()
         x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
         left, right = x - room["x"], room["x"] + room["width"] - x
-        length = right if right > left else -left
+        return self._pull(cell, handle, (x, y), 0.9 * (right if right > left else -left), steps, patience_ms)
+
+    def drag_threshold(self, cell, name: str, steps: int = 1, patience_ms: int = PATIENCE_MS) -> list[float]:
+        """The same of a threshold of the dashboard's own panel."""
+        slider = cell.get_by_role("slider", name=name)
+        slider.scroll_into_view_if_needed()
+        box = slider.bounding_box()
+        low, at, high = (float(slider.get_attribute(f"aria-value{k}")) for k in ("min", "now", "max"))
+        start = (box["x"] + box["width"] * (at - low) / (high - low), box["y"] + box["height"] / 2)
+        return self._pull(
+            cell, slider, start, 0.4 * box["width"] * (1 if 2 * at < low + high else -1), steps, patience_ms
+        )
+
+    def _pull(self, cell, handle, start: tuple[float, float], length: float, steps: int, patience_ms: int):
+        """Press at a place, go so many pixels to the right in steps, and let go; milliseconds to each picture."""
+        x, y = start
         self.page.mouse.move(x, y)
         self.page.mouse.down()
         times = []
+        said = ("aria-valuenow", "aria-valuetext")
         try:
             for step in range(1, steps + 1):
                 # Both moments are taken in the page: what lies between them and this process is no part of it.
                 watching = self.page.evaluate_handle(WATCH, [cell.element_handle(), patience_ms])
-                before = handle.get_attribute("aria-valuetext")
-                self.page.mouse.move(x + 0.9 * length * step / steps, y)
-                if handle.get_attribute("aria-valuetext") == before:
+                before = [handle.get_attribute(name) for name in said]
+                self.page.mouse.move(x + length * step / steps, y)
+                if [handle.get_attribute(name) for name in said] == before:
                     continue
                 took = watching.evaluate("watching => watching.done")
                 if took is None:
-                    raise StillError(slider.inner_text())
+                    raise StillError("A slider was moved, and no picture changed.")
                 times.append(float(took))
         finally:
             self.page.mouse.up()

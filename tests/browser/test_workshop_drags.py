@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="The lessons need torch")
 pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
 
 from driving import fresh_page, write_notebook  # noqa: E402
-from labs import PICTURES, TOKEN, Lab, workshop  # noqa: E402
+from labs import CUT, TOKEN, Lab, workshop  # noqa: E402
 
 from widgets.lessons import build  # noqa: E402
 
@@ -35,13 +35,10 @@ def test_in_every_lesson_a_drag_changes_the_picture_and_nothing_is_asked_of_othe
             for number, name in enumerate(lessons):
                 cell = lab.run(number)
                 if name.startswith("07"):  # its first piece is the dashboard's own panel
-                    before = cell.evaluate(PICTURES)
-                    cell.get_by_role("slider", name="Onset threshold").press("End")
-                    lab.page.wait_for_function(
-                        f"([cell, old]) => ({PICTURES})(cell) !== old", arg=[cell.element_handle(), before]
-                    )
+                    assert lab.drag_threshold(cell, "Onset threshold")
                 else:
                     assert lab.drag(cell), name
+                assert not cell.evaluate(CUT), "labels are read to their end"
             assert not lab.page.locator(".Toastify__toast").count(), "JupyterLab asks nothing either"
             assert not lab.page.locator("[data-mime-type*=stderr]").count()
             # anywidget says so of a model that took two seconds to begin: a figure of ours misses nothing by it.

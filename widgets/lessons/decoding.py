@@ -170,16 +170,18 @@ class Tune(Board):
         self.figure.update_xaxes(range=[0, 102])
         self.figure.update_yaxes(range=[0, 102])
         self.words = note()
+        self.words.layout.width = "460px"
         self.truth = Notes.empty()
         self._choose()
-        self.roll = Roll(self.session, height=300, prefs=prefs)
+        self.roll = Roll(self.session, height=220, prefs=prefs)
         self.player = Player(self.session, prefs=prefs)
         self.thresholds = Thresholds(self.session, prefs=prefs)
         self.thresholds.layout = ipw.Layout(width="400px")
         self.figure.layout.width = 480
         self.clip.observe(lambda _change: self._choose(), "value")
         self.session.observe(lambda _change: self._judge(), "notes")
-        super().__init__([self.clip, self.roll, self.player, row(self.thresholds, self.figure), self.words])
+        beside = ipw.VBox([self.words, self.figure])
+        super().__init__([self.clip, self.roll, self.player, ipw.HBox([self.thresholds, beside])])
         self.add_class("amtsep-piece")
         self._judge()
 

@@ -82,6 +82,8 @@ def choices(label: str, options: Sequence[tuple[str, Any]], value: Any) -> ipw.T
         value=value,
         description=label,
         style={"description_width": LABEL, "button_width": "auto"},
+        # The label stands before the buttons, where those of the sliders stand, and not over them.
+        layout={"display": "flex", "align_items": "center"},
     )
 
 

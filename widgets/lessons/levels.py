@@ -40,6 +40,11 @@ def hear(sound: Sound) -> Posteriors:
     return Posteriors(onset, frame, level, settings.hop_s, len(sound) / RATE)
 
 
+def found(posteriors: Posteriors) -> Notes:
+    """The notes at the default thresholds."""
+    return Decoder(posteriors)(Decoding())
+
+
 def notes_between(notes: Notes, start_s: float, end_s: float) -> Notes:
     """Those that begin in a stretch of time, moved to its start, cut at its end."""
     some = notes.select((notes.onset >= start_s) & (notes.onset < end_s - 0.05))
@@ -66,8 +71,8 @@ class Level(Piece):
         self.energy.style.button_width = "260px"
         self.words = note()
         self.levels = np.arange(-60, 21, 5)
-        self.curve = np.array([self.f1(hear(self.samples * np.float32(10 ** (db / 20)))) for db in self.levels])
-        self.flat = self.f1(hear(self.samples))
+        self.curve = np.array([self.f1(found(hear(self.samples * np.float32(10 ** (db / 20))))) for db in self.levels])
+        self.flat = self.f1(found(hear(self.samples)))
         self.figure = panels(
             1,
             2,
@@ -94,25 +99,26 @@ class Level(Piece):
         """The excerpt at the level of the slider."""
         return self.samples * np.float32(10 ** (self.level.value / 20))
 
-    def f1(self, posteriors: Posteriors) -> float:
-        """Against the true notes, at the default thresholds."""
-        return onset_f1(self.truth, Decoder(posteriors)(Decoding()))
+    def f1(self, notes: Notes) -> float:
+        """Against the true notes."""
+        return onset_f1(self.truth, notes)
 
     def draw(self) -> None:
         """Let the network hear it."""
         sound = self.played()
-        found = hear(unit(sound) if self.energy.value else sound)
+        said = hear(unit(sound) if self.energy.value else sound)
+        notes = found(said)
         with self.figure.batch_update():
-            self.figure.data[0].z = found.frame
-            self.figure.data[0].x = np.arange(found.n_frames) * found.hop_s
+            self.figure.data[0].z = said.frame
+            self.figure.data[0].x = np.arange(said.n_frames) * said.hop_s
             self.figure.data[0].y = np.arange(21, 109)
             mark = self.figure.layout.shapes[0]
             mark.x0 = mark.x1 = self.level.value
         self.words.value = say(
             "{n} notes found of {m}; onset F1 {f}.",
-            n=len(Decoder(found)(Decoding())),
+            n=len(notes),
             m=len(self.truth),
-            f=percent(self.f1(found)),
+            f=percent(self.f1(notes)),
         )
 
 
@@ -222,16 +228,16 @@ class Dynamics(Piece):
     def draw(self) -> None:
         """Condition, and let the network hear it."""
         sound = condition(self.played(), FrontEnd(normalisation=self.how.value))
-        found = hear(sound)
-        notes = Decoder(found)(Decoding())
+        said = hear(sound)
+        notes = found(said)
         scores = [
             onset_f1(true, notes_between(notes, k * self.length, (k + 1) * self.length))
             for k, true in enumerate(self.truth)
         ]
         with self.figure.batch_update():
             self.figure.data[0].x, self.figure.data[0].y = np.arange(0, len(sound), 40) / RATE, sound[::40]
-            self.figure.data[1].z = found.frame[:, ::2]
-            self.figure.data[1].x = np.arange(0, found.n_frames, 2) * found.hop_s
+            self.figure.data[1].z = said.frame[:, ::2]
+            self.figure.data[1].x = np.arange(0, said.n_frames, 2) * said.hop_s
             self.figure.data[1].y = np.arange(21, 109)
         self.words.value = say("Onset F1: first half {a}, second half {b}.", a=percent(scores[0]), b=percent(scores[1]))
 

@@ -5,15 +5,15 @@ ZH: dict[str, str] = {
     "Put your answer in place of the dots, and run the cell again.": "请把省略号换成你的答案，再运行一次这个单元格。",
     "Time (s)": "时间（秒）",
     "Pitch": "音高",
-    "Level (dB)": "电平（分贝）",
-    "Frequency (Hz)": "频率（赫兹）",
-    "Frequency (kHz)": "频率（千赫）",
+    "Level (dB)": "电平（dB）",
+    "Frequency (Hz)": "频率（Hz）",
+    "Frequency (kHz)": "频率（kHz）",
     "Recording": "录音",
     "The recording": "录音",
     "piano": "钢琴",
     "duet": "二重奏",
     "chorale": "众赞歌",
-    "Hear it": "听",
+    "Hear it": "试听",
     "Window": "窗长",
     "Steps": "步数",
     "Step": "步骤",
@@ -34,7 +34,7 @@ ZH: dict[str, str] = {
     "first principal component": "第一主成分",
     "second": "第二主成分",
     "How well it does": "效果如何",
-    "What the network says": "网络说的概率",
+    "What the network says": "网络给出的概率",
     # 1
     "Moment (s)": "时刻（秒）",
     "Frequency axis": "频率轴",
@@ -47,7 +47,7 @@ ZH: dict[str, str] = {
     "Partials": "泛音数",
     "Linear axis: the pattern stretches": "线性轴：图样被拉长",
     "Logarithmic axis: the pattern moves as it is": "对数轴：图样原样平移",
-    "Linear axis: partials lie {f:.0f} Hz apart, and the pattern stretches": "线性轴：泛音相隔 {f:.0f} 赫兹，图样被拉长",
+    "Linear axis: partials lie {f:.0f} Hz apart, and the pattern stretches": "线性轴：泛音相隔 {f:.0f} Hz，图样被拉长",
     "an octave lower": "低一个八度",
     "this tone": "这个音",
     "the piano": "钢琴",
@@ -61,7 +61,7 @@ ZH: dict[str, str] = {
     "Which recording it is like": "它像哪段录音",
     "Window (ms)": "窗长（毫秒）",
     "Correlation": "相关系数",
-    "Hear what comes out": "听换出来的声音",
+    "Hear what comes out": "试听换出来的声音",
     "Right: 36 · log2(3) is 57 bins, wherever the tone lies.": "对：36 · log2(3) 是 57 个频点，不论音在哪里。",
     "Not yet. An octave is a factor of 2 and has 36 bins; how many octaves is a factor of 3?": (
         "还不对。一个八度是 2 倍，有 36 个频点；3 倍是几个八度？"
@@ -70,7 +70,7 @@ ZH: dict[str, str] = {
         "对：大约是频率差的倒数；用汉宁窗则要两倍左右。"
     ),
     "Not yet. Two tones 20 Hz apart beat twenty times a second: the window must see at least one beat.": (
-        "还不对。相差 20 赫兹的两个音每秒有二十拍：窗至少要看到一拍。"
+        "还不对。相差 20 Hz 的两个音每秒有二十拍：窗至少要看到一拍。"
     ),
     "Right: in one window over everything, when things happen is in the phases.": "对：一个窗盖住全部时，何时发生在相位里。",
     "Not yet. Drag the window to its right end, and listen to both ways of swapping.": (
@@ -80,22 +80,22 @@ ZH: dict[str, str] = {
     "Octaves done": "完成的八度",
     "filter before every second sample is dropped": "丢掉一半样本之前先滤波",
     "The lowest octave shown is computed at {rate:.0f} samples a second.": "图中最低的八度按每秒 {rate:.0f} 个样本计算。",
-    "Tone (Hz)": "音调（赫兹）",
+    "Tone (Hz)": "音调（Hz）",
     "Halvings": "减半次数",
     "Filter": "滤波",
     "FIR, 47 taps": "FIR，47 个抽头",
     "IIR, elliptic, order 7": "IIR，椭圆，7 阶",
     "what is left": "剩下的",
     "the tone that went in": "输入的音",
-    "Hear what is left": "听剩下的",
-    "It came back as a tone of {f:.0f} Hz.": "它变成了 {f:.0f} 赫兹的音。",
-    "Without the filter it would come back as a tone of {f:.0f} Hz.": "不滤波的话，它会变成 {f:.0f} 赫兹的音。",
+    "Hear what is left": "试听剩下的声音",
+    "It came back as a tone of {f:.0f} Hz.": "它变成了 {f:.0f} Hz 的音。",
+    "Without the filter it would come back as a tone of {f:.0f} Hz.": "不滤波的话，它会变成 {f:.0f} Hz 的音。",
     "The tone lies under half the rate: nothing folds.": "音低于采样率的一半：不会折叠。",
-    "Rate {rate:.0f} Hz; it can hold tones up to {half:.0f} Hz.": "采样率 {rate:.0f} 赫兹，能容纳到 {half:.0f} 赫兹的音。",
+    "Rate {rate:.0f} Hz; it can hold tones up to {half:.0f} Hz.": "采样率 {rate:.0f} Hz，能容纳到 {half:.0f} Hz 的音。",
     "FIR: taps": "FIR：抽头数",
     "IIR: order": "IIR：阶数",
     "run the IIR forwards and backwards (zero phase)": "IIR 正反各一遍（零相位）",
-    "What passes (dB)": "通过的（分贝）",
+    "What passes (dB)": "通过的（dB）",
     "What becomes of a click": "一个脉冲变成什么",
     "FIR": "FIR",
     "IIR": "IIR",
@@ -104,17 +104,17 @@ ZH: dict[str, str] = {
     "Multiplications a sample: FIR {fir}, IIR {iir}. The click's middle comes {delay:.1f} samples late from the IIR, "
     "0.0 from the FIR.": "每个样本的乘法次数：FIR {fir}，IIR {iir}。脉冲中心从 IIR 出来迟了 {delay:.1f} 个样本，从 FIR 出来迟 0.0 个。",
     "Pitch of the bin": "频点的音高",
-    "gamma (Hz)": "gamma（赫兹）",
+    "gamma (Hz)": "gamma（Hz）",
     "The kernel": "核",
-    "What it lets through (dB)": "它让什么通过（分贝）",
+    "What it lets through (dB)": "它让什么通过（dB）",
     "Distance (semitones)": "距离（半音）",
-    "{name}, {f:.1f} Hz: the window is {ms:.0f} ms long.": "{name}，{f:.1f} 赫兹：窗长 {ms:.0f} 毫秒。",
+    "{name}, {f:.1f} Hz: the window is {ms:.0f} ms long.": "{name}，{f:.1f} Hz：窗长 {ms:.0f} 毫秒。",
     "Right: 22,050 / 2 / 2 / 2 = 2,756 samples a second hold tones under 1,378 Hz.": (
-        "对：22,050 / 2 / 2 / 2 = 每秒 2,756 个样本，能容纳 1,378 赫兹以下的音。"
+        "对：22,050 / 2 / 2 / 2 = 每秒 2,756 个样本，能容纳 1,378 Hz 以下的音。"
     ),
     "Not yet. Halve the rate three times; a rate holds tones up to half of it.": "还不对。把采样率减半三次；它能容纳到自己的一半。",
     "Right: it is mirrored at half the new rate.": "对：它以新采样率的一半为镜面反射。",
-    "Not yet. The new rate is 11,025 Hz; the tone is mirrored at half of it.": "还不对。新采样率是 11,025 赫兹；音以它的一半为镜面反射。",
+    "Not yet. The new rate is 11,025 Hz; the tone is mirrored at half of it.": "还不对。新采样率是 11,025 Hz；音以它的一半为镜面反射。",
     "Right: a symmetric FIR delays every frequency alike, so all octaves keep the same time.": (
         "对：对称的 FIR 对每个频率延迟相同，所有八度保持同一时间。"
     ),
@@ -127,7 +127,7 @@ ZH: dict[str, str] = {
     "Shift": "移动",
     "harmonics down to the fundamental": "谐波下移到基频",
     "the wrong way": "反方向",
-    "Hear the chord": "听和弦",
+    "Hear the chord": "试听和弦",
     "The stack: a row a harmonic": "堆叠：每行一个谐波",
     "Mean of the rows: how much a pitch has its partials": "各行平均：一个音高有多少自己的泛音",
     "mean of the stack": "堆叠的平均",
@@ -149,10 +149,10 @@ ZH: dict[str, str] = {
     "stack at the input": "输入端堆叠",
     "3 × 3 layers": "3 × 3 层",
     "harmonic layers": "谐波层",
-    "Pitch that is heard": "听到的音高",
+    "Pitch that is heard": "能看到的音高",
     "Pitches heard: {a} through the stack, {b} through the 3 × 3 layers, {c} through the harmonic layers "
     "({taps} weights each layer and pair of channels; a dense kernel of that height has 73).": (
-        "听到的音高数：堆叠 {a}，3 × 3 层 {b}，谐波层 {c}（每层每对通道 {taps} 个权重；同样高的稠密核有 73 个）。"
+        "能看到的音高数：堆叠 {a}，3 × 3 层 {b}，谐波层 {c}（每层每对通道 {taps} 个权重；同样高的稠密核有 73 个）。"
     ),
     "Right: the fourth harmonic lies two octaves up, and the stack moves it down by as much.": (
         "对：第四谐波高两个八度，堆叠把它下移同样多。"
@@ -169,33 +169,33 @@ ZH: dict[str, str] = {
     # 4
     "Before the network": "网络之前",
     "the mean energy is brought to one": "平均能量调为一",
-    "What the network says: pitches that sound": "网络说：正在响的音高",
+    "What the network says: pitches that sound": "网络的输出：正在发声的音高",
     "energy brought to one": "能量调为一",
     "Onset F1 (%)": "起音 F1（%）",
-    "Hear it at this level": "按这个音量听",
+    "Hear it at this level": "按这个电平试听",
     "{n} notes found of {m}; onset F1 {f}.": "找到 {n} 个音，实际 {m} 个；起音 F1 {f}。",
-    "Noise under the music (dB)": "音乐下的噪声（分贝）",
+    "Noise under the music (dB)": "音乐下的噪声（dB）",
     "energy of the whole to one, then batch norm": "整段能量调为一，再批归一化",
-    "batch norm alone: mean and spread were learned": "只有批归一化：均值和离差是学定的",
-    "layer norm: mean and spread of every frame": "层归一化：取每一帧的均值和离差",
-    "Second half softer (dB)": "后半段弱多少（分贝）",
+    "batch norm alone: mean and spread were learned": "只有批归一化：均值和标准差是学定的",
+    "layer norm: mean and spread of every frame": "层归一化：取每一帧的均值和标准差",
+    "Second half softer (dB)": "后半段弱多少（dB）",
     "Normalisation": "归一化",
     "one gain for all (mean)": "统一增益（mean）",
     "a gain that follows (running)": "滑动增益（running）",
     "Wave, as the network gets it": "网络得到的波形",
-    "What it says": "它说的",
-    "Hear both halves": "听前后两半",
+    "What it says": "网络的输出",
+    "Hear both halves": "试听前后两半",
     "Onset F1: first half {a}, second half {b}.": "起音 F1：前半 {a}，后半 {b}。",
-    "Right: ten times the amplitude is a hundred times the energy, 20 dB.": "对：幅度十倍，能量一百倍，20 分贝。",
+    "Right: ten times the amplitude is a hundred times the energy, 20 dB.": "对：幅度十倍，能量一百倍，20 dB。",
     "Not yet. Energy grows with the square of the amplitude; the gain is one over the root of the energy.": (
         "还不对。能量随幅度的平方增长；增益是能量平方根的倒数。"
     ),
     "Right: it makes every frame as contrasted as any other, and a pause is a frame too.": (
         "对：它让每一帧的对比度都一样，而停顿也是一帧。"
     ),
-    "Not yet. Put the noise at -40 dB, and look at the pause in the three pictures.": "还不对。把噪声设为 −40 分贝，看三幅图中的停顿。",
+    "Not yet. Put the noise at -40 dB, and look at the pause in the three pictures.": "还不对。把噪声设为 −40 dB，看三幅图中的停顿。",
     "Right: one gain for all leaves the soft half where the loud one put it.": "对：统一增益由强的一半决定，弱的一半就留在那么低。",
-    "Not yet. Make the second half 48 dB softer, and compare its F1.": "还不对。把后半段调弱 48 分贝，比较它的 F1。",
+    "Not yet. Make the second half 48 dB softer, and compare its F1.": "还不对。把后半段调弱 48 dB，比较它的 F1。",
     # 5
     "α, weight of positives": "α，正例的权重",
     "γ, easy cells count less": "γ，容易的格子少算多少",
@@ -212,9 +212,9 @@ ZH: dict[str, str] = {
     "α of the onsets": "起音的 α",
     "Show it after step": "显示第几步",
     "Loss while it trains": "训练中的损失",
-    "Frames: what it says": "帧：它说的",
-    "Onsets: what it says": "起音：它说的",
-    "The truth: frames": "真相：帧",
+    "Frames: what it says": "帧：网络的输出",
+    "Onsets: what it says": "起音：网络的输出",
+    "The truth: frames": "正确答案：帧",
     "α {fa:.2f} and {oa:.2f}, {n} steps: frames go on for {tail:.0f} ms after the end of a note; onsets are "
     "{wide:.0f} ms wide.": "α 为 {fa:.2f} 和 {oa:.2f}，{n} 步：音结束后帧还持续 {tail:.0f} 毫秒；起音宽 {wide:.0f} 毫秒。",
     "After": "训练",
@@ -250,20 +250,20 @@ ZH: dict[str, str] = {
     "upper note": "上方音",
     "they meet": "重合",
     "Semitones over the lower note": "比下方音高几个半音",
-    "Hear both": "听两个音",
+    "Hear both": "试听两个音",
     "{n} of the upper note's first twelve partials lie on one of the lower note.": "上方音的前十二个泛音里，有 {n} 个与下方音的泛音重合。",
     "Time: up to (ms)": "时间：最多偏（毫秒）",
     "Force: spread (velocity)": "力度：离散（velocity）",
     "Vibrato (cents)": "颤音（音分）",
     "Out of tune (cents)": "走音（音分）",
-    "Weight of the attack": "起音的权重",
+    "Weight of the attack": "音头的权重",
     "Click once into the picture; then every point you hover over sounds.": "先在图中点一下；之后鼠标移到哪个点，哪个点就发声。",
     "Right: every partial of the octave is one of the lower note's.": "对：八度音的每个泛音都是下方音的泛音。",
     "Not yet. In the bars, which interval hides all twelve?": "还不对。看柱子，哪个音程遮住全部十二个？",
     "Right: the label is known because the sound is made from it.": "对：声音由标签造出来，标签自然是已知的。",
     "Not yet. Which of the two gives onsets that are exact to the sample, for nothing?": "还不对。哪一种能白白得到精确到样本的起音？",
     "Right: without the attack there is the steady sound alone, and a viola's is a violin's.": (
-        "对：没有起音，就只剩稳定的声音，而中提琴的就像小提琴的。"
+        "对：没有音头，就只剩稳定的声音，而中提琴的就像小提琴的。"
     ),
     "Not yet. Look for the viola among the strings: which of its own family lies nearest.": (
         "还不对。在弦乐里找到中提琴：同族中谁离它最近？"
@@ -288,7 +288,7 @@ ZH: dict[str, str] = {
     "Key": "键",
     "Onset threshold": "起音阈值",
     "Frame threshold": "帧阈值",
-    "Energy tolerance (s)": "能量容差（秒）",
+    "Energy tolerance (s)": "能量容限（秒）",
     "Onset posterior": "起音后验",
     "Frame posterior": "帧后验",
     "onset posterior": "起音后验",
@@ -297,7 +297,7 @@ ZH: dict[str, str] = {
     "frame posterior": "帧后验",
     "sounding": "发声",
     "found": "找到的",
-    "true": "真正的",
+    "true": "正确答案",
     "What the network says about one key: does it start here (above), does it sound here (below)?": (
         "网络对一个键的判断：此处起音吗（上）？此处发声吗（下）？"
     ),
@@ -333,7 +333,7 @@ ZH: dict[str, str] = {
     "From each note to the nearest quarter of a beat (ms)": "每个音离最近的四分之一拍多远（毫秒）",
     "beats": "拍点",
     "bar lines": "小节线",
-    "Hear it with clicks": "配上节拍声听",
+    "Hear it with clicks": "配上节拍声试听",
     "{tempo:.0f} beats a minute, {metre}; {share} of the notes begin within 30 ms of a quarter of a beat.": (
         "每分钟 {tempo:.0f} 拍，{metre}；{share} 的音起于离某个四分之一拍 30 毫秒以内。"
     ),

@@ -9,9 +9,9 @@ lesson.Steps("piano", pitch=68)
 # %% bars
 lesson.Bars("duet")
 # %% observe
-lowest = tune.thresholds.onset_threshold
+before = tune.thresholds.onset_threshold
 tune.thresholds.onset_threshold = 0.3
-len(tune.roll.notes), lowest
+len(tune.roll.notes), before
 # %% answer1
 f1 = ...
 lesson.check(1, f1)
