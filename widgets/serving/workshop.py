@@ -139,8 +139,9 @@ def show_pages(serve: Serve, language: str) -> int:
     config["VoilaExecutor"] = {"timeout": 600}
     base, _, token = address(serve).partition("?")
     print(f"amtsep workshop: {base}voila/render/{language}/index.ipynb{'?' + token if token else ''}", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        Voila.launch_instance(argv=[str(WORKSHOP)], config=Config(config))
+    # From copies: the last lesson writes beside itself, and the installation may be read-only, or somebody's checkout.
+    with tempfile.TemporaryDirectory(prefix="amtsep-lessons-") as made, contextlib.suppress(KeyboardInterrupt):
+        Voila.launch_instance(argv=[str(copy_lessons(Path(made)))], config=Config(config))
     return 0
 
 
