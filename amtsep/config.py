@@ -184,10 +184,6 @@ class BeatTracking:
     """How much of that the network's word is relieved of, which has learned it at every beat."""
     bar_weight: float = 1.0
     """Of the network's word at each beat on where in the bar it lies."""
-    levels: bool = False
-    """Halve or double the beats found where the network is sure that nobody would count them; it errs too often yet."""
-    level_margin: float = 2.5
-    """How sure, as a logarithm of odds."""
     metre_change: float = 15.0
     """Cost of another metre from one bar to the next."""
     slip_cost: float = 4.0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from amtsep.config import BeatTracking
 from amtsep.notes import Notes
-from amtsep.rhythm.bars import BEATS_PER_BAR, LEVELS, STATES, at_beats, beat_columns
+from amtsep.rhythm.bars import BEATS_PER_BAR, STATES, at_beats, beat_columns
 from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.features import FRAME_S, LEAD_FRAMES, TOGETHER_S, features
 from amtsep.rhythm.key import find_key
@@ -50,8 +50,6 @@ def track_beats(notes: Notes, settings: BeatTracking = BeatTracking(), drums: ND
     time = refine(frames, notes, beat)
     time = _cover(time[time >= 0], notes)  # a beat before the recording begins can be drawn nowhere
     said = _read(notes, time, beat, down, drums)
-    if settings.levels:
-        time, said = _at_level(notes, time, beat, down, drums, said, settings)
     beat_at = at_beats(beat, time)
     tuned = notes.select(~drums) if drums is not None else notes
     compound = _compound(said)
@@ -159,39 +157,13 @@ def _read(
     down: NDArray[np.float32],
     drums: NDArray[np.bool_] | None,
 ) -> NDArray[np.float32]:
-    """What the second network says of each beat, (OUTPUTS, n) logits."""
+    """What the second network says of each beat, logits of `STATES` first, (outputs, n)."""
     return load(BAR_WEIGHTS).logits(beat_columns(notes, time, beat, down, drums))
 
 
 def _compound(said: NDArray[np.float32]) -> bool:
     """Whether beats mostly have three parts."""
     return bool(np.mean(said[len(STATES)]) > 0.0)
-
-
-def _at_level(
-    notes: Notes,
-    time: Values,
-    beat: NDArray[np.float32],
-    down: NDArray[np.float32],
-    drums: NDArray[np.bool_] | None,
-    said: NDArray[np.float32],
-    settings: BeatTracking,
-) -> tuple[Values, NDArray[np.float32]]:
-    """Every second beat, or one more between every two, where the network is sure that nobody would count these."""
-    level = _log_softmax(said[len(STATES) + 1 :]).mean(axis=1)
-    best = int(level.argmax())
-    if not best or level[best] - level[0] < settings.level_margin or len(time) < 8:
-        return time, said
-    if LEVELS[best] < 1.0:
-        strength = [float(at_beats(beat, time[k::2]).mean()) for k in (0, 1)]
-        other = time[int(strength[1] > strength[0]) :: 2]
-        other = _cover(other, notes)
-    else:
-        other = np.sort(np.concatenate([time, (time[1:] + time[:-1]) / 2]))
-    gap = 60.0 / float(np.median(np.diff(other)))
-    if not settings.min_tempo <= gap <= settings.max_tempo:
-        return time, said
-    return other, _read(notes, other, beat, down, drums)
 
 
 def _log_softmax(z: NDArray[np.float32]) -> Values:
@@ -205,7 +177,7 @@ def find_bars(said: NDArray[np.float32], settings: BeatTracking) -> tuple[NDArra
     Parameters
     ----------
     said
-        (OUTPUTS, n) logits of the second network.
+        (outputs, n) logits of the second network, those of `STATES` first.
     """
     n = said.shape[1]
     prior = dict(zip(BEATS_PER_BAR, settings.metre_prior, strict=True))
