@@ -304,7 +304,7 @@ def test_pedal_is_found_where_ends_lie_together_and_goes_both_ways() -> None:
 @pytest.mark.parametrize(("change", "size"), [(-1, 3), (1, 5)])
 def test_a_beat_lost_or_one_too_many_does_not_shift_the_bars_after_it(change: int, size: int) -> None:
     from amtsep.config import BeatTracking
-    from amtsep.rhythm.bars import OUTPUTS, STATES
+    from amtsep.rhythm.bars import STATES
     from amtsep.rhythm.tracking import find_bars
 
     places = [i % 4 for i in range(48)]
@@ -312,7 +312,7 @@ def test_a_beat_lost_or_one_too_many_does_not_shift_the_bars_after_it(change: in
         del places[22]
     else:
         places.insert(22, 2)
-    said = np.zeros((OUTPUTS, len(places)), np.float32)
+    said = np.zeros((len(STATES) + 1, len(places)), np.float32)
     for i, place in enumerate(places):
         said[STATES.index((4, place)), i] = 4.0
     downbeat, sizes = find_bars(said, BeatTracking())
