@@ -184,12 +184,6 @@ class BeatTracking:
     """How much of that the network's word is relieved of, which has learned it at every beat."""
     bar_weight: float = 1.0
     """Of the network's word at each beat on where in the bar it lies."""
-    slow_density: float = -2.9
-    """Evidence that beats are twice as many as one would count, a unit of the logarithm of onsets a beat."""
-    slow_level: float = 0.83
-    """The same a unit of the network's logarithm of odds for it."""
-    slow_bias: float = 1.05
-    """The same with one onset a beat and a network without an opinion; over 0 in all, every second beat stays."""
     metre_change: float = 15.0
     """Cost of another metre from one bar to the next."""
     slip_cost: float = 4.0

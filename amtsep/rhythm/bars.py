@@ -1,7 +1,7 @@
 """What the search for bars sees of notes: a column a beat, to compare bass, harmony and rhythm of beats.
 
 A second small network reads these columns (`bars.npz`, trained by `amtsep.training.bars`) and says of each beat where
-in which bar it lies, whether beats have three parts, and whether the beats are those that a musician would count.
+in which bar it lies, and whether beats have three parts.
 """
 
 from __future__ import annotations
@@ -18,10 +18,6 @@ BEATS_PER_BAR = (2, 3, 4)
 """Bars that are looked for; others a user can set."""
 STATES = tuple((m, p) for m in BEATS_PER_BAR for p in range(m))
 """(beats of the bar, place in it) that a beat may have."""
-LEVELS = (1.0, 0.5, 2.0)
-"""Right; twice as many beats as one would count; half as many."""
-OUTPUTS = len(STATES) + 1 + len(LEVELS)
-"""Rows that the network gives: logits of `STATES`, of a beat of three parts, of `LEVELS`."""
 LAGS = (2, 3, 4, 6, 8)
 """Beats back with which rhythm and harmony are compared."""
 SLOTS = np.array([0.0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4])

@@ -22,8 +22,6 @@ from amtsep.rhythm.metre import Metre
 from amtsep.rhythm.network import BAR_WEIGHTS, DRUM_WEIGHTS, WEIGHTS, load
 
 Values = NDArray[np.float64]
-SHORTEST = 16
-"""With fewer beats nothing is said of their level."""
 GUARD = 3
 """Frames either side of a beat in which the network's doubt about where exactly it is does not count against it."""
 
@@ -52,9 +50,6 @@ def track_beats(notes: Notes, settings: BeatTracking = BeatTracking(), drums: ND
     time = refine(frames, notes, beat)
     time = _cover(time[time >= 0], notes)  # a beat before the recording begins can be drawn nowhere
     said = _read(notes, time, beat, down, drums)
-    if _too_many(notes, time, said, settings):
-        time = _halved(notes, time, said, settings)
-        said = _read(notes, time, beat, down, drums)
     beat_at = at_beats(beat, time)
     tuned = notes.select(~drums) if drums is not None else notes
     compound = _compound(said)
@@ -169,32 +164,6 @@ def _read(
 def _compound(said: NDArray[np.float32]) -> bool:
     """Whether beats mostly have three parts."""
     return bool(np.mean(said[len(STATES)]) > 0.0)
-
-
-def _too_many(notes: Notes, time: Values, said: NDArray[np.float32], settings: BeatTracking) -> bool:
-    """Whether these are twice as many beats as one would count: few onsets a beat, and the network agrees.
-
-    Either alone errs about as often as it helps; see docs/experiments.md.
-    """
-    if len(time) < SHORTEST or 30.0 / float(np.median(np.diff(time))) < settings.min_tempo:
-        return False
-    level = _log_softmax(said[len(STATES) + 1 :]).mean(axis=1)
-    density = np.log(len(_instants(notes)) / len(time))
-    odds = settings.slow_density * density + settings.slow_level * (level[1] - level[0]) + settings.slow_bias
-    return bool(odds > 0.0)
-
-
-def _halved(notes: Notes, time: Values, said: NDArray[np.float32], settings: BeatTracking) -> Values:
-    """Every second beat, counted from each bar line where bars are even: a beat that was lost shifts no other bar."""
-    lines = np.flatnonzero(find_bars(said, settings)[0])
-    sizes = np.diff(lines)
-    if not len(sizes) or np.mean(sizes % 2) > 0.3:
-        return _cover(time[int(np.mean(lines % 2) > 0.5) :: 2], notes)
-    keep = np.zeros(len(time), bool)
-    keep[lines[0] % 2 : lines[0] : 2] = True
-    for first, last in zip(lines, [*lines[1:], len(time) + 1], strict=True):
-        keep[first : last - 1 : 2] = True
-    return _cover(time[keep], notes)
 
 
 def _log_softmax(z: NDArray[np.float32]) -> Values:

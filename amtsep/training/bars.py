@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from amtsep.config import BeatTracking
 from amtsep.notes import Notes
-from amtsep.rhythm.bars import COLUMNS, LEVELS, OUTPUTS, STATES, beat_columns
+from amtsep.rhythm.bars import COLUMNS, STATES, beat_columns
 from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.features import features
 from amtsep.rhythm.network import load
@@ -27,6 +27,10 @@ from amtsep.synthesis.written import Written
 from amtsep.training.beats import Learner, Network, chances, held_out, load_pieces, save
 
 NEAR_S = 0.07
+LEVELS = (1.0, 0.5, 2.0)
+"""Beats as one would count them; twice as many; half as many. Learned beside, and not used: see docs/experiments.md."""
+OUTPUTS = len(STATES) + 1 + len(LEVELS)
+"""Rows that the network gives: logits of `STATES`, of a beat of three parts, of `LEVELS`."""
 Example = tuple[NDArray[np.float16], NDArray[np.int64]]
 """Columns (COLUMNS, n), and labels (3, n): index into `STATES`, three parts or two, index into `LEVELS`; -1 unknown."""
 
