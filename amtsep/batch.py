@@ -75,6 +75,7 @@ class Work:
 
     drums: str = "off"
     """A track of drum strokes: "on", "off", or "auto" where there are any."""
+    backend: str = "auto"
 
     @property
     def network(self) -> str:
@@ -372,10 +373,10 @@ def _prepare(task: Task, work: Work) -> None:
 
 
 @lru_cache(1)
-def _transcriber(model: str, device: str, threads: int | None) -> Transcriber:
+def _transcriber(model: str, device: str, threads: int | None, backend: str) -> Transcriber:
     from amtsep.inference import Transcriber
 
-    return Transcriber(model, device, threads=threads)
+    return Transcriber(model, device, backend, threads)
 
 
 def _posteriors(task: Task, work: Work, progress: Callable[[str, float], Any] | None) -> tuple[Posteriors, str]:
@@ -386,7 +387,7 @@ def _posteriors(task: Task, work: Work, progress: Callable[[str, float], Any] | 
     from amtsep.audio import spool_audio
 
     with spool_audio(task.source) as audio:
-        transcriber = _transcriber(work.network, work.device, work.threads)
+        transcriber = _transcriber(work.network, work.device, work.threads, work.backend)
         lean = task.posteriors is None
         with nullcontext() if progress is None else progress(audio.name, audio.duration_s) as tell:
             posteriors = transcriber(audio, tell, lean, work.drums != "off")

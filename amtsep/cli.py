@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from amtsep.config import ENDS, RECOMMENDED_CLEAN_UP, CleanUp, Decoding, MusicReading, Quantisation
+from amtsep.config import BACKENDS, ENDS, RECOMMENDED_CLEAN_UP, CleanUp, Decoding, MusicReading, Quantisation
 from amtsep.errors import AmtsepError, Cancelled, FormatError
 from amtsep.pitch import pitch_number
 
@@ -317,6 +317,7 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--model", metavar="NAME", help="light, base, or a weights file (light; base for --timbres)")
     how.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (auto)")
+    how.add_argument("--backend", choices=BACKENDS, default="auto", help="what computes it (auto)")
     how.add_argument("--threads", type=at_least_one, metavar="N", help="processor threads of a process (all, up to 8)")
 
 
@@ -358,6 +359,7 @@ def run_transcribe(args: argparse.Namespace) -> int:
             quantisation=Quantisation(transposed=args.transposed),
         ),
         args.drums,
+        backend=args.backend,
     )
     tasks, refused = batch.plan(args.files, work, args.output, args.posteriors)
     with _Report(args, len(tasks) + len(refused)) as report:

@@ -60,6 +60,10 @@ ENDS = ("key", "sound")
 """What `Decoding.ends` may say."""
 
 
+BACKENDS = ("auto", "onnx", "openvino", "torch")
+"""What may compute a network: `amtsep.inference.Transcriber`."""
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How posteriors become notes: what the sliders and the command line set."""

@@ -1,4 +1,4 @@
-"""`Transcriber`: a recording to posteriors, in chunks, with ONNX Runtime or torch."""
+"""`Transcriber`: a recording to posteriors, in chunks, with ONNX Runtime, OpenVINO or torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,16 +18,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from amtsep import openvino_engine
 from amtsep.audio import Recording, Samples
-from amtsep.config import N_PITCHES, FrontEnd, Progress
+from amtsep.config import BACKENDS, N_PITCHES, FrontEnd, Progress
 from amtsep.drums import CLASSES
 from amtsep.errors import Cancelled, ModelError
 from amtsep.loudness import Conditioning, Loudness
 from amtsep.posteriors import Posteriors, encode_db
 from amtsep.tuning import in_tune
 
-CHUNK_FRAMES = 1292
-"""15 s: long enough that the halo costs little, short enough that memory stays small and progress moves."""
+CHUNK_FRAMES = 646
+"""7.5 s: long enough that the halo costs little, short enough that memory stays small and progress moves."""
+MOST_AT_ONCE = 4
+"""Chunks heard side by side."""
 
 GATHERED = 1 << 20
 """Samples whose loudness is taken at a time."""
@@ -42,6 +47,8 @@ class Engine(Protocol):
     front_end: FrontEnd
     sample_rate: int
     """Of the samples it takes, in Hz: the front end's, or twice it where the engine halves it."""
+    at_once: int
+    """Chunks that it may be given side by side, each by a thread of its own."""
 
     def __call__(self, samples: NDArray[np.float32]) -> Arrays:
         """Run."""
@@ -97,10 +104,12 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         cores = os.cpu_count() or 1
         # More threads than processors take turns, and some thousands of them take the machine.
-        options.intra_op_num_threads = min(threads, cores) if threads else min(cores, 8)
+        threads = min(threads, cores) if threads else min(cores, 8)
+        # Two chunks on a thread each take a third less of the processor than one on two threads, which wait for each
+        # other at every layer. The arena makes the peak smaller, too: what is freed is used again at once.
+        self.at_once = min(threads, MOST_AT_ONCE)
+        options.intra_op_num_threads = threads // self.at_once
         options.inter_op_num_threads = 1
-        # A growing arena would keep the peak of every chunk length; chunks are alike, so plain allocation is as fast.
-        options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -130,7 +139,7 @@ class TorchEngine:
         self.module = load_end_to_end(path).to(self.device)
         self.name, self.halo = self.module.net.network.name, self.module.halo
         self.front_end = self.module.net.front_end
-        self.sample_rate = self.front_end.sample_rate
+        self.sample_rate, self.at_once = self.front_end.sample_rate, 1
 
     def __call__(self, samples: NDArray[np.float32]) -> Arrays:
         """Run one chunk."""
@@ -144,12 +153,14 @@ class TorchEngine:
 def choose_engine(model: str | os.PathLike[str], device: str, backend: str, threads: int | None) -> Engine:
     """The engine for a device: ONNX Runtime on the CPU, torch on an accelerator, unless `backend` says otherwise.
 
+    With "auto" `Transcriber` goes over to OpenVINO once that pays; see `amtsep.openvino_engine`.
+
     Raises
     ------
     ModelError
         If the device or backend is not there.
     """
-    if device not in ("auto", "cpu", "cuda", "mps") or backend not in ("auto", "onnx", "torch"):
+    if device not in ("auto", "cpu", "cuda", "mps") or backend not in BACKENDS:
         raise ModelError(f"Unknown device '{device}' or backend '{backend}'; see amtsep transcribe --help.")
     suffix = Path(model).suffix
     if device in ("cuda", "mps") or backend == "torch" or suffix == ".safetensors":
@@ -165,7 +176,14 @@ def choose_engine(model: str | os.PathLike[str], device: str, backend: str, thre
         if device == "auto":
             device = next((name for name, here in there.items() if here), "cpu")
         return TorchEngine(find_model(model, ".safetensors"), device)
-    return OnnxEngine(find_model(model, ".onnx"), threads)
+    onnx = OnnxEngine(find_model(model, ".onnx"), threads)
+    if backend != "openvino":
+        return onnx
+    if not openvino_engine.worth():
+        raise ModelError(
+            "OpenVINO is not installed, or this processor does not multiply in bfloat16; leave out the backend."
+        )
+    return openvino_engine.OpenVinoEngine(find_model(model, ".onnx"), onnx.at_once)
 
 
 class Transcriber:
@@ -178,9 +196,11 @@ class Transcriber:
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     backend
-        ``"auto"``, ``"onnx"`` (needs no torch) or ``"torch"``.
+        ``"auto"``, ``"onnx"`` or ``"openvino"`` (these need no torch), or ``"torch"``. "auto" takes ONNX Runtime on
+        the CPU, and goes over to OpenVINO where that is installed (``amtsep[fast]``), this processor gains by it, and
+        the recordings heard so far with the next one are long enough to pay for its start.
     threads
-        Of ONNX Runtime, at most one a core; all cores up to eight by default.
+        Of ONNX Runtime and OpenVINO, at most one a core; all cores up to eight by default.
     chunk_frames
         Frames computed at once; the result does not depend on it.
 
@@ -201,6 +221,18 @@ class Transcriber:
         self.engine = choose_engine(model, device, backend, threads)
         self.threads = threads
         self.chunk_frames = chunk_frames
+        self._model, self._heard_s = model, 0.0
+        self._may_change = backend == "auto"
+
+    def _go_over(self, seconds: float) -> None:
+        """Take the faster engine for the next recording, of so many seconds, where its start is paid back."""
+        self._heard_s += seconds
+        if not self._may_change or self._heard_s < openvino_engine.PAYS_S:
+            return
+        self._may_change = False
+        if isinstance(self.engine, OnnxEngine) and openvino_engine.worth():
+            path = find_model(self._model, ".onnx")
+            self.engine = openvino_engine.OpenVinoEngine(path, self.engine.at_once)
 
     def __call__(
         self, audio: Recording, progress: Progress | None = None, lean: bool = False, drums: bool = False
@@ -226,6 +258,7 @@ class Transcriber:
         Cancelled
             If `progress` returns ``False``.
         """
+        self._go_over(audio.duration_s)
         front_end = self.engine.front_end
         check_rate(self.engine, audio)
         tuned = in_tune(audio)
@@ -310,16 +343,41 @@ def heard_in_chunks(
         loudness.push(samples[start : start + GATHERED])
     conditioning = loudness.finish()
     n_frames = frames_of(engine, audio)
-    for first in range(0, n_frames, chunk_frames):
-        last = min(first + chunk_frames, n_frames)
-        chunk = conditioned(samples, conditioning, (first - halo) * hop, (last + halo) * hop)
-        heard = {name: o[:, halo : halo + last - first] for name, o in engine(chunk).items()}
+    spans = ((first, min(first + chunk_frames, n_frames)) for first in range(0, n_frames, chunk_frames))
+
+    def chunk(first: int, last: int) -> NDArray[np.float32]:
+        return conditioned(samples, conditioning, (first - halo) * hop, (last + halo) * hop)
+
+    for (first, last), outputs in side_by_side(engine, ((span, chunk(*span)) for span in spans)):
+        heard = {name: o[:, halo : halo + last - first] for name, o in outputs.items()}
         if "level" in heard:
             heard["level"] = heard["level"] + conditioning.level_db(first, last)
         yield first, last, heard
         done = min(last * hop / rate, audio.duration_s)
         if progress is not None and progress(done, audio.duration_s, what) is False:
             raise Cancelled("The transcription was cancelled.")
+
+
+def side_by_side(
+    engine: Engine, chunks: Iterable[tuple[tuple[int, int], NDArray[np.float32]]]
+) -> Iterator[tuple[tuple[int, int], Arrays]]:
+    """What an engine says of chunks, in their order, as many heard at once as it takes."""
+    if engine.at_once == 1:
+        yield from ((span, engine(chunk)) for span, chunk in chunks)
+        return
+    pool = ThreadPoolExecutor(engine.at_once, "amtsep-chunk")
+    waiting: deque[tuple[tuple[int, int], Future[Arrays]]] = deque()
+    try:
+        for span, chunk in chunks:
+            waiting.append((span, pool.submit(engine, chunk)))
+            if len(waiting) > engine.at_once:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 DRUM_MODEL = "drums"
@@ -382,7 +440,7 @@ def model_hash(model: str | os.PathLike[str]) -> str:
     """
     path = find_model(model, Path(model).suffix or ".onnx")
     code = Path(__file__).parent
-    files = [path, *(code / name for name in ("inference.py", "loudness.py"))]
+    files = [path, *(code / name for name in ("inference.py", "loudness.py", "openvino_engine.py"))]
     if path.suffix == ".safetensors":
         files += sorted((code / "nets").glob("*.py"))
     digest = hashlib.sha256()

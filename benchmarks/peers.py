@@ -3,6 +3,8 @@
     python benchmarks/peers.py accuracy --data ../shared/data
     python benchmarks/peers.py check --data ../shared/data
     python benchmarks/peers.py speed --seconds 300 --pairs 7
+    python benchmarks/peers.py speed --model base --backends onnx openvino --seconds 300
+    python benchmarks/peers.py engines --model base --sets bach10,guitarset --limit 12
 
 Peers: Basic Pitch 0.4.0 from PyPI (its ONNX model), at its default thresholds and at those that are best on the very
 recordings reported ("oracle": a bound that no deployment reaches), in an environment of its own, made on
@@ -12,7 +14,8 @@ Python 3.11 or 3.12 for Basic Pitch (its `numpy < 2`).
 `accuracy` runs Basic Pitch's network once a file and its own note decoding once a setting. `check` runs its command
 line and scores the MIDI files that it writes with mir_eval alone, to show that the table says the same. `speed` times
 whole processes in turn (A B A B): wall time as the median of the pairs' ratios, CPU seconds, involuntary context
-switches, peak resident memory. Run it when nothing else runs.
+switches, peak resident memory. Run it when nothing else runs. `engines` is the accuracy of amtsep in each of its own
+engines.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ import soundfile
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from amtsep.config import FrontEnd  # noqa: E402
+from amtsep.audio import from_samples  # noqa: E402
+from amtsep.config import BACKENDS, FrontEnd  # noqa: E402
 from amtsep.evaluation.metrics import evaluate_agnostic, mean  # noqa: E402
 from amtsep.evaluation.readers import Recording, recordings  # noqa: E402
 from amtsep.evaluation.statistics import bootstrap, compare  # noqa: E402
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
 
 BUILD = ROOT / "build" / "peers"
 HOP_S = FrontEnd().hop_s
+DEFAULT_BACKENDS = {"speed": ("auto",), "engines": ("onnx", "openvino")}
 FIGURES = ("onset_f1", "onset_offset_f1", "frame_f1")
 BASIC_PITCH = "0.4.0"
 BASIC_PITCH_DEFAULT = (0.5, 0.3, 127.7)
@@ -415,10 +420,13 @@ def speed(options: argparse.Namespace) -> int:
         wav = place / "speed.wav"
         soundfile.write(wav, sound, FrontEnd.sample_rate, subtype="PCM_16")
         systems = {
-            f"amtsep {options.model}": [
+            f"amtsep {options.model}{f' ({backend})' if backend != 'auto' else ''}": [
                 sys.executable, "-m", "amtsep.cli", "transcribe", str(wav), "-o", str(place / "ours.mid"),
-                "--model", options.model,
-            ],
+                "--model", options.model, "--backend", backend,
+            ]
+            for backend in options.backends
+        }  # fmt: skip
+        systems |= {
             f"Basic Pitch {BASIC_PITCH}": basic_pitch_command(wav, place),
         }  # fmt: skip
         for command in options.command or []:
@@ -453,6 +461,38 @@ def speed(options: argparse.Namespace) -> int:
     return 0
 
 
+# --- engines ---------------------------------------------------------------------------------------------------------
+
+
+def engines(options: argparse.Namespace) -> int:
+    """F1 of a network in each engine on the development sets, and how far each is from the first."""
+    from amtsep.decoding import decode
+    from amtsep.inference import Transcriber
+
+    head = ["set", "engine", *FIGURES, "largest difference", "CPU s"]
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    worst = 0.0
+    for name in (n for n in SETS if any(n.startswith(s) for s in options.sets.split(","))):
+        reader, place, mixes = SETS[name]
+        items = recordings(reader, Path(options.data) / place, mixes)
+        if options.limit and len(items) > options.limit:
+            items = [items[i] for i in np.linspace(0, len(items) - 1, options.limit).round().astype(int)]
+        first: dict[str, float] = {}
+        for backend in options.backends:
+            transcriber = Transcriber(options.model, "cpu", backend, 2)
+            start = time.process_time()
+            heard = [transcriber(from_samples(item.audio(), FrontEnd.sample_rate)) for item in items]
+            seconds = time.process_time() - start
+            scores = [evaluate_agnostic(i.reference, decode(p), HOP_S).figures() for i, p in zip(items, heard)]
+            figures = {f: mean([s[f] for s in scores]) for f in FIGURES}
+            first = first or figures
+            apart = max(abs(figures[f] - first[f]) for f in FIGURES)
+            worst = max(worst, apart)
+            cells = " | ".join(f"{figures[f]:.4f}" for f in FIGURES)
+            print(f"| {name} ({len(items)}) | {backend} | {cells} | {apart:.4f} | {seconds:.1f} |", flush=True)
+    return int(worst > 0.002)
+
+
 # --- small things ----------------------------------------------------------------------------------------------------
 
 
@@ -484,12 +524,13 @@ def _table(rows: np.ndarray) -> Notes:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="task", required=True)
-    for name, about in (("accuracy", accuracy), ("check", check), ("speed", speed)):
+    for name, about in (("accuracy", accuracy), ("check", check), ("speed", speed), ("engines", engines)):
         part = commands.add_parser(name, help=about.__doc__)
         part.set_defaults(run=about)
         part.add_argument("--data", default=os.environ.get("AMTSEP_DATA", str(ROOT.parent / "shared" / "data")))
         if name != "check":
             part.add_argument("--model", default="light", help="network of amtsep")
+        if name in ("accuracy", "speed"):
             part.add_argument("--command", action="append", metavar="NAME=CMD", help="a peer: 'name=tool {wav} {midi}'")
         if name == "accuracy":
             part.add_argument("--sets", default="", help="comma-separated beginnings of set names: " + ", ".join(SETS))
@@ -499,6 +540,11 @@ def main() -> int:
             part.add_argument("--seconds", type=float, default=300.0)
             part.add_argument("--pairs", type=int, default=7)
             part.add_argument("--threads", type=int, default=2)
+        if name in ("speed", "engines"):
+            part.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(DEFAULT_BACKENDS[name]))
+        if name == "engines":
+            part.add_argument("--sets", default="bach10,guitarset", help="comma-separated beginnings of set names")
+            part.add_argument("--limit", type=int, help="at most so many recordings a set, spread over it")
     options = parser.parse_args()
     return int(options.run(options))
 

@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from amtsep import inference
+from amtsep import inference, openvino_engine
 from amtsep.audio import Audio
 from amtsep.config import Decoding
 from amtsep.decoding import Decoder
@@ -139,7 +140,7 @@ def test_peak_memory_does_not_hold_the_recording() -> None:
         "import sys, resource, numpy as np, amtsep.inference as i\n"
         "from amtsep.audio import spool_audio, wav_bytes, Audio\n"
         "class Silent:\n"
-        "    name, halo, sample_rate, front_end = 'x', 0, 22050, i.FrontEnd()\n"
+        "    name, halo, sample_rate, front_end, at_once = 'x', 0, 22050, i.FrontEnd(), 2\n"
         "    def __call__(self, s):\n"
         "        t = len(s) // 256; z = np.zeros((88, t), 'f4')\n"
         "        return {'onset': z, 'frame': z, 'level': np.zeros((306, t), 'f4'),"
@@ -160,3 +161,78 @@ def test_peak_memory_does_not_hold_the_recording() -> None:
     a_minute = (peaks[1] - peaks[0]) / 10
     assert a_minute < 1.35 * 60 * 86.13 * (88 * 8 + 306), f"{a_minute / 2**20:.1f} MiB a minute"
     assert resource
+
+
+# --- engines ---------------------------------------------------------------------------------------------------------
+
+
+def openvino() -> None:
+    pytest.importorskip("openvino", reason="OpenVINO comes with amtsep[fast]")
+    if not openvino_engine.worth():
+        pytest.skip("this processor does not multiply in bfloat16")
+
+
+@pytest.mark.parametrize("model", available_models())
+def test_openvino_finds_the_same_notes(model: str) -> None:
+    openvino()
+    audio = tune()
+    a, b = Transcriber(model, backend="onnx")(audio), Transcriber(model, backend="openvino", chunk_frames=150)(audio)
+    np.testing.assert_allclose(b.onset, a.onset, atol=0.05)
+    np.testing.assert_allclose(b.frame, a.frame, atol=0.05)
+    # The front end is in single precision: a quarter of a decibel is a step of this picture.
+    assert np.abs(a.spectrogram.astype(int) - b.spectrogram).max() <= 1
+    assert (a.embedding is None) == (b.embedding is None)
+    one, other = Decoder(a)(Decoding()), Decoder(b)(Decoding())
+    assert one.pitch.tolist() == other.pitch.tolist()
+    np.testing.assert_allclose(other.onset, one.onset, atol=0.005)
+
+
+def test_openvino_is_taken_once_its_start_is_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fast(inference.OnnxEngine):
+        def __init__(self, path: Path, threads: int) -> None:
+            super().__init__(path, threads)
+
+    monkeypatch.setattr(openvino_engine, "OpenVinoEngine", Fast)
+    monkeypatch.setattr(openvino_engine, "worth", lambda: True)
+    monkeypatch.setattr(openvino_engine, "PAYS_S", 5.0)
+    transcriber, plain = Transcriber("light"), Transcriber("light", backend="onnx")
+    for _ in range(2):
+        assert type(transcriber.engine) is inference.OnnxEngine
+        transcriber(tune(2.0))
+    transcriber(tune(2.0))
+    assert isinstance(transcriber.engine, Fast)
+    for _ in range(3):
+        plain(tune(2.0))
+    assert type(plain.engine) is inference.OnnxEngine
+    monkeypatch.setattr(openvino_engine, "worth", lambda: False)
+    with pytest.raises(ModelError, match="OpenVINO is not installed"):
+        Transcriber("light", backend="openvino")
+
+
+def test_chunks_side_by_side_come_in_their_order_and_stop_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    transcriber = Transcriber("light", threads=1)
+    whole = transcriber(tune())
+    beside = Transcriber("light", threads=1, chunk_frames=50)
+    run = 0
+
+    class Slow:
+        """Every other chunk takes longer."""
+
+        halo, front_end, sample_rate = beside.engine.halo, beside.engine.front_end, beside.engine.sample_rate
+        name, at_once, engine = "slow", 3, beside.engine
+
+        def __call__(self, samples: np.ndarray) -> inference.Arrays:
+            nonlocal run
+            run += 1
+            time.sleep(0.05 * (run % 2))
+            return self.engine(samples)
+
+    beside.engine = Slow()
+    told: list[float] = []
+    found = beside(tune(), lambda done, _total, _what: told.append(done))
+    np.testing.assert_allclose(found.onset, whole.onset, atol=1e-5)
+    assert told == sorted(told) and len(told) == 7
+    run = 0
+    with pytest.raises(Cancelled):
+        beside(tune(), lambda *_: False)
+    assert run < 7
