@@ -72,7 +72,7 @@ class CorpusView(View):
             row(self.sources, button(say("Write tunes to try"), self.recipe)),
             row(self.clip_s, ipw.Label(say("Language of captions")), self.language, self.hear),
             self.model,
-            button(say("Make the corpus"), self.make, "primary"),
+            row(button(say("Make the corpus"), self.make, "primary")),
             opened=not desk.rows,
         )
         self.table = Table(desk.select, self.correct)
@@ -329,7 +329,7 @@ class GenerateView(View):
         fields, settings = self.fields, SampleSettings()
         self.prompt = fields.add("prompt", ipw.Textarea(
             value="", placeholder=say("slow jazz, 80 beats a minute, in D minor"),
-            layout={"width": "100%", "height": "74px"},
+            layout={"width": "auto", "height": "74px"},
         ))  # fmt: skip
         self.model = fields.text("sampled", say("Network (name or folder)"), "tuned/adapter")
         self.melody = fields.text("melody", say("Led by the melody of (file)"), "")
@@ -343,7 +343,7 @@ class GenerateView(View):
         }
         self.numbers["top_k"] = fields.whole("sample_top_k", say("Top k"), settings.top_k, 0, 2048)
         self.numbers["seed"] = fields.whole("sample_seed", say("Seed"), settings.seed, 0, 1_000_000)
-        self.list = ipw.Select(options=[], layout={"width": "100%"})
+        self.list = ipw.Select(options=[], layout={"width": "auto"})
         self.list.observe(self._on_choice, "value")
         self.slot = ipw.VBox([])
         self.made = ipw.VBox([ipw.HTML(f"<b>{say('Made so far')}</b>"), self.list])
@@ -355,7 +355,7 @@ class GenerateView(View):
             row(*first),
             row(self.melody, button(say("The clip selected in the corpus"), self.lead)),
             fold(say("Settings"), row(*rest)),
-            button(say("Generate"), self.generate, "primary"),
+            row(button(say("Generate"), self.generate, "primary")),
             desk.works["generate"],
             self.made,
             self.slot,
