@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -206,6 +206,33 @@ def unpack(path: str | Path, folder: str | Path, progress: Progress | None = Non
             if progress is not None and progress(i + 1, len(head["stems"]), "unpacking") is False:
                 raise Cancelled("Unpacking was stopped.")
     return Bank.open(folder)
+
+
+def merge(folders: Sequence[str | Path], out: str | Path) -> Bank:
+    """Join banks into a new one in `out`.
+
+    Raises
+    ------
+    DataError
+        If one cannot be opened, if they differ in rate or length of a clip, or if `out` is one of them.
+    """
+    banks = [Bank.open(folder) for folder in folders]
+    if not banks:
+        raise DataError("There is no bank to join; name their folders.")
+    first = banks[0]
+    for folder, bank in zip(folders, banks):
+        if Path(folder).resolve() == Path(out).resolve():
+            raise DataError(f"{out} is one of the banks to be joined; write the new one elsewhere.")
+        if (bank.sample_rate, bank.clip_samples) != (first.sample_rate, first.clip_samples):
+            raise DataError(
+                f"{folder} has clips of {bank.clip_s:g} s at {bank.sample_rate} Hz and {folders[0]} of "
+                f"{first.clip_s:g} s at {first.sample_rate} Hz; make them alike with --clip."
+            )
+    with BankWriter(out, first.sample_rate, first.clip_samples, first.seed) as writer:
+        for bank in banks:
+            for index, stem in enumerate(bank.stems):
+                writer.append(np.asarray(bank.audio(index), np.int16), bank.notes(index), stem)
+    return Bank.open(out)
 
 
 class BankWriter:

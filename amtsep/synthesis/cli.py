@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from amtsep.errors import AmtsepError
+from amtsep.synthesis.bank import merge
 from amtsep.synthesis.generate import Recipe, Sources, synthesize
 from amtsep.synthesis.music import music21_folders
+from amtsep.synthesis.recorded import bank_of_recordings
 from amtsep.synthesis.soundfonts import find_soundfonts
 
 
@@ -38,6 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--music21", action="store_true", help="render the corpus of the installed music21 too")
     parser.add_argument("--guitarset", type=Path, help="GuitarSet folder; its training players enter as real stems")
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        action="append",
+        default=[],
+        help="instead of rendering: a folder of recordings of one instrument each, with a MIDI file of the same name "
+        "beside each; a folder inside it for each instrument (repeatable)",
+    )
+    parser.add_argument(
+        "--merge", type=Path, nargs="+", default=[], metavar="BANK", help="instead of rendering: join these banks"
+    )
     parser.add_argument("--groove", type=Path, help="folder of the Groove MIDI Dataset: what drums play")
     parser.add_argument(
         "--drum-kits",
@@ -69,6 +82,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pack", type=Path, help="also write the bank compressed to this file")
 
 
+def _gather(args: argparse.Namespace) -> int:
+    """A bank of what is there already: recordings with their notes, or other banks."""
+    if args.merge and args.recordings:
+        print("Give --merge or --recordings; a bank of recordings can be joined with others later.", file=sys.stderr)
+        return 2
+    for folder in args.recordings:
+        if not folder.is_dir():
+            print(f"There is no folder {folder} (--recordings).", file=sys.stderr)
+            return 2
+    if args.merge:
+        bank = merge(args.merge, args.out)
+    else:
+        recipe = Recipe()
+        bank = bank_of_recordings(args.out, args.recordings, args.clip, recipe.sample_rate, recipe.level_db, args.seed)
+    print(f"{bank!r} in {args.out}")
+    if args.pack is not None:
+        print(f"packed into {bank.pack(args.pack)}")
+    return 0
+
+
 def run(args: argparse.Namespace) -> int:
     """Render; returns the exit status."""
     if not 0 < args.hours <= 10000:
@@ -79,6 +112,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     began = time.monotonic()
     try:
+        if args.merge or args.recordings:
+            return _gather(args)
         given = [("samples", p) for p in args.samples] + [("scores", p) for p in args.scores]
         given += [(name, path) for name in ("guitarset", "groove") if (path := getattr(args, name)) is not None]
         given += [("drum-kits", path) for path in args.drum_kits]

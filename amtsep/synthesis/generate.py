@@ -181,13 +181,13 @@ def _render(
         audio = np.pad(audio, (0, max(n - len(audio), 0)))[:n]
         whole = level(audio, recipe.sample_rate, recipe.level_db)
         if whole is not None and len(notes) >= 3:
-            return whole, _bank_notes(notes)
+            return whole, bank_notes(notes)
         if order.score is not None:
             break
     return None
 
 
-def _bank_notes(notes: NDArray[np.void]) -> NDArray[np.void]:
+def bank_notes(notes: NDArray[np.void]) -> NDArray[np.void]:
     rows = np.zeros(len(notes), NOTE_DTYPE)
     for name in ("onset", "offset", "pitch", "velocity"):
         rows[name] = notes[name]
@@ -225,7 +225,7 @@ def _guitar_job(take: Path) -> _Result:
             f"guitarset:{take.name[:2]}", "guitar", "guitar", "guitarset", 24, "music",
             f"guitarset/{take.stem.rsplit('_', 2)[0]}@{number}", 0 if "_comp" in take.stem else 1, "train", False,
         )  # fmt: skip
-        out.append((whole, _bank_notes(notes), stem))
+        out.append((whole, bank_notes(notes), stem))
     return out
 
 
@@ -261,7 +261,7 @@ def _drum_job(job: tuple[KitPlace, list[tuple[int, drums.Performance]]]) -> _Res
         stem = Stem(
             f"drums:{kit.name}", DRUMS, DRUMS, DRUMS, RECORDED_PROGRAM, "music", None, 0, split, kit.held_out
         )  # fmt: skip
-        out.append((whole, _bank_notes(strokes), stem))
+        out.append((whole, bank_notes(strokes), stem))
     return out
 
 

@@ -69,6 +69,13 @@ def windows(
     notes["pitch"] = np.round(rows[:, 2]).astype(np.int16)
     # The file's velocities are all but arbitrary (1-127 with many ones): keep them in range, nothing more.
     notes["velocity"] = np.clip(rows[:, 3], 1, 127).astype(np.int16) if rows.shape[1] > 3 else 80
+    return cut(mono, notes, clip_s, sample_rate)
+
+
+def cut(
+    mono: NDArray[np.float32], notes: NDArray[np.void], clip_s: float, sample_rate: int, fewest: int = 3
+) -> list[tuple[NDArray[np.float32], NDArray[np.void]]]:
+    """A recording cut into windows of `clip_s` with their notes (`SCORE_DTYPE`); those with too few are left out."""
     n = int(round(clip_s * sample_rate))
     out = []
     for start in range(0, len(mono) - n // 2, n):
@@ -83,6 +90,6 @@ def windows(
         before = inside[inside["onset"] < 0]
         before["offset"] = np.minimum(before["offset"], clip_s)
         inside = np.concatenate([before, tidy(inside, clip_s)])
-        if len(inside) >= 3:
+        if len(inside) >= fewest:
             out.append((part, inside))
     return out

@@ -60,7 +60,7 @@ def clip_notes(clip: Clip, duration_s: float, by_key: bool = False, parts: bool 
 
 def kind_of(stem: Stem) -> str:
     """Which of `Mixing.sources` a stem belongs to."""
-    if stem.source == "guitarset":
+    if stem.source in ("guitarset", "recordings"):
         return "real"
     if stem.source == "synthetic":
         return "synthetic"
