@@ -13,6 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from amtsep.notes import Notes
 from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.bends import bend_curves, tuning_cents
 from amtsep.rhythm.cleanup import clean
-from amtsep.rhythm.key import find_key
+from amtsep.rhythm.key import bar_keys, find_key
 from amtsep.rhythm.score import make_score
 from amtsep.rhythm.spelling import fifths
 from amtsep.rhythm.tracking import track_beats
@@ -218,6 +219,24 @@ def placed(notes: Notes, beats: Beats) -> tuple[NDArray[np.float64], NDArray[np.
     return lengths, bars
 
 
+def under_right_key(
+    piece: Written, times: tuple[NDArray[np.float64], NDArray[np.float64]], notes: Notes, beats: Beats
+) -> dict[str, float]:
+    """Share of notes that stand under the signature that the score has there: with one key, and with one a bar.
+
+    `times` are where the notes are written, in quarter notes, and when they sound, in seconds.
+    """
+    positions, sharps = np.array([p for p, _ in piece.keys]), np.array([k for _, k in piece.keys])
+    truth = sharps[np.maximum(np.searchsorted(positions, times[0] + 1e-6, side="right") - 1, 0)]
+    one = find_key(notes)[0]
+    lines, keys = bar_keys(notes, replace(beats, key=one))
+    there = keys[np.maximum(np.searchsorted(lines, times[1] + 0.05, side="right") - 1, 0)]
+    return {
+        "one key": float(np.mean((one - truth) % 12 == 0)),
+        "a key a bar": float(np.mean((there - truth) % 12 == 0)),
+    }
+
+
 def measure_notation(pieces: list[Written], transcriber: Any) -> None:
     """Written lengths and bars, with true beats and with ours, from true notes and from our own; key; spelling."""
     from amtsep.audio import Audio
@@ -262,6 +281,10 @@ def measure_notation(pieces: list[Written], transcriber: Any) -> None:
             lines = beats.time[beats.downbeat]
             begins = np.where(truth_bar >= 0, lines[np.clip(truth_bar, 0, len(lines) - 1)], np.nan)
             known = plain & np.isfinite(begins) & np.isfinite(bars)
+            if piece.keys:
+                own = written["start"][which], table.onset[found]
+                for kind_of, share in under_right_key(piece, own, table, value).items():
+                    rows.setdefault(f"notes under the right key signature, {kind_of}, {label}", []).append(share)
             length_ok = np.abs(ends - written["length"] / unit) < 0.02
             rows.setdefault(f"written length right, {label}", []).append(float(np.mean(length_ok[plain])))
             rows.setdefault(f"bar right, {label}", []).append(float(np.mean(np.abs(bars - begins)[known] < 0.1)))

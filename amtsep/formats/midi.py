@@ -21,6 +21,7 @@ from amtsep.formats.files import TEMPO, Readable, Target, check_table, read_file
 from amtsep.formats.tempo_map import TempoMap, steady_map, tempo_map
 from amtsep.notes import Notes, Track
 from amtsep.rhythm.beats import Beats
+from amtsep.rhythm.key import bar_keys
 
 if TYPE_CHECKING:
     from amtsep.rhythm.bends import Bend
@@ -112,7 +113,7 @@ def midi_bytes(
     ticks_per_beat = TICKS_PER_BEAT if rate <= 160 else TICKS_PER_BEAT // 2
     grid = steady_map(tempo, ticks_per_beat) if beats is None else tempo_map(beats, ticks_per_beat)
     file = mido.MidiFile(type=1, ticks_per_beat=ticks_per_beat, charset="utf-8")
-    file.tracks.append(_conductor(grid, title, mark, beats))
+    file.tracks.append(_conductor(grid, title, mark, beats, notes))
 
     separated, position = separate_repeats_of(notes, shortest_s=60.0 / max(rate, 10.0) / ticks_per_beat)
     channels = [c for c in range(16) if c != DRUM_CHANNEL]
@@ -160,8 +161,8 @@ def midi_bytes(
     return buffer.getvalue()
 
 
-def _conductor(grid: TempoMap, title: str, mark: str, beats: Beats | None) -> Any:
-    """The first track: title, tempi, time signatures, key."""
+def _conductor(grid: TempoMap, title: str, mark: str, beats: Beats | None, notes: Notes) -> Any:
+    """The first track: title, tempi, time signatures, keys."""
     import mido
 
     out = mido.MidiTrack()
@@ -181,8 +182,12 @@ def _conductor(grid: TempoMap, title: str, mark: str, beats: Beats | None) -> An
     if beats is not None:
         names = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
         minors = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m", "C#m", "G#m", "D#m", "A#m")
-        key = (minors if beats.minor else names)[int(np.clip(beats.key, -7, 7)) + 7]
-        events.append((0, 2, mido.MetaMessage("key_signature", key=key)))
+        lines, sharps = bar_keys(notes, beats)
+        at = np.concatenate([[0], grid.ticks(lines[1:])]).astype(int)
+        for i in range(len(sharps)):
+            if i == 0 or sharps[i] != sharps[i - 1]:
+                key = (minors if beats.minor else names)[int(np.clip(sharps[i], -7, 7)) + 7]
+                events.append((int(at[i]), 2, mido.MetaMessage("key_signature", key=key)))
     now = 0
     for tick, _, message in sorted(events, key=lambda event: event[:2]):
         out.append(message.copy(time=tick - now))

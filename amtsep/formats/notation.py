@@ -135,10 +135,6 @@ class _Layout:
 def _measures(score: Score, part: ScorePart, layout: _Layout, first: bool) -> list[str]:
     out: list[str] = []
     notes = part.notes
-    sharps = score.beats.key
-    if part.transposition:
-        sharps += _shift(-part.transposition)
-        sharps = sharps - 12 if sharps > 7 else sharps + 12 if sharps < -7 else sharps
     lanes = {}
     for staff in range(part.staves):
         for voice in range(2):
@@ -148,15 +144,19 @@ def _measures(score: Score, part: ScorePart, layout: _Layout, first: bool) -> li
     triples = _triples_by_bar(score, part, layout)
     count = len(layout.lines) - 1
     before: Metre | None = None
+    key: int | None = None
     for i in range(layout.skip, count):
         offset = layout.offset if i == layout.skip else 0
         start, stop, metre = layout.lines[i] + offset, layout.lines[i + 1], layout.metres[i]
         implicit = ' implicit="yes"' if i == layout.skip and layout.pickup else ""
         number = i - layout.skip + (0 if layout.pickup else 1)
         out.append(f'<measure number="{number}"{implicit}>')
-        if before is None or metre != before:
-            out += _attributes(part, metre, sharps, before is None)
-        before = metre
+        sharps = _written_key(score.keys[min(i, len(score.keys) - 1)], part)
+        if metre != before or sharps != key:
+            out += _attributes(
+                part, metre if metre != before else None, sharps if sharps != key else None, before is None
+            )
+        before, key = metre, sharps
         if first and i in layout.tempo:
             out += _tempo(layout.tempo[i], metre)
         written = False
@@ -183,6 +183,16 @@ def _measures(score: Score, part: ScorePart, layout: _Layout, first: bool) -> li
             out.append('<barline location="right"><bar-style>light-heavy</bar-style></barline>')
         out.append("</measure>")
     return out
+
+
+def _written_key(sharps: int, part: ScorePart) -> int:
+    """The signature that a part's player reads."""
+    if part.drums:
+        return 0
+    if part.transposition:
+        sharps += _shift(-part.transposition)
+        sharps = sharps - 12 if sharps > 7 else sharps + 12 if sharps < -7 else sharps
+    return sharps
 
 
 def _shift(semitones: int) -> int:
@@ -242,12 +252,15 @@ def _triples_by_bar(score: Score, part: ScorePart, layout: _Layout) -> dict[tupl
     return {place: frozenset(beats) for place, beats in out.items()}
 
 
-def _attributes(part: ScorePart, metre: Metre, sharps: int, everything: bool) -> list[str]:
+def _attributes(part: ScorePart, metre: Metre | None, sharps: int | None, everything: bool) -> list[str]:
+    """What changes at a bar: its metre, its key, and in the first bar everything else."""
     out = ["<attributes>"]
     if everything:
         out.append(f"<divisions>{TICKS}</divisions>")
-        out.append(f"<key><fifths>{0 if part.drums else sharps}</fifths></key>")
-    out.append(f"<time><beats>{metre.beats}</beats><beat-type>{metre.beat_type}</beat-type></time>")
+    if sharps is not None:
+        out.append(f"<key><fifths>{sharps}</fifths></key>")
+    if metre is not None:
+        out.append(f"<time><beats>{metre.beats}</beats><beat-type>{metre.beat_type}</beat-type></time>")
     if everything:
         if part.staves > 1:
             out.append(f"<staves>{part.staves}</staves>")

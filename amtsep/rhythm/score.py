@@ -12,6 +12,7 @@ from amtsep.config import Quantisation
 from amtsep.notes import Notes, Track
 from amtsep.rhythm import quantise, spelling, voices
 from amtsep.rhythm.beats import Beats
+from amtsep.rhythm.key import bar_keys
 from amtsep.rhythm.quantise import TICKS, Bars
 
 SCORE_NOTE = np.dtype(
@@ -80,11 +81,14 @@ class Score:
         What the bars come from.
     bars
         The same in ticks.
+    keys
+        Sharps (flats negative) of the key signature of each bar as it sounds.
     """
 
     parts: tuple[ScorePart, ...]
     beats: Beats
     bars: Bars
+    keys: tuple[int, ...] = (0,)
 
 
 def make_score(
@@ -111,15 +115,30 @@ def make_score(
     fifth = np.zeros(len(notes), int)
     drums = np.array([tells(t) for t in notes.tracks], bool)[notes.track] if len(notes) else np.zeros(0, bool)
     tuned = np.flatnonzero(~drums)
+    lines, sharps = bar_keys(notes.select(~drums), beats)
     if len(tuned):
         chord_time = _joined(notes.onset[tuned], settings.chord_s)
-        fifth[tuned] = spelling.fifths(notes.pitch[tuned].astype(int), chord_time, beats.key)
+        in_bar = np.clip(np.searchsorted(lines, notes.onset[tuned] + 0.05, side="right") - 1, 0, None)
+        fifth[tuned] = spelling.fifths(notes.pitch[tuned].astype(int), chord_time, sharps[in_bar])
     parts = []
     for number, track in enumerate(notes.tracks):
         own = np.flatnonzero(notes.track == number)
         if len(own):
             parts.append(_part(notes, own, track, beats, bars, fifth[own], tells(track), settings))
-    return Score(tuple(parts), beats, _enough_bars(bars, parts))
+    whole = _enough_bars(bars, parts)
+    return Score(tuple(parts), beats, whole, _keys(whole, beats, lines, sharps))
+
+
+def _keys(bars: Bars, beats: Beats, lines: NDArray[np.float64], sharps: NDArray[np.int_]) -> tuple[int, ...]:
+    """The signature of each bar of a score; one that begins on no beat (a pickup's, one added) has its neighbour's."""
+    keys = []
+    for i, first in enumerate(bars.bar_beat):
+        if first < 0:
+            keys.append(sharps[-1] if i else sharps[0])
+        else:
+            line = int(np.searchsorted(lines, beats.time[first] + 1e-6, side="right")) - 1
+            keys.append(sharps[max(line, 0)])
+    return tuple(int(k) for k in keys)
 
 
 def _joined(onset: NDArray[np.float64], within: float) -> NDArray[np.float64]:

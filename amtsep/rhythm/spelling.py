@@ -32,7 +32,7 @@ STRETCH = 8
 """Notes of which the local signature is found at once."""
 
 
-def fifths(pitch: Index, onset: Values, signature: int) -> Index:
+def fifths(pitch: Index, onset: Values, signature: int | Index) -> Index:
     """Spelling of each note as steps along the line of fifths from C (F = -1, G = 1, F sharp = 6).
 
     Parameters
@@ -40,7 +40,7 @@ def fifths(pitch: Index, onset: Values, signature: int) -> Index:
     pitch, onset
         (n,) MIDI numbers and times in any unit, sorted by time; onsets equal within 1e-3 are one chord.
     signature
-        Sharps (flats negative) of the piece's key signature.
+        Sharps (flats negative) of the key signature, one for all or one a note.
     """
     if not len(pitch):
         return np.zeros(0, int)
@@ -52,11 +52,12 @@ def fifths(pitch: Index, onset: Values, signature: int) -> Index:
     return local + relative - 12 * flat
 
 
-def local_signatures(pitch: Index, signature: int, profile: Values | None = None) -> Index:
+def local_signatures(pitch: Index, signature: int | Index, profile: Values | None = None) -> Index:
     """(n,) sharps of the signature that suits the notes around each note best."""
     profile = weights()["key"][1] if profile is None else profile
     n = len(pitch)
     starts = list(range(0, n, STRETCH))
+    there = np.broadcast_to(signature, n)[starts][:, None]
     classes = np.zeros((n + 1, 12))
     classes[1:] = np.cumsum(np.eye(12)[pitch % 12], axis=0)
     counts = np.stack([classes[min(a + STRETCH + LOCAL_NOTES, n)] - classes[max(a - LOCAL_NOTES, 0)] for a in starts])
@@ -65,7 +66,7 @@ def local_signatures(pitch: Index, signature: int, profile: Values | None = None
     fit = np.stack([(np.roll(share, -t, axis=1) * profile).sum(axis=1) for t in tonic], axis=1)
     fit = (
         fit
-        - AWAY_COST * np.minimum(np.abs(SIGNATURES - signature), FAR)
+        - AWAY_COST * np.minimum(np.abs(SIGNATURES - there), FAR)
         - REMOTE_COST * np.maximum(np.abs(SIGNATURES) - 5, 0)
     )
     cost = CHANGE_COST * np.minimum(np.abs(SIGNATURES[:, None] - SIGNATURES[None, :]), 3) / 3

@@ -82,6 +82,30 @@ def test_key_and_spelling_follow_the_music() -> None:
     assert -3 in fifths(flat, on, -3) and 9 not in fifths(flat, on, -3), "E flat, not D sharp"
 
 
+def test_a_key_change_is_written_where_it_is_and_nowhere_else() -> None:
+    from amtsep.formats import midi_bytes, musicxml_bytes
+    from amtsep.rhythm.key import bar_keys
+
+    scale = np.array([60, 62, 64, 65, 67, 69, 71, 72])  # two bars of C major, then of A flat major
+    pitch = np.concatenate([np.tile(scale, 8), np.tile(scale - 4, 8)])
+    on = np.arange(len(pitch)) * 0.5
+    notes = Notes.build(on, on + 0.45, pitch)
+    beats = Beats.steady(120, notes.end)
+    lines, keys = bar_keys(notes, beats)
+    change = int(np.flatnonzero(np.diff(keys))[0]) + 1
+    assert set(keys.tolist()) == {0, -4} and np.count_nonzero(np.diff(keys)) == 1
+    assert abs(lines[change] - 32.0) <= 2.0
+    text = musicxml_bytes(notes, None, "", beats).decode()
+    assert [part.split("<")[0] for part in text.split("<fifths>")[1:]] == ["0", "-4"]
+    assert "<alter>1</alter>" not in text, "flats, no sharps"
+    messages = mido.MidiFile(file=io.BytesIO(midi_bytes(notes, beats=beats))).tracks[0]
+    assert [m.key for m in messages if m.type == "key_signature"] == ["C", "Ab"]
+    half = notes.select(np.arange(64))
+    assert set(bar_keys(half, Beats.steady(120, half.end))[1].tolist()) == {0}
+    drums = half.with_tracks(np.zeros(64, int), (Track("Drums", 0, drums=True),))
+    assert bar_keys(drums, beats)[1].tolist() == [0]
+
+
 # --- edits -----------------------------------------------------------------------------------------------------------
 
 
