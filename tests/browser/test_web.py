@@ -73,6 +73,10 @@ class Page(App):
         )
         self.until("hub.transport.recording")
 
+    def tracks(self):
+        """Rows of the tracks."""
+        return self.page.locator(".amt-tracks .amt-track")
+
     def notes(self) -> Notes:
         rows = self.page.evaluate(
             "() => amtsepPage.notes.map(n => [n.onset, n.offset, n.pitch, n.velocity, n.confidence])"
@@ -185,14 +189,14 @@ def test_timbres_are_told_apart_as_python_does(page, posteriors):
     page.demo(CLIP)
     session = python_session(posteriors)
     same_tracks(page, session)
-    rows = page.page.locator(".amt-track")
+    rows = page.tracks()
     assert rows.count() == session.grouping.tracks
     for wanted in (3, 2):
         slider = page.slider("Timbres")
         slider.press("Home")
         for _ in range(wanted - 1):
             slider.press("ArrowRight")
-        page.page.wait_for_function("n => document.querySelectorAll('.amt-track').length === n", arg=wanted)
+        page.page.wait_for_function("n => document.querySelectorAll('.amt-tracks .amt-track').length === n", arg=wanted)
         page.page.wait_for_function("n => amtsepPage.session.last.thorough", arg=wanted)
         session.set_timbres(1)
         for number in range(2, wanted + 1):
@@ -207,9 +211,9 @@ def test_timbres_are_told_apart_as_python_does(page, posteriors):
     page.page.locator(".amt-merge").last.select_option(
         label=page.page.locator(".amt-merge").last.inner_text().split("\n")[-1]
     )
-    page.page.wait_for_function("() => document.querySelectorAll('.amt-track').length === 1")
+    page.page.wait_for_function("() => document.querySelectorAll('.amt-tracks .amt-track').length === 1")
     page.page.click(".amt-undo")
-    page.page.wait_for_function("() => document.querySelectorAll('.amt-track').length === 2")
+    page.page.wait_for_function("() => document.querySelectorAll('.amt-tracks .amt-track').length === 2")
     page.page.locator(".amt-mute").first.click()
     page.page.wait_for_function("() => amtsepPage.session.state.tracks[0].mute")
     page.until("hub.audible(0) === false && hub.audible(1)")
@@ -234,6 +238,7 @@ def test_a_session_goes_to_the_dashboard_and_back(page, posteriors, tmp_path):
     page.slider("Onset threshold").press("ArrowRight")
     page.page.wait_for_function("() => amtsepPage.values.onset_threshold > 0.505 && amtsepPage.session.last.thorough")
     count = page.count()
+    page.page.click("[data-tab=export]")
     path = page.download('[data-format="session"]')
     assert path.name == f"{CLIP}.amtsep"
     with path.open("rb") as file:
@@ -274,14 +279,12 @@ def test_the_page_can_be_installed_and_opens_without_a_network(chromium, tmp_pat
     with serving(tmp_path / "site") as address:
         page = Page(context.new_page(), tmp_path)
         page.goto(address)
-        page.page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+        # Isolated by what keeps the files, behind the plainest of servers: the network may use threads.
+        page.page.wait_for_function("() => crossOriginIsolated && document.querySelector('.amt-welcome .amt-demo')")
         about = page.page.evaluate(
             "async () => (await fetch(document.querySelector('link[rel=manifest]').href)).json()"
         )
         assert about["display"] == "standalone" and about["icons"] and about["start_url"]
-        # Isolated by what keeps the files, behind the plainest of servers: the network may use threads.
-        page.page.wait_for_function("() => crossOriginIsolated")
-        page.page.wait_for_selector(".amt-welcome .amt-demo")
     # The server has gone.
     page.page.goto(f"{address}web/")
     page.demo(CLIP)
@@ -295,7 +298,7 @@ def test_midi_and_csv_hold_the_notes_and_a_correction(page):
     path = page.download(".amt-save")
     assert path.name == f"{CLIP}.mid"
     midi = pretty_midi.PrettyMIDI(str(path))
-    assert len(midi.instruments) == page.page.locator(".amt-track").count() > 1
+    assert len(midi.instruments) == page.tracks().count() > 1
     written = sorted((n.start, n.pitch, n.velocity) for instrument in midi.instruments for n in instrument.notes)
     assert len(written) == len(notes)
     expected = sorted(zip(notes.onset.tolist(), notes.pitch.tolist(), notes.velocity.tolist(), strict=True))
@@ -304,6 +307,7 @@ def test_midi_and_csv_hold_the_notes_and_a_correction(page):
     # Take one note out; the table and the next file do without it.
     first = [[int(notes.pitch[0]), float(notes.onset[0])]]
     page.page.evaluate("at => amtsepPage.do_edit({ what: 'delete', at })", first)
+    page.page.click("[data-tab=export]")
     table = read_csv(page.download('[data-format="csv"]'))
     assert len(table) == len(notes) - 1 == page.count()
     np.testing.assert_allclose(table.onset, notes.onset[1:], atol=1e-5)

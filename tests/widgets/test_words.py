@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,51 @@ def test_nothing_is_translated_that_nobody_says():
     ]
     said = {text for path in [*SPOKEN, *more] for text in templates(path)[0]}
     assert set(translations()) <= said
+
+
+THIRD = """import type { Language } from "../i18n";
+
+export const eo: Language = {
+  words: { language: "Esperanto", play: "Ludi" },
+  errors: { "{name} holds no sound; give a recording ({kinds}).": "{name} enhavas neniun sonon." },
+  sounds: [["Pianoj", "Granda piano|2|3|4|5|6|7|8"]],
+};
+"""
+LOOK = """
+const hub = { prefs: { language: "eo" }, tracks: [] };
+const KEY = "{name} holds no sound; give a recording ({kinds}).";
+console.log(JSON.stringify({
+  languages: LANGUAGES, after: nextLanguage("zh"), named: wordIn("eo", "play"), english: wordIn("eo", "pause"),
+  error: sentence(hub, { key: KEY, values: { name: "a.wav" }, text: "t" }),
+  sound: sounds("eo")[0][1].split("|")[0],
+}));
+"""
+
+
+def test_a_third_language_is_one_file_and_its_name(tmp_path):
+    """Words, errors of the library and names of sounds; what it lacks is said in English."""
+    js = ROOT / "widgets" / "js"
+    esbuild = js / "node_modules" / ".bin" / "esbuild"
+    if not esbuild.exists():
+        pytest.skip("esbuild is not installed: npm ci in widgets/js")
+    shutil.copytree(js / "src", tmp_path / "src")
+    (tmp_path / "src/words/eo.ts").write_text(THIRD)
+    i18n = (tmp_path / "src/i18n.ts").read_text(encoding="utf-8")
+    i18n = 'import { eo } from "./words/eo";\n' + i18n.replace("  zh: { words", "  eo,\n  zh: { words")
+    (tmp_path / "src/i18n.ts").write_text(i18n, encoding="utf-8")
+    names = "LANGUAGES, nextLanguage, sentence, sounds, wordIn"
+    (tmp_path / "src/look.ts").write_text(f'import {{ {names} }} from "./i18n";\n{LOOK}', encoding="utf-8")
+    command = [str(esbuild), "src/look.ts", "--bundle", "--format=esm", "--outfile=look.mjs", "--log-level=error"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    found = json.loads(subprocess.run(["node", "look.mjs"], cwd=tmp_path, check=True, capture_output=True).stdout)
+    assert found == {
+        "languages": ["en", "eo", "zh"],
+        "after": {"code": "en", "name": "English"},
+        "named": "Ludi",
+        "english": "Pause",
+        "error": "a.wav enhavas neniun sonon.",
+        "sound": "Granda piano",
+    }
 
 
 def test_an_error_of_the_decoder_keeps_its_parts_across_processes():

@@ -1,7 +1,7 @@
 // The page: the dashboard's own parts (widgets/static/amtsep.js) around a model that answers here, in the browser: the
 // network in a worker, the notes and a person's work on them in `Session`.
 
-import widgets, { csvFile, histogram, midiFile, percentile } from "../../widgets/static/amtsep.js";
+import widgets, { csvFile, histogram, midiFile, percentile, wordIn } from "../../widgets/static/amtsep.js";
 import { PLAY_RATE, decodeFile, halve } from "./audio.js";
 import { PageModel } from "./model.js";
 import { readSession, writeSession } from "./saved.js";
@@ -19,29 +19,8 @@ const PICTURE_RANGE_DB = 70;
 const LEAST_CONTRAST_DB = 10;
 const BINS = 50;
 
-const TEXT = {
-  en: {
-    unreadable: (name) => `${name} cannot be decoded by this browser; try WAV, MP3, OGG or FLAC.`,
-    damaged: (name) => `${name} is no amtsep session or is damaged; choose a file saved with 'Session'.`,
-    long: (name, minutes) => `${name} is longer than ${minutes} minutes: cut it, or use the dashboard.`,
-    empty: (name) => `${name} holds no sound.`,
-    network: (detail) => `The network did not load (${detail}); reload the page.`,
-    tagline: "From a recording to notes, in this page",
-    private: "Everything happens in this page: no recording leaves your computer.",
-    more: "Notation, beats and comparison with true notes are in the dashboard.",
-  },
-  zh: {
-    unreadable: (name) => `浏览器无法解码 ${name}，请改用 WAV、MP3、OGG 或 FLAC。`,
-    damaged: (name) => `${name} 不是 amtsep 会话文件，或文件已损坏；请选择用“会话”保存的文件。`,
-    long: (name, minutes) => `${name} 超过 ${minutes} 分钟：请剪短，或使用完整面板。`,
-    empty: (name) => `${name} 没有声音。`,
-    network: (detail) => `网络未能载入（${detail}），请刷新页面。`,
-    tagline: "从录音到音符，就在本页",
-    private: "一切都在本页进行：录音不会离开您的电脑。",
-    more: "乐谱、节拍以及与标准答案的比较，请使用完整面板。",
-  },
-};
-const words = () => TEXT[document.querySelector(".amt")?.lang] ?? TEXT.en;
+/** Words of this page, in the language that its parts have. */
+const say = (key, values) => wordIn(document.querySelector(".amt")?.lang ?? "en", `web_${key}`, values);
 
 class Page {
   constructor(settings, count, sounds) {
@@ -79,7 +58,7 @@ class Page {
     );
     this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.heard(data);
-    this.worker.onerror = (event) => this.fail(words().network(event.message ?? "worker"));
+    this.worker.onerror = (event) => this.fail(say("network", { detail: event.message ?? "worker" }));
     this.load();
     this.publish();
   }
@@ -104,7 +83,7 @@ class Page {
     this.model.update({ status: { kind: "busy", key: "opening", values: { name } }, progress: { what: "read", done: 0, total: 0 } });
     const kept = name.toLowerCase().endsWith(ENDING) ? await this.read(bytes) : undefined;
     if (turn !== this.turn) return undefined;
-    if (kept === null) return this.fail(words().damaged(name));
+    if (kept === null) return this.fail(say("damaged", { name }));
     const called = kept?.name ?? name;
     const brought = kept ? (kept.original ?? kept.sound) : new Uint8Array(bytes);
     let decoded;
@@ -112,12 +91,12 @@ class Page {
       // Decoding takes the bytes away; a session file wants them.
       decoded = await decodeFile(brought.slice().buffer);
     } catch {
-      return turn === this.turn && this.fail((kept ? words().damaged : words().unreadable)(name));
+      return turn === this.turn && this.fail(say(kept ? "damaged" : "unreadable", { name }));
     }
     if (turn !== this.turn) return undefined;
     const { mono: samples, stereo } = decoded;
-    if (!samples.length) return this.fail(words().empty(name));
-    if (samples.length > minutes * 60 * PLAY_RATE) return this.fail(words().long(name, minutes));
+    if (!samples.length) return this.fail(say("empty", { name }));
+    if (samples.length > minutes * 60 * PLAY_RATE) return this.fail(say("long", { name, minutes }));
     this.next = { name: called.replace(/\.[^.]*$/, ""), title: called, samples, playing: stereo, brought: kept && !kept.original ? null : brought };
     if (kept) this.show(kept.posteriors, kept);
     else this.listen();
@@ -142,7 +121,7 @@ class Page {
 
   heard({ id, result, error, done, total }) {
     if (id !== this.turn) return;
-    if (error) this.fail(words().network(error));
+    if (error) this.fail(say("network", { detail: error }));
     else if (result) this.show(result);
     else if (total) this.model.update({ progress: { what: "transcribe", done, total } });
   }
@@ -381,20 +360,22 @@ const page = new Page(settings, count, sounds);
 const note = document.createElement("p");
 note.className = "web-note";
 /** Words that are not the dashboard's. */
-const say = () => {
-  note.textContent = `${words().private} ${words().more}`;
+const label = () => {
+  note.textContent = `${say("private")} ${say("more")}`;
   const tagline = document.querySelector(".amt-title span");
-  if (tagline && !page.model.get("about").name) tagline.textContent = words().tagline;
+  if (tagline && !page.model.get("about").name) tagline.textContent = say("tagline");
+  const midi = document.querySelector('[data-format="midi"] span');
+  if (midi) midi.textContent = say("midi");
 };
 for (const panel of PANELS) {
   const host = document.createElement("div");
   document.querySelector(SIDE.includes(panel) ? ".amtsep-side" : ".amtsep-app").append(host);
   widgets.render({ model: page.model.as(panel), el: host });
   // Another language builds a panel again.
-  if (panel === "source" || panel === "export") new MutationObserver(say).observe(host, { childList: true });
+  if (panel === "source" || panel === "export") new MutationObserver(label).observe(host, { childList: true });
 }
 document.querySelector(".amtsep-side").append(note);
-say();
+label();
 globalThis.amtsepPage = page; // for tests, and for the curious
 
 // The page's files are kept for when there is no network; a page that is isolated may use several threads, and where the

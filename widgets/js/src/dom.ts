@@ -81,6 +81,15 @@ export function button(
   );
 }
 
+/** What a fold opens is scrolled into view, the fold's own line staying in it. */
+export function opensIntoView(fold: HTMLDetailsElement): void {
+  fold.addEventListener("toggle", () => {
+    if (!fold.open) return;
+    fold.lastElementChild?.scrollIntoView({ block: "nearest" });
+    fold.firstElementChild?.scrollIntoView({ block: "nearest" });
+  });
+}
+
 /** Have the browser save bytes under a name. */
 export function save(bytes: BlobPart, name: string, type: string): void {
   const url = URL.createObjectURL(new Blob([bytes], { type }));

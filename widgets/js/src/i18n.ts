@@ -1,17 +1,33 @@
+import { type Families, soundsEn } from "./gm";
 import type { Hub } from "./hub";
 import { type Words, en } from "./words/en";
 import { errorsZh } from "./words/errors_zh";
+import { soundsZh } from "./words/sounds_zh";
 import { zh } from "./words/zh";
 
-/** A third language is a file of words and its name here; what it lacks is said in English. */
-const TABLES: Record<string, Partial<Words>> = { en, zh };
+/** What a language has words for; what it lacks is said in English. */
+export interface Language {
+  words: Partial<Words>;
+  /** Errors of the library, by their English template. */
+  errors?: Record<string, string>;
+  /** General MIDI sounds. */
+  sounds?: Families;
+}
+
+/** A third language is a file that exports such a value, and its name here. */
+const TABLES: Record<string, Language> = {
+  en: { words: en, sounds: soundsEn },
+  zh: { words: zh, errors: errorsZh, sounds: soundsZh },
+};
 
 export const LANGUAGES = Object.keys(TABLES);
+
+export const sounds = (language: string): Families => TABLES[language]?.sounds ?? soundsEn;
 
 /** The language that the button offers, and what it calls itself. */
 export function nextLanguage(language: string): { code: string; name: string } {
   const code = LANGUAGES[(LANGUAGES.indexOf(language) + 1) % LANGUAGES.length];
-  return { code, name: TABLES[code].language ?? code };
+  return { code, name: TABLES[code].words.language ?? code };
 }
 
 export type Word = keyof Words;
@@ -26,14 +42,17 @@ export function trackName(hub: Hub, index: number): string {
 
 /** A sentence in the language of the page, with `{name}` filled in. */
 export function say(hub: Hub, key: Word | string, values: Record<string, unknown> = {}): string {
-  const table = TABLES[hub.prefs.language] ?? en;
-  const text = (table as Record<string, string>)[key] ?? (en as Record<string, string>)[key] ?? key;
-  return fillIn(text, values);
+  return wordIn(hub.prefs.language, key, values);
+}
+
+export function wordIn(language: string, key: Word | string, values: Record<string, unknown> = {}): string {
+  const table = TABLES[language]?.words ?? en;
+  return fillIn((table as Record<string, string>)[key] ?? (en as Record<string, string>)[key] ?? key, values);
 }
 
 /** What the program says: an error of the library comes as English text, its template as the key. */
 export function sentence(hub: Hub, { key = "", values = {}, text = "" }: { key?: string; values?: Record<string, unknown>; text?: string }): string {
   if (!text) return key ? say(hub, key, values) : "";
-  const template = hub.prefs.language === "zh" ? errorsZh[key] : undefined;
+  const template = TABLES[hub.prefs.language]?.errors?.[key];
   return template ? fillIn(template, values) : text;
 }

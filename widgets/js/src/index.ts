@@ -95,5 +95,6 @@ export { cluster } from "./clustering/cluster";
 export { estimateTimbres } from "./clustering/count";
 export { Draw } from "./clustering/draw";
 export { group, joined, places, suggestPrograms } from "./clustering/group";
+export { wordIn } from "./i18n";
 export { NONE, apply, edit } from "./edits";
 export { csvFile, midiFile } from "./files";

@@ -32,6 +32,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     transport.setMetronome(!transport.metronome);
     grid();
   };
+  const snapInfo = info(hub, "snap");
   const snap = h(
     "select",
     {
@@ -111,7 +112,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("volume")), volume),
     more,
     sound,
-    h("div", { class: "amt-group amt-view" }, snap, names, lane, bends, ground, info(hub, "ground"), opacity, fit, follow),
+    h("div", { class: "amt-group amt-view" }, snap, snapInfo, names, lane, bends, ground, info(hub, "ground"), opacity, fit, follow),
   );
   hub.actions.loop = () => {
     const window = view()?.window;
@@ -130,7 +131,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     if (transport.wanted || transport.loading) sound.textContent = t(transport.wanted ? "sound_waits" : "sound_loading");
     loop.setAttribute("aria-pressed", String(transport.loop.on));
     metronome.setAttribute("aria-pressed", String(transport.metronome));
-    metronome.hidden = snap.hidden = bends.hidden = !hub.actions.grid;
+    snapInfo.hidden = metronome.hidden = snap.hidden = bends.hidden = !hub.actions.grid;
     snap.value = hub.snap;
     bends.setAttribute("aria-pressed", String(hub.bends));
     split.setAttribute("aria-pressed", String(transport.split));

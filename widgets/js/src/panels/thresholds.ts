@@ -1,6 +1,6 @@
 // Sliders of the decoding. Each step goes to Python; the next only when that one has been answered.
 
-import { button, h } from "../dom";
+import { button, h, opensIntoView } from "../dom";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { info } from "../info";
@@ -10,7 +10,7 @@ import { Slider } from "../slider";
 
 type Values = Record<string, number | boolean>;
 
-const EXPLAINED = new Set(["onset_threshold", "frame_threshold", "min_note_length", "energy_tolerance"]);
+const EXPLAINED = new Set(["onset_threshold", "frame_threshold", "min_note_length", "energy_tolerance", "tidy_strength"]);
 /** Networks that there are words for. */
 const KNOWN = new Set(["light", "base"]);
 /** What a preset sets, in short. */
@@ -125,12 +125,14 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
       pitches("min_pitch", "max_pitch", true),
       h("span", {}, "–"),
       pitches("max_pitch", "min_pitch", false),
+      info(hub, "pitch_range"),
     ),
-    h("div", { class: "amt-line" }, check("inferred_onsets")),
+    h("div", { class: "amt-line" }, check("inferred_onsets"), info(hub, "inferred_onsets")),
     networks,
-    tidy ? h("div", { class: "amt-line" }, h("span", {}, t("ends")), ends) : null,
+    tidy ? h("div", { class: "amt-line" }, h("span", {}, t("ends")), ends, info(hub, "ends")) : null,
     rules.length ? h("div", { class: "amt-rules" }, h("span", {}, t("tidy_rules")), ...rules.map(check)) : null,
   );
+  opensIntoView(more);
   const split = h("div", { class: "amt-kinds-of-notes" });
   element.append(
     h("div", { class: "amt-line amt-found" }, split, check("leftover_notes"), info(hub, "leftover_notes")),

@@ -1,9 +1,9 @@
 // How many timbres, and a row a track.
 
-import { button, fill, h, icon } from "../dom";
+import { button, fill, h, icon, opensIntoView } from "../dom";
 import { programs } from "../gm";
 import type { Hub } from "../hub";
-import { say } from "../i18n";
+import { say, sounds } from "../i18n";
 import { info } from "../info";
 import { Latest, type Model, Scope } from "../model";
 import { kitElement } from "./kit";
@@ -83,6 +83,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   const method = h("select", { class: "amt-select amt-method", onchange: () => model.send({ do: "method", value: method.value }) });
   for (const m of about().methods ?? []) method.append(h("option", { value: m }, t(`method_${m.replaceAll("-", "_")}`)));
   const how = h("details", { class: "amt-fold" }, h("summary", {}, t("more")), h("label", { class: "amt-line" }, h("span", {}, t("method")), method), info(hub, "method"));
+  opensIntoView(how);
   element.append(h("div", { class: "amt-kinds", role: "radiogroup", "aria-label": t("kinds") }, ...kinds), h("div", { class: "amt-how-many" }, slider.element), sure, list, kitElement(model, scope, hub), foot, how);
 
   let drawn = "";
@@ -194,7 +195,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
       const name = chosen?.dataset.guess && !row.given ? { name: chosen.dataset.guess } : {};
       set(row, { program: Number(program.value), ...name });
     } });
-    const families = programs(hub.prefs.language);
+    const families = programs(sounds(hub.prefs.language));
     const label = (number: number) => families.flatMap(([, names]) => names).find(([n]) => n === number)?.[1] ?? "";
     if (row.guess?.length) {
       const group = h("optgroup", { label: t("guess") });

@@ -347,6 +347,16 @@ export const en = {
   about_timbres: "How many timbres",
   info_timbres: "A timbre is a kind of sound: a flute and a piano are two, two violins are one. Auto estimates how many there are; set the number yourself where you can hear it.",
   about_drums: "Drums",
+  about_tidy_strength: "Tidy",
+  info_tidy_strength: "A transcription has crumbs: one note heard as two, a harmonic taken for a note. Further right more of them are joined or taken away; what has gone stays as a dashed box that a double-click brings back.",
+  about_ends: "Where notes end",
+  info_ends: "By sound, a note lasts as long as it is heard. By key, it ends where the finger leaves the key, and the pedal that lets it ring on is written into the MIDI file.",
+  about_inferred_onsets: "Starts from rises of the sound",
+  info_inferred_onsets: "Some notes begin so softly that no start is heard, only a pitch that grows. With this on such a rise counts as a start.",
+  about_pitch_range: "Pitch range",
+  info_pitch_range: "Notes outside of these two pitches are left out. Set it to what the instrument can play, and low rumble or high hiss make no notes.",
+  about_snap: "Snap and metronome",
+  info_snap: "With a grid chosen, notes that you move or stretch go to the nearest bar, beat or part of a beat; hold Alt to move freely. The metronome clicks on the beats that were found.",
   about_method: "How notes are clustered",
   info_drums: "A second network listens for kick, snare, toms, hi-hat and cymbals; the strokes stand in the lane under the roll. Double-click in the lane puts a stroke in, on a stroke takes it out. Beats, score and MIDI use them.",
   info_method: "Every note has a fingerprint of its sound, and notes with similar fingerprints form a track. The methods draw the borders differently; try another when a track is torn apart.",
@@ -381,6 +391,16 @@ export const en = {
   guess: "Sounds like (a guess)",
   guess_of: "perhaps {name}",
   guess_take: "perhaps {name}: call {track} so and give it that sound",
+  // the static page
+  web_unreadable: "{name} cannot be decoded by this browser; try WAV, MP3, OGG or FLAC.",
+  web_damaged: "{name} is no amtsep session or is damaged; choose a file saved with 'Session'.",
+  web_long: "{name} is longer than {minutes} minutes: cut it, or use the dashboard.",
+  web_empty: "{name} holds no sound.",
+  web_network: "The network did not load ({detail}); reload the page.",
+  web_tagline: "From a recording to notes, in this page",
+  web_midi: "A track a timbre",
+  web_private: "Everything happens in this page: no recording leaves your computer.",
+  web_more: "Notation, beats, drums and comparison with true notes are in the dashboard.",
 };
 
 export type Words = typeof en;
