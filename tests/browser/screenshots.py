@@ -82,6 +82,53 @@ def dashboard(browser, files: Path, out: Path) -> None:
         server.stop()
 
 
+SIZES = {360: 740, 768: 1024, 1024: 768, 1280: 800, 1920: 1080}
+
+
+def every_size(app: App, out: Path, name: str) -> None:
+    """An open recording at every size, in both themes and languages, and for a projector; on a phone with a sheet, too."""
+    page = app.page
+    out.mkdir(parents=True, exist_ok=True)
+    for width, height in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for theme in ("dark", "light"):
+            for language in ("en", "zh"):
+                app.hub(f"hub.prefer({{ theme: '{theme}', language: '{language}' }})")
+                keep(page, out / f"{name}-{width}-{theme}-{language}.png", 400)
+        app.hub("hub.prefer({ theme: 'dark', language: 'en' })")
+        if width == min(SIZES):
+            page.click("[data-tab=timbres]")
+            keep(page, out / f"{name}-{width}-sheet.png", 400)
+            page.click("[data-tab=timbres]")
+    app.hub("hub.prefer({ projector: 'on' })")
+    for width in (1024, 1920):
+        page.set_viewport_size({"width": width, "height": SIZES[width]})
+        keep(page, out / f"{name}-{width}-projector.png", 400)
+    app.hub("hub.prefer({ projector: 'off' })")
+
+
+def sizes(browser, files: Path, out: Path) -> None:
+    """The dashboard and the static page, to be looked at one by one."""
+    sys.path.insert(0, str(ROOT / "web"))
+    import serve
+
+    static = serve.make_server()
+    threading.Thread(target=static.serve_forever, daemon=True).start()
+    server = Server(files)
+    places = {"web": f"http://127.0.0.1:{static.server_port}/", "dashboard": server.url}
+    for name, url in places.items():
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark", locale="en-GB")
+        app = App(context.new_page(), files)
+        app.page.goto(url)
+        app.page.click('.amt-welcome [data-demo^="Duet"]')
+        app.until("hub.notes.n > 0 && hub.transport.recording && !document.querySelector('.amt-bar')")
+        app.hub("hub.transport.seek(6.2)")
+        every_size(app, out, name)
+        context.close()
+    server.stop()
+    static.shutdown()
+
+
 def lab(browser, files: Path, out: Path) -> None:
     """The same as a cell of JupyterLab."""
     clip = ROOT / "notebooks" / "demos" / f"{DUET}.ogg"
@@ -120,7 +167,7 @@ def web(browser, out: Path) -> None:
         page = context.new_page()
         page.goto(f"http://127.0.0.1:{server.server_port}/")
         page.click('.amt-welcome [data-demo^="Duet"]')
-        page.wait_for_function("() => globalThis.amtsepPage?.notes.length > 0", timeout=120_000)
+        page.wait_for_function("() => globalThis.amtsepPage?.notes.length > 0", timeout=300_000)
         page.evaluate(f"() => {App.HUB}.transport.seek(6.2)")
         keep(page, out / f"{name}.png", 1500)
         context.close()
@@ -135,15 +182,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder for the pictures")
     parser.add_argument("--no-lab", action="store_true", help="leave JupyterLab out")
     parser.add_argument("--web", action="store_true", help="the page that needs no Python, and nothing else")
+    parser.add_argument("--sizes", type=Path, metavar="DIR", help="every size, theme and language, and nothing else")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as p:
         files = Path(folder)
         (files / "cache").mkdir()
         browser = p.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"])
-        web(browser, args.out)
-        if not args.web:
+        if args.sizes:
+            sizes(browser, files, args.sizes)
+        else:
+            web(browser, args.out)
+        if not (args.web or args.sizes):
             dashboard(browser, files, args.out)
-        if not (args.no_lab or args.web):
+        if not (args.no_lab or args.web or args.sizes):
             lab(browser, files, args.out)
         browser.close()
 
