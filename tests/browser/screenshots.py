@@ -86,7 +86,7 @@ SIZES = {360: 740, 768: 1024, 1024: 768, 1280: 800, 1920: 1080}
 
 
 def every_size(app: App, out: Path, name: str) -> None:
-    """An open recording at every size, in both themes and languages, and for a projector; on a phone with a sheet, too."""
+    """An open recording at every size, in both themes and languages; a phone's sheet; for a projector."""
     page = app.page
     out.mkdir(parents=True, exist_ok=True)
     for width, height in SIZES.items():
