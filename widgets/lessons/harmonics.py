@@ -264,9 +264,9 @@ class KernelHeight(Piece):
             title_text=say("Semitones from the pitch"), range=[-most - 1, most + 1], dtick=12, tick0=0, row=1, col=1
         )
         self.figure.update_xaxes(title_text=say("Semitones either way"), dtick=6, row=1, col=2)
-        self.figure.update_yaxes(range=[90, 100], title_text=say("F1 (%)"), row=1, col=2, secondary_y=False)
+        self.figure.update_yaxes(range=[90, 100], dtick=2, title_text=say("F1 (%)"), row=1, col=2, secondary_y=False)
         self.figure.update_yaxes(
-            range=[0, 12], title_text=say("ghosts (%)"), showgrid=False, row=1, col=2, secondary_y=True
+            range=[0, 10], dtick=2, title_text=say("ghosts (%)"), showgrid=False, row=1, col=2, secondary_y=True
         )
         self.figure.update_layout(barmode="overlay", bargap=0.1)
         super().__init__([self.reach, self.words, self.figure], [self.reach])
