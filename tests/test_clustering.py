@@ -346,3 +346,23 @@ def test_clustering_needs_no_torch() -> None:
     code = "import json, sys, amtsep.clustering; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
     assert "torch" not in loaded and "sklearn" not in loaded
+
+
+def test_points_and_pairs_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the app sorts: the number is estimated, then the notes are sorted, some of them taught, unisons looked for."""
+    from amtsep.clustering import evidence
+    from widgets.state.edits import State
+    from widgets.state.grouping import Grouping, group
+
+    asked: list[str] = []
+    for name in ("note_points", "overlapping_pairs", "neighbour_pairs"):
+        real = getattr(evidence, name)
+        monkeypatch.setattr(evidence, name, lambda notes, name=name, real=real: asked.append(name) or real(notes))
+    notes = synthetic_notes(3, 3, 200)
+    settings = Clustering(unisons=True, timbres=2)
+    table, grouping = group(notes, State(clustering=settings, taught=((60, 0.0, 1),)), None, Grouping())
+    assert grouping.problem is None and len(table) >= len(notes)
+    assert sorted(asked) == ["neighbour_pairs", "note_points", "overlapping_pairs"]
+    asked.clear()
+    cluster(notes, Clustering(unisons=True))
+    assert sorted(asked) == ["neighbour_pairs", "note_points", "overlapping_pairs"]

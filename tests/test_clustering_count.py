@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amtsep.clustering import estimate_timbres
+from amtsep.clustering import Evidence, estimate_timbres
 from amtsep.clustering.assign import distortion, refine
 from amtsep.clustering.count import FEATURES, drift_axes, drifting_distortion, features
 from amtsep.clustering.points import note_points
@@ -83,7 +83,7 @@ def test_examples_survive_their_file(tmp_path: Path) -> None:
 
 def test_fitted_weights_count_better_than_chance_and_state_a_fair_probability() -> None:
     notes = [synthetic_notes(seed, seed % 4 + 1, 150) for seed in range(80)]
-    tables = [features(n, LARGEST) for n in notes]
+    tables = [features(Evidence(n), LARGEST) for n in notes]
     timbres = [len(np.unique(n.track)) for n in notes]
     report = validate(tables, timbres, 0.01)
     assert report["exact"] > 0.6
@@ -115,7 +115,7 @@ def piano(n: int = 900, seed: int = 0, steps: float = 0.0) -> Notes:
 
 def test_a_drift_over_the_range_leaves_little_for_a_second_timbre_to_explain() -> None:
     def gains(notes: Notes) -> tuple[float, float]:
-        table = features(notes, 3)
+        table = features(Evidence(notes), 3)
         return float(table[1, FEATURES.index("gain")]), float(table[1, FEATURES.index("drift_gain")])
 
     plain, drifting = gains(piano())

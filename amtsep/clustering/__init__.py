@@ -19,6 +19,7 @@ import numpy as np
 from amtsep.clustering.assign import METHODS
 from amtsep.clustering.constraints import check_given
 from amtsep.clustering.count import TimbreEstimate, estimate_timbres
+from amtsep.clustering.evidence import Evidence
 from amtsep.clustering.points import Labels, Values, note_points
 from amtsep.clustering.soft import Memberships, as_it_is, memberships, unison_partners
 from amtsep.clustering.stability import keep_numbers, match_tracks, name_tracks
@@ -26,6 +27,7 @@ from amtsep.config import Clustering
 from amtsep.notes import Notes
 
 __all__ = [
+    "Evidence",
     "METHODS",
     "Memberships",
     "TimbreEstimate",
@@ -38,24 +40,26 @@ __all__ = [
 ]
 
 
-def _assign(notes: Notes, settings: Clustering, previous: Notes | None, given: Mapping[int, int] | None) -> Labels:
+def _assign(
+    evidence: Evidence, settings: Clustering, previous: Notes | None, given: Mapping[int, int] | None
+) -> Labels:
     """A track number for every note."""
     if settings.method not in METHODS:
         raise ValueError(f"There is no clustering method '{settings.method}'; choose one of {', '.join(METHODS)}.")
     if settings.timbres is not None and settings.timbres < 1:
         raise ValueError("The number of timbres must be at least 1.")
-    points = note_points(notes)
+    notes, points = evidence.notes, evidence.points
     table = check_given(given, len(notes))
-    k = settings.timbres or estimate_timbres(notes, settings).timbres
+    k = settings.timbres or estimate_timbres(notes, settings, evidence=evidence).timbres
     k = max(1, min(k, len(notes)))
     labels = METHODS[settings.method](points, k, settings.seed)
-    number = keep_numbers(notes, memberships(notes, points, labels, k, settings).labels(), previous)
+    number = keep_numbers(notes, memberships(evidence, labels, k, settings).labels(), previous)
     if table:
         # Only now do clusters have the numbers that a person saw and meant.
         number[list(table)] = list(table.values())
         used, dense = np.unique(number, return_inverse=True)
         inner = {index: int(np.searchsorted(used, track)) for index, track in table.items()}
-        soft = memberships(notes, points, dense.reshape(-1), len(used), settings, inner)
+        soft = memberships(evidence, dense.reshape(-1), len(used), settings, inner)
         number = used[soft.labels()]
         number[list(table)] = list(table.values())
     return number
@@ -66,6 +70,7 @@ def cluster(
     settings: Clustering = Clustering(),  # noqa: B008 - frozen
     previous: Notes | None = None,
     given: Mapping[int, int] | None = None,
+    evidence: Evidence | None = None,
 ) -> Notes:
     """Give every note a track by its timbre embedding.
 
@@ -81,6 +86,8 @@ def cluster(
     given
         Note index to track number, as a person says: these notes get it, and the rest follows. The numbers are those of
         the result without `given` (and with the same `previous`); a number that is not there makes a new track.
+    evidence
+        Of these notes, where it is known already: of several calls the second one need not compute it again.
 
     Returns
     -------
@@ -101,12 +108,17 @@ def cluster(
     if not len(notes):
         note_points(notes)
         return notes.with_tracks([], name_tracks(np.zeros(0, np.intp), previous))
-    number = _assign(notes, settings, previous, given)
+    evidence = evidence or Evidence(notes)
+    number = _assign(evidence, settings, previous, given)
     found = notes.with_tracks(number, name_tracks(number, previous))
-    return double_unisons(found, settings) if settings.unisons else found
+    return double_unisons(found, settings, evidence) if settings.unisons else found
 
 
-def double_unisons(notes: Notes, settings: Clustering = Clustering()) -> Notes:  # noqa: B008 - frozen
+def double_unisons(
+    notes: Notes,
+    settings: Clustering = Clustering(),  # noqa: B008 - frozen
+    evidence: Evidence | None = None,
+) -> Notes:
     """Notes with tracks, and a second copy of those that two timbres play at once, on the other's track.
 
     Raises
@@ -114,12 +126,13 @@ def double_unisons(notes: Notes, settings: Clustering = Clustering()) -> Notes: 
     ValueError
         If the notes hold no embedding.
     """
-    points = note_points(notes)
+    evidence = evidence or Evidence(notes)
+    points = evidence.points
     if not len(notes):
         return notes
     used, dense = np.unique(notes.track, return_inverse=True)
     soft = as_it_is(points, dense.reshape(-1).astype(np.intp), len(used))
-    partner = unison_partners(notes, points, soft, settings.unison_evidence)
+    partner = unison_partners(evidence, soft, settings.unison_evidence)
     doubled = np.flatnonzero(partner >= 0)
     if not len(doubled):
         return notes
@@ -131,9 +144,8 @@ def double_unisons(notes: Notes, settings: Clustering = Clustering()) -> Notes: 
 
 def track_memberships(notes: Notes, settings: Clustering = Clustering()) -> Values:  # noqa: B008 - frozen
     """Probability of each track for every note, (n, tracks), for notes that have tracks."""
-    points = note_points(notes)
     k = len(notes.tracks)
-    return memberships(notes, points, notes.track.astype(np.intp), k, settings).probability
+    return memberships(Evidence(notes), notes.track.astype(np.intp), k, settings).probability
 
 
 def embedding_map(notes: Notes) -> Values:

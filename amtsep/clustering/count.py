@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from amtsep.clustering.assign import distortion, refine, ward_partitions
-from amtsep.clustering.evidence import overlap_share, overlapping_pairs
-from amtsep.clustering.points import Labels, Points, Values, note_points
+from amtsep.clustering.evidence import Evidence, overlap_share
+from amtsep.clustering.points import Labels, Points, Values
 from amtsep.config import Clustering
 from amtsep.notes import Notes
 
@@ -149,15 +149,14 @@ def _separation(basis: Values, side: Values, weight: Values, line: Values) -> fl
     return float(max(solution[-1, 0], 0.0) / np.sqrt((weight @ rest[:, 0] ** 2) / weight.sum() + 1e-3))
 
 
-def features(notes: Notes, largest: int, seed: int = 0) -> Values:
+def features(evidence: Evidence, largest: int, seed: int = 0) -> Values:
     """What is known of each partition, (K, len(FEATURES)) for K = 1, ... as far as there are notes for it."""
-    points = note_points(notes)
+    notes, points, pairs = evidence.notes, evidence.points, evidence.overlaps
     pitch = notes.pitch.astype(np.float64)
     chosen = np.arange(len(points))
     if len(points) > SAMPLE:
         chosen = np.sort(np.random.default_rng(seed).choice(len(points), SAMPLE, replace=False))
     sample = Points(points.x[chosen], points.weight[chosen])
-    pairs = overlapping_pairs(notes)
     tree = ward_partitions(sample, largest + 1, seed)
     partitions = [refine(sample, labels, k + 1, 5) for k, labels in enumerate(tree)]
     residual = np.array([max(distortion(sample, *partition), 1e-4) for partition in partitions])
@@ -212,6 +211,7 @@ def estimate_timbres(
     notes: Notes,
     settings: Clustering = Clustering(),  # noqa: B008 - frozen
     model: dict[str, Any] | None = None,
+    evidence: Evidence | None = None,
 ) -> TimbreEstimate:
     """How many timbres play, with a probability for every number from 1 to ``settings.max_timbres``.
 
@@ -223,6 +223,8 @@ def estimate_timbres(
         Of which `min_timbres`, `max_timbres` and `seed` count.
     model
         Learned weights other than those that ship (see `count_model`).
+    evidence
+        Of these notes, where it is known already.
 
     Raises
     ------
@@ -233,7 +235,7 @@ def estimate_timbres(
     if not len(notes):
         rest = (0.0,) * (largest - 1)
         return TimbreEstimate(1, (1.0, *rest), (0.0, *rest), (0.0, *rest), (0.0, *rest))
-    table = features(notes, largest, settings.seed)
+    table = features(evidence or Evidence(notes), largest, settings.seed)
     model = model or count_model()
     order = [model["features"].index(name) for name in FEATURES]
     mean, scale, weight = (np.asarray(model[name], np.float64)[order] for name in ("mean", "scale", "weight"))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from amtsep.clustering.points import Labels, Values
+from amtsep.clustering.points import Labels, Points, Values, note_points
 from amtsep.notes import Notes
 
 if TYPE_CHECKING:
@@ -54,6 +55,33 @@ def overlapping_pairs(notes: Notes) -> Pairs:
     share = np.clip(together / np.maximum(shorter - SLACK_S, SLACK_S), 0.0, 1.0)
     kept = share > 0.1
     return Pairs(first[kept], second[kept], share[kept], n)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known of some notes before they are sorted; everything is computed once, when it is first asked for."""
+
+    notes: Notes
+
+    @cached_property
+    def points(self) -> Points:
+        """The embeddings; raises ``ValueError`` where there are none."""
+        return note_points(self.notes)
+
+    @cached_property
+    def overlaps(self) -> Pairs:
+        """Notes that sound together."""
+        return overlapping_pairs(self.notes)
+
+    @cached_property
+    def together(self) -> csr_array:
+        """`overlaps` as a matrix."""
+        return self.overlaps.matrix()
+
+    @cached_property
+    def beside(self) -> csr_array:
+        """Notes near in time, as a matrix."""
+        return neighbour_pairs(self.notes).matrix()
 
 
 def overlap_share(pairs: Pairs, labels: Labels) -> float:

@@ -16,10 +16,9 @@ import numpy as np
 
 from amtsep.clustering.assign import concentration
 from amtsep.clustering.constraints import given_likeness
-from amtsep.clustering.evidence import neighbour_pairs, overlapping_pairs
+from amtsep.clustering.evidence import Evidence
 from amtsep.clustering.points import Labels, Points, Values, normalize
 from amtsep.config import Clustering
-from amtsep.notes import Notes
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -101,14 +100,14 @@ def monophony_of(q: Values, overlap: csr_array, together: Values) -> Values:
 
 
 def memberships(
-    notes: Notes, points: Points, labels: Labels, k: int, settings: Clustering, given: Mapping[int, int] | None = None
+    evidence: Evidence, labels: Labels, k: int, settings: Clustering, given: Mapping[int, int] | None = None
 ) -> Memberships:
     """Mean-field mixture from a partition.
 
     Parameters
     ----------
-    notes, points
-        The notes and their embeddings.
+    evidence
+        Of the notes.
     labels, k
         Where it starts.
     settings
@@ -116,6 +115,7 @@ def memberships(
     given
         Note index to cluster: these stay, and speak for others.
     """
+    notes, points = evidence.notes, evidence.points
     q = np.eye(k)[labels]
     # The centroids stay those of the partition: a mixture that moves them merges timbres whose embeddings overlap.
     centroids, _, kappa = fit_sphere(points, q)
@@ -127,8 +127,8 @@ def memberships(
         likeness = given_likeness(points, notes, k, given, resultant) + settings.given_weight / kappa
         cosine = np.maximum(cosine, likeness)
     sound = kappa * cosine
-    overlap = overlapping_pairs(notes).matrix() if settings.monophony > 0 and k > 1 else None
-    beside = neighbour_pairs(notes).matrix() if settings.register > 0 and k > 1 else None
+    overlap = evidence.together if settings.monophony > 0 and k > 1 else None
+    beside = evidence.beside if settings.register > 0 and k > 1 else None
     together = np.asarray(overlap.sum(axis=1), np.float64) if overlap is not None else np.zeros(0)
     pitch = notes.pitch.astype(np.float64)[:, None]
     q = softmax(sound)
@@ -150,15 +150,15 @@ def memberships(
     return Memberships(q, centroids, kappa)
 
 
-def unison_partners(notes: Notes, points: Points, soft: Memberships, evidence: float) -> Labels:
+def unison_partners(evidence: Evidence, soft: Memberships, least: float) -> Labels:
     """The other track that plays each note as well, -1 where none does.
 
     Two timbres at one pitch sound like a mean of both, so under the mixture such a note lies nearer to the middle of
-    two centroids than to either. The gain in log likelihood must reach `evidence` (the logarithm of the prior odds
+    two centroids than to either. The gain in log likelihood must reach `least` (the logarithm of the prior odds
     against a unison); a partner that otherwise plays one note at a time, and sounds elsewhere during the note, must
     gain as much more as that overlap costs.
     """
-    k = len(soft.centroids)
+    k, points = len(soft.centroids), evidence.points
     own = soft.labels()
     partner = np.full(len(points), -1, np.intp)
     if k < 2 or not len(points):
@@ -166,7 +166,7 @@ def unison_partners(notes: Notes, points: Points, soft: Memberships, evidence: f
     cosine = points.x @ soft.centroids.T
     alone = cosine[np.arange(len(own)), own]
     q = np.eye(k)[own]
-    overlap = overlapping_pairs(notes).matrix()
+    overlap = evidence.together
     together = overlap @ q
     strict = monophony_of(q, overlap, together.sum(axis=1))
     length = np.sqrt(np.maximum(2.0 + 2.0 * soft.centroids @ soft.centroids.T, 1e-6))
@@ -174,6 +174,6 @@ def unison_partners(notes: Notes, points: Points, soft: Memberships, evidence: f
     gain -= OVERLAP_LOGIT * strict * np.minimum(together, 1.0)
     gain[np.arange(len(own)), own] = -np.inf
     best = gain.argmax(axis=1)
-    found = gain[np.arange(len(own)), best] > evidence
+    found = gain[np.arange(len(own)), best] > least
     partner[found] = best[found]
     return partner

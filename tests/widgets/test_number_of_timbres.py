@@ -134,7 +134,7 @@ def test_auto_does_not_jump_where_two_numbers_are_nearly_as_probable(three, monk
     }
     at = [0.49]
 
-    def estimate(notes: Notes, settings: Clustering) -> TimbreEstimate:
+    def estimate(notes: Notes, settings: Clustering, **_known: object) -> TimbreEstimate:
         chance = chances[at[0]]
         return TimbreEstimate(int(np.argmax(chance)) + 1, chance, chance, chance, chance)
 

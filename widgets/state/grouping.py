@@ -129,14 +129,16 @@ def _given(notes: Notes, state: State) -> dict[int, int]:
 def _cluster(
     notes: Notes, state: State, before: Notes | None, given: dict[int, int], known: Grouping
 ) -> tuple[NDArray[np.intp], Grouping]:
-    from amtsep.clustering import cluster, estimate_timbres
+    from amtsep.clustering import Evidence, cluster, estimate_timbres
 
     settings = state.clustering
-    estimate = estimate_timbres(notes, settings)
+    evidence = Evidence(notes)
+    estimate = estimate_timbres(notes, settings, evidence=evidence)
     found = held(estimate.timbres, estimate.probability, state.found)
 
     def sort(timbres: int, before: Notes | None) -> Notes:
-        return cluster(notes, replace(settings, timbres=timbres), previous=before, given=given or None)
+        exactly = replace(settings, timbres=timbres)
+        return cluster(notes, exactly, previous=before, given=given or None, evidence=evidence)
 
     fresh = set(given.values()) - set(before.track.tolist()) if before is not None else set()
     if fresh and settings.timbres is not None and settings.timbres > len(fresh):

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from amtsep.clustering.count import features
+from amtsep.clustering.evidence import Evidence
 from amtsep.config import Decoding
 from amtsep.training.timbres.drawing import HELD_OUT, LARGEST, synthetic_notes
 from amtsep.training.timbres.fitting import fit, validate
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     examples = [example for path in args.examples for example in load_examples(path)]
     examples += [HeardMix(notes, notes) for notes in map(synthetic_notes, range(args.synthetic))]
-    tables = [features(example.heard, LARGEST) for example in examples]
+    tables = [features(Evidence(example.heard), LARGEST) for example in examples]
     timbres = [example.timbres for example in examples]
     report = validate(tables, timbres, args.penalty)
     print(json.dumps(report))
