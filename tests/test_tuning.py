@@ -64,3 +64,19 @@ def test_a_recording_between_two_semitones_is_heard_like_one_in_tune(tmp_path):
     posteriors.save(tmp_path / "p.npz")
     again = Posteriors.load(tmp_path / "p.npz")
     assert again.tuning == pytest.approx(posteriors.tuning) and again.hop_s == posteriors.hop_s
+
+
+def test_a_recording_that_is_retuned_is_so_once_for_notes_and_drums(monkeypatch):
+    from amtsep import inference
+
+    calls = []
+
+    def counted(audio):
+        calls.append(audio)
+        return in_tune(audio)
+
+    monkeypatch.setattr(inference, "in_tune", counted)
+    audio, _ = detuned(synthetic.melody(3.0), 3.0, 43.0)
+    posteriors = Transcriber("light", threads=1)(audio, drums=True)
+    assert abs(posteriors.tuning) > 20 and len(calls) == 1
+    assert posteriors.drums is not None and posteriors.drums.shape == (5, posteriors.n_frames)

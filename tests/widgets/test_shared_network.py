@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,14 @@ def test_the_same_posteriors_come_back(told, audio):
     assert np.array_equal(found.spectrogram, expected.spectrogram)
     assert (found.duration_s, found.model) == (expected.duration_s, expected.model)
     assert seen and seen[-1][0] == pytest.approx(3.0, abs=0.1)
+    assert not list(told.folder.glob("*/*.npy")), "nothing is left lying about"
+
+
+def test_drums_come_back_with_the_notes_or_after_them(told, audio):
+    found = cache.transcriber("light", "cpu")(audio, drums=True)
+    assert found.drums.shape == (5, found.n_frames)
+    later = cache.with_drums(replace(found, drums=None), audio)
+    assert np.allclose(later.drums, found.drums, atol=1e-6)
     assert not list(told.folder.glob("*/*.npy")), "nothing is left lying about"
 
 
