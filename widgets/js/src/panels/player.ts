@@ -1,5 +1,6 @@
 // The transport bar.
 
+import { unpackStrokes } from "../drums";
 import { button, h, icon } from "../dom";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
@@ -18,6 +19,8 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   if (!hub.actions.roll) {
     scope.watch("tracks", (value) => hub.setTracks(value?.list ?? [], value?.mix));
     scope.watch("notes_data", (value) => hub.setNotes(unpack(floats(value))));
+    scope.watch("kit", (value) => hub.setKit(value ?? {}, true));
+    scope.watch("stroke_data", (value) => hub.setStrokes(unpackStrokes(floats(value))));
     scope.watch("about", (about) => (hub.duration = about?.duration ?? 0));
   }
 
