@@ -101,6 +101,30 @@ def test_axe_finds_nothing_and_nothing_is_out_of_reach_at_any_size(axe, page_of,
     page.set_viewport_size({"width": 1280, "height": 800})
 
 
+def test_axe_finds_nothing_in_score_beats_and_everything_under_more(axe, page_of):
+    page = page_of.page
+    page.click("[data-tab=score]")
+    page.wait_for_selector(".amt-score-page g.note")
+    page_of.until("hub.beats.bar.length > 2")
+    assert violations(page) == [], "score"
+    page.click("[data-tab=timbres]")
+    for fold in (".amt-thresholds .amt-fold", ".amt-timbres .amt-fold"):
+        page.click(f"{fold} summary")
+        # What has been opened has come into view.
+        page.wait_for_function(
+            """s => { const fold = document.querySelector(s), box = fold.getBoundingClientRect();
+                const side = fold.closest('.amtsep-side').getBoundingClientRect();
+                return fold.open && box.top >= side.top - 1 && box.top < side.bottom - 10; }""",
+            arg=fold,
+        )
+        assert violations(page) == [], fold
+        page.click(f"{fold} summary")
+    page.get_by_role("button", name="About: Snap and metronome").click()
+    page.wait_for_selector(".amt-card-info")
+    assert violations(page) == [], "an explanation"
+    page.keyboard.press("Escape")
+
+
 def test_a_recording_to_a_corrected_midi_by_keys_alone(chromium, server, files):
     """No pointer: a kept recording is chosen, a note found, raised, lengthened by none, and saved."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", accept_downloads=True)
