@@ -357,11 +357,11 @@ const [settings, count, sounds] = await Promise.all(
   [import.meta.resolve("./settings.json"), here("amtsep/clustering/timbre_count.json"), here("amtsep/clustering/sounds.json")].map(async (url) => (await fetch(url)).json()),
 );
 const page = new Page(settings, count, sounds);
-const note = document.createElement("p");
-note.className = "web-note";
+const [note, saveNote] = [0, 1].map(() => Object.assign(document.createElement("p"), { className: "web-note" }));
+saveNote.classList.add("web-note-save");
 /** Words that are not the dashboard's. */
 const label = () => {
-  note.textContent = `${say("private")} ${say("more")}`;
+  for (const element of [note, saveNote]) element.textContent = `${say("private")} ${say("more")}`;
   const tagline = document.querySelector(".amt-title span");
   if (tagline && !page.model.get("about").name) tagline.textContent = say("tagline");
   const midi = document.querySelector('[data-format="midi"] span');
@@ -375,6 +375,10 @@ for (const panel of PANELS) {
   if (panel === "source" || panel === "export") new MutationObserver(label).observe(host, { childList: true });
 }
 document.querySelector(".amtsep-side").append(note);
+// Once something is open its room is the tracks'; the Save panel says it still.
+document.querySelector(".amt-host-export").after(saveNote);
+const place = () => (note.hidden = Boolean(page.model.get("about").name));
+page.model.as("source").on("change:about", place);
 label();
 globalThis.amtsepPage = page; // for tests, and for the curious
 

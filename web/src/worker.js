@@ -5,7 +5,7 @@ import { PLAY_RATE, halve } from "./audio.js";
 import { conditioning } from "./loudness.js";
 import { readMetadata } from "./onnx.js";
 
-const CHUNK_FRAMES = 646; // 7.5 s: the result does not depend on it
+const CHUNK_FRAMES = 1292; // 15 s: the result does not depend on it
 let cancelled = 0;
 let loading = null;
 
