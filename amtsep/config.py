@@ -391,6 +391,44 @@ NETWORKS: dict[str, Network] = {
 
 
 @dataclass(frozen=True)
+class SequenceNetwork:
+    """Shape of a network that writes notes as tokens; `SEQUENCES` holds those that can be trained."""
+
+    name: str = "sequence-tiny"
+    trunk: str = "base"
+    """The network whose features it reads; its weights stay as they are."""
+    vocabulary: str = "slots"
+    """What voices are: "slots" or "programs" (see `amtsep.sequence.tokens.Vocabulary`)."""
+    channels: int = 8
+    """That a pitch's features are brought to."""
+    pool: int = 2
+    """Steps of the vocabulary's grid (10 ms) that become one position of the encoder."""
+    width: int = 128
+    heads: int = 4
+    feed_forward: int = 256
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    dropout: float = 0.1
+    max_tokens: int = 512
+    """Of a segment; what goes on longer is cut off."""
+
+
+SEQUENCES: dict[str, SequenceNetwork] = {
+    "sequence-tiny": SequenceNetwork(),
+    "sequence-small": SequenceNetwork(
+        name="sequence-small",
+        channels=16,
+        width=512,
+        heads=8,
+        feed_forward=1024,
+        encoder_layers=8,
+        decoder_layers=8,
+        max_tokens=1024,
+    ),
+}
+
+
+@dataclass(frozen=True)
 class DrumNetwork:
     """Shape of the network that hears drums."""
 

@@ -124,6 +124,10 @@ class TranscriberNet(nn.Module):
         phase
             (B, 2, n_bins, T) of `CQT.with_phase`, where the settings ask for it.
         """
+        return self.with_trunk(power, phase)[1]
+
+    def with_trunk(self, power: Tensor, phase: Tensor | None = None) -> tuple[Tensor, Heard]:
+        """The trunk's features, (B, channels, 88, T), and what the heads make of them."""
         stack = self.stack(self.log_power(power))
         trunk = self.blocks(self.octaves(self.stem(stack)))
         neck = self.neck(trunk)
@@ -134,7 +138,7 @@ class TranscriberNet(nn.Module):
         if self.offset_hidden is not None:
             offset = self.offset_out(self.offset_hidden(with_frame)).squeeze(1)
         embedding = self._embedding(stack, trunk, frame, phase)
-        return Heard(onset.squeeze(1), frame.squeeze(1), embedding, offset)
+        return trunk, Heard(onset.squeeze(1), frame.squeeze(1), embedding, offset)
 
     def embed(self, power: Tensor, phase: Tensor | None = None) -> Tensor:
         """The embedding alone, (B, D, 88, T); gradients reach the timbre branch and nothing else."""

@@ -352,7 +352,7 @@ class Grammar:
         if self.in_ties:
             if self.last != "voice":
                 mask[TIE] = True
-                mask[voices.start : voices.stop] = [self._ties(voice).any() for voice in range(len(voices))]
+                mask[voices.start : voices.stop] = self._can_tie(len(voices))
                 if self.voice is not None:  # voices are in order
                     mask[voices.start : voices.start + self.voice + 1] = False
             if self.voice is not None:
@@ -377,14 +377,23 @@ class Grammar:
                 pitches[:] = self._can_end() if self.loudness == 0 else self._can_begin()
             if self.loudness > 0 and self.last != "voice":
                 drums = mask[ranges["drum"].start : ranges["drum"].stop]
-                drums[:] = [(-1, pitch) not in self._here for pitch in range(PITCHES)]
+                drums[:] = self._all_but(-1, self._here)
         return mask
 
     def _ties(self, voice: int) -> NDArray[np.bool_]:
-        known = self.could_be_tied
-        return np.array(
-            [(voice, p) not in self.tied and (known is None or (voice, p) in known) for p in range(PITCHES)], bool
-        )
+        if self.could_be_tied is None:
+            return self._all_but(voice, self.tied)
+        mask = np.zeros(PITCHES, bool)
+        mask[[pitch for its, pitch in self.could_be_tied - self.tied if its == voice]] = True
+        return mask
+
+    def _can_tie(self, voices: int) -> NDArray[np.bool_]:
+        """Voices of which something could be tied yet."""
+        if self.could_be_tied is None:
+            return np.ones(voices, bool)
+        mask = np.zeros(voices, bool)
+        mask[[voice for voice, _ in self.could_be_tied - self.tied]] = True
+        return mask
 
     def _can_end(self) -> NDArray[np.bool_]:
         """Pitches of this voice that sound and did not begin just now."""
@@ -393,7 +402,14 @@ class Grammar:
         return mask
 
     def _can_begin(self) -> NDArray[np.bool_]:
-        return np.array([(self.voice, pitch) not in self._here for pitch in range(PITCHES)], bool)
+        """Pitches that did not begin just now."""
+        return self._all_but(self.voice, self._here)
+
+    @staticmethod
+    def _all_but(voice: int | None, taken: set[tuple[int, int]]) -> NDArray[np.bool_]:
+        mask = np.ones(PITCHES, bool)
+        mask[[pitch for its, pitch in taken if its == voice]] = False
+        return mask
 
     def push(self, token: int) -> tuple[str, int]:
         """Take the next token, whatever it is, and give its kind and value; what makes no sense changes nothing."""
