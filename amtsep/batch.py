@@ -28,12 +28,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from amtsep.config import Decoding, MusicReading
 from amtsep.errors import AmtsepError, Cancelled, FormatError, ModelError
 from amtsep.files import clear_halves, reason
+from amtsep.sequence.files import OTHERS, writes_notes
 
 if TYPE_CHECKING:
     from amtsep.inference import Transcriber
     from amtsep.notes import Notes
     from amtsep.posteriors import Posteriors
     from amtsep.rhythm.music import Music
+    from amtsep.sequence.writers import Writer
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -281,6 +283,8 @@ def mark_of(task: Task, work: Work) -> str:
 def _network_mark(model: str) -> str:
     from amtsep.inference import find_model
 
+    if model in OTHERS:
+        return model
     path = find_model(model, Path(model).suffix or ".onnx")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -320,14 +324,16 @@ def perform(
         if work.resume and is_done(task, work):
             return Result(str(task.source), "skipped", tuple(map(str, task.outputs(work))))
         _prepare(task, work)
-        posteriors, remark = _posteriors(task, work, progress)
+        posteriors, written, remark = _heard(task, work, progress)
         if task.posteriors is not None:
             posteriors.save(task.posteriors)
         from amtsep.decoding import decode_drums
         from amtsep.rhythm.music import read_music
 
         strokes = decode_drums(posteriors, work.drums)
-        music = read_music(_decode(posteriors, work, task.source.name), posteriors, work.music, work.tempo, strokes)
+        music = read_music(
+            _decode(posteriors, work, task.source.name, written), posteriors, work.music, work.tempo, strokes
+        )
         duration_s = posteriors.duration_s
         del posteriors  # by far the largest thing here, and writing wants memory too
         notes = music.notes
@@ -379,25 +385,42 @@ def _transcriber(model: str, device: str, threads: int | None, backend: str) -> 
     return Transcriber(model, device, backend, threads)
 
 
-def _posteriors(task: Task, work: Work, progress: Callable[[str, float], Any] | None) -> tuple[Posteriors, str]:
+@lru_cache(1)
+def _writer(model: str, device: str, threads: int | None) -> Writer:
+    from amtsep.sequence.writers import load_writer
+
+    return load_writer(model, device, threads)[0]
+
+
+def _heard(
+    task: Task, work: Work, progress: Callable[[str, float], Any] | None
+) -> tuple[Posteriors, Notes | None, str]:
+    """Posteriors; the notes, where the network has written them itself; and a remark on the recording."""
+    sequence = writes_notes(work.network)
     if task.source.suffix == ".npz":
         from amtsep.posteriors import Posteriors
 
-        return Posteriors.load(task.source), ""
+        if sequence:
+            raise FormatError(f"{task.source}: a sequence network listens itself; give it the recording.")
+        return Posteriors.load(task.source), None, ""
     from amtsep.audio import spool_audio
 
     with spool_audio(task.source) as audio:
-        transcriber = _transcriber(work.network, work.device, work.threads, work.backend)
         lean = task.posteriors is None
         with nullcontext() if progress is None else progress(audio.name, audio.duration_s) as tell:
-            posteriors = transcriber(audio, tell, lean, work.drums != "off")
-        return posteriors, audio.remark
+            if sequence:
+                writer = _writer(work.network, work.device, work.threads)
+                posteriors, notes = writer(audio, tell, lean)
+                return posteriors, notes, audio.remark
+            transcriber = _transcriber(work.network, work.device, work.threads, work.backend)
+            return transcriber(audio, tell, lean, work.drums != "off"), None, audio.remark
 
 
-def _decode(posteriors: Posteriors, work: Work, name: str) -> Notes:
+def _decode(posteriors: Posteriors, work: Work, name: str, written: Notes | None = None) -> Notes:
+    """Notes of posteriors, or as a network has written them; grouped by timbre where that is asked for."""
     from amtsep.decoding import decode, embed_notes
 
-    notes = decode(posteriors, work.decoding)
+    notes = decode(posteriors, work.decoding) if written is None else written
     if work.timbres is False:
         return notes
     if posteriors.embedding is None:

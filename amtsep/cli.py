@@ -315,7 +315,11 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--drums", choices=("auto", "on", "off"), default="off", help="a track of drums: auto where there are any (off)"
     )
-    how.add_argument("--model", metavar="NAME", help="light, base, or a weights file (light; base for --timbres)")
+    how.add_argument(
+        "--model",
+        metavar="NAME",
+        help="light, base, a weights file, or mt3, mr-mt3, yourmt3 (light; base for --timbres)",
+    )
     how.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (auto)")
     how.add_argument("--backend", choices=BACKENDS, default="auto", help="what computes it (auto)")
     how.add_argument("--threads", type=at_least_one, metavar="N", help="processor threads of a process (all, up to 8)")
@@ -324,6 +328,7 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
 def run_transcribe(args: argparse.Namespace) -> int:
     """Transcribe each file; a file that fails does not stop the others."""
     from amtsep import batch
+    from amtsep.sequence.files import writes_notes
 
     if args.min_pitch > args.max_pitch:
         print("amtsep transcribe: --min-pitch is higher than --max-pitch.", file=sys.stderr)
@@ -333,6 +338,16 @@ def run_transcribe(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"amtsep transcribe: {error}", file=sys.stderr)
         return 2
+    if writes_notes(args.model):
+        wrong = [f.name for f in fields(Decoding) if getattr(decoding, f.name) != f.default]
+        if wrong or args.drums == "on":
+            named = ", ".join("--" + name.replace("_", "-") for name in wrong) or "--drums"
+            print(
+                f"amtsep transcribe: {args.model} writes its notes and drums itself and has no thresholds; "
+                f"leave out {named}.",
+                file=sys.stderr,
+            )
+            return 2
     if args.tempo is not None and not 10 <= args.tempo <= 960:
         print("amtsep transcribe: --tempo must be from 10 to 960 beats a minute.", file=sys.stderr)
         return 2
@@ -418,7 +433,7 @@ class _Report:
         if result.status == "skipped":
             print(f"{result.source}: done before")
             return
-        tracks = f" in {result.tracks} tracks" if self.args.timbres is not False else ""
+        tracks = f" in {result.tracks} tracks" if self.args.timbres is not False or result.tracks > 1 else ""
         # The MIDI file is written last and named first.
         named = ", ".join([result.outputs[-1], *result.outputs[:-1]])
         print(f"{result.source} -> {named}: {result.notes} notes{tracks}", flush=True)

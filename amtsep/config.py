@@ -539,6 +539,12 @@ class Training:
     """Instead of the network's own (see `Network.phase`)."""
     teacher_weight: float = 0.5
     """Of a teacher's posteriors beside the notes, where a training has one."""
+    vocabulary: str | None = None
+    """Of a sequence network, instead of its own (see `SequenceNetwork.vocabulary`)."""
+    label_smoothing: float = 0.1
+    """Of a sequence network's targets: the share that all tokens have of what one should have alone."""
+    source_exponent: float = 0.3
+    """Where a sequence network learns from several sources: the power of their sizes by which they are drawn from."""
     stages: int = 1
     """2 begins with a few timbres and few parts in a mix."""
     first_stage: float = 0.25
@@ -573,6 +579,25 @@ TRAININGS: dict[str, Training] = {
         mixing=Mixing(clip_s=8.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
     ),
     "basic-pitch": Training(network="basic-pitch"),
+    # A clip holds three segments of 2.04 s, and some room to begin the first anywhere.
+    "sequence-tiny": Training(
+        network="sequence-tiny",
+        optimizer="adamw",
+        learning_rate=1e-3,
+        warm_up=300,
+        batch_size=8,
+        mixing=Mixing(clip_s=6.5, parts=(0.2, 0.3, 0.25, 0.15, 0.1)),
+    ),
+    "sequence-small": Training(
+        network="sequence-small",
+        optimizer="adamw",
+        learning_rate=3e-4,
+        warm_up=2000,
+        steps=200_000,
+        batch_size=32,
+        workers=12,
+        mixing=Mixing(clip_s=6.5, parts=(0.15, 0.27, 0.25, 0.21, 0.12)),
+    ),
 }
 
 

@@ -412,6 +412,17 @@ def decode(posteriors: Posteriors, decoding: Decoding = Decoding()) -> Notes:  #
     return Decoder(posteriors)(decoding)
 
 
+def with_velocities(notes: Notes, posteriors: Posteriors) -> Notes:
+    """Notes with velocities read from the level of the sound, as `decode` reads them; strokes keep theirs."""
+    from dataclasses import replace
+
+    pitched = ~np.array([track.drums for track in notes.tracks], bool)[notes.track]
+    row = np.clip(notes.pitch.astype(np.intp) - MIDI_MIN, 0, posteriors.onset.shape[0] - 1)
+    first = np.clip(np.round(notes.onset / posteriors.hop_s).astype(np.intp), 0, posteriors.n_frames - 1)
+    heard = Decoder(posteriors)._velocity(row, first)
+    return replace(notes, velocity=np.where(pitched, heard, notes.velocity).astype(np.int16))
+
+
 def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
     """Give every note its timbre embedding: the mean over its frames, weighted by the frame posterior, to unit length.
 

@@ -8,7 +8,7 @@ import mmap
 import os
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
@@ -203,6 +203,8 @@ class Transcriber:
         Of ONNX Runtime and OpenVINO, at most one a core; all cores up to eight by default.
     chunk_frames
         Frames computed at once; the result does not depend on it.
+    engine
+        One that is there already, instead of what the options above would choose.
 
     Examples
     --------
@@ -217,8 +219,9 @@ class Transcriber:
         backend: str = "auto",
         threads: int | None = None,
         chunk_frames: int = CHUNK_FRAMES,
+        engine: Engine | None = None,
     ) -> None:
-        self.engine = choose_engine(model, device, backend, threads)
+        self.engine = choose_engine(model, device, backend, threads) if engine is None else engine
         self.threads = threads
         self.chunk_frames = chunk_frames
         self._model, self._heard_s = model, 0.0
@@ -235,7 +238,12 @@ class Transcriber:
             self.engine = openvino_engine.OpenVinoEngine(path, self.engine.at_once)
 
     def __call__(
-        self, audio: Recording, progress: Progress | None = None, lean: bool = False, drums: bool = False
+        self,
+        audio: Recording,
+        progress: Progress | None = None,
+        lean: bool = False,
+        drums: bool = False,
+        also: Callable[[int, Arrays, float], object] | None = None,
     ) -> Posteriors:
         """Posteriors of a recording.
 
@@ -250,6 +258,8 @@ class Transcriber:
             an hour or more. It is gone with the posteriors.
         drums
             Listen for drum strokes, too, with the network that hears them.
+        also
+            Called with the first frame of every chunk, all that the network says of it, and the seconds of a frame.
 
         Raises
         ------
@@ -271,6 +281,8 @@ class Transcriber:
         own = part(progress, 0.0, 1.0 - DRUM_SHARE) if drums else progress
         for first, last, heard in heard_in_chunks(self.engine, tuned, self.chunk_frames, own, "Transcribing"):
             onset[:, first:last], frame[:, first:last] = heard["onset"], heard["frame"]
+            if also is not None:
+                also(first, heard, front_end.hop_s / tuned.stretch)
             spectrogram[:, first:last] = encode_db(heard["level"])
             if "offset" in heard:
                 offset = np.zeros_like(onset) if offset is None else offset

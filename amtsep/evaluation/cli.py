@@ -8,11 +8,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from amtsep.config import Decoding
 from amtsep.errors import DataError, FormatError
 from amtsep.evaluation.readers import DATASETS, Recording, recordings
 from amtsep.notes import Notes
+
+if TYPE_CHECKING:
+    from amtsep.evaluation.report import Report
 
 HEAT_MAP_RECORDINGS = 12
 HEAT_MAP_POINTS = tuple(round(0.1 * i, 1) for i in range(1, 10))
@@ -68,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     """Do what ``amtsep evaluate`` was asked; 0, or an `AmtsepError` for the command line to print."""
     # Imported here: the command line must answer --help without them.
     from amtsep.cache import folder
-    from amtsep.evaluation.report import Report, compare_reports
+    from amtsep.evaluation.report import Report
     from amtsep.evaluation.runner import HOP_S, decoders_of, evaluate_recordings, score
     from amtsep.evaluation.search import search
     from amtsep.inference import model_hash
@@ -88,7 +92,10 @@ def run(args: argparse.Namespace) -> int:
         return _finish(report, args)
     items, title = _chosen(args)
     from amtsep.inference import Transcriber
+    from amtsep.sequence.files import writes_notes
 
+    if writes_notes(args.model):
+        return _written(args, decoding, items, title)
     transcriber, key = Transcriber(args.model, args.device), model_hash(args.model)
     cache = None if args.no_cache else (args.cache or folder("posteriors"))
     label = "default" if decoding == Decoding() else "as given"
@@ -141,14 +148,40 @@ def run(args: argparse.Namespace) -> int:
                 "source of the thresholds in use (white cross)."
             )
     report = Report(title, f"amtsep {args.model}", decoding, label, results, trace, trace_note, curve)
-    if args.compare is not None:
-        try:
-            other = json.loads(args.compare.read_text(encoding="utf-8"))
-            comparison = compare_reports(report, other)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FormatError(f"{args.compare} is not a report.json of 'amtsep evaluate'; check its path.") from error
-        report = replace(report, comparison=comparison, compared_with=f"{other['system']} ({args.compare})")
-    return _finish(report, args)
+    return _finish(_compared(report, args), args)
+
+
+def _compared(report: Report, args: argparse.Namespace) -> Report:
+    """The report, with the comparison that was asked for."""
+    from amtsep.evaluation.report import compare_reports
+
+    if args.compare is None:
+        return report
+    try:
+        other = json.loads(args.compare.read_text(encoding="utf-8"))
+        comparison = compare_reports(report, other)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{args.compare} is not a report.json of 'amtsep evaluate'; check its path.") from error
+    return replace(report, comparison=comparison, compared_with=f"{other['system']} ({args.compare})")
+
+
+def _written(args: argparse.Namespace, decoding: Decoding, items: list[Recording], title: str) -> int:
+    """Evaluate a sequence network, which has no thresholds."""
+    from amtsep.audio import Audio
+    from amtsep.evaluation.report import NO_THRESHOLDS, Report
+    from amtsep.evaluation.runner import evaluate_written
+    from amtsep.sequence.writers import load_writer
+
+    if decoding != Decoding() or args.thresholds == "search":
+        raise DataError(f"{args.model} writes its notes itself and has no thresholds: leave the options for them out.")
+    network, named = load_writer(args.model, args.device)
+
+    def transcribe(audio: Audio) -> Notes:
+        return network(audio)[1]
+
+    results = evaluate_written(items, transcribe, named=named, fuse_unisons=not args.keep_unisons, progress=_show)
+    report = Report(title, f"amtsep {args.model}", decoding, NO_THRESHOLDS, results)
+    return _finish(_compared(report, args), args)
 
 
 def threshold_charts(
@@ -172,14 +205,17 @@ def threshold_charts(
     return grid, curve
 
 
-def read_notes(path: Path) -> Notes:
-    """Notes from MIDI, CSV, JSON, or TSV (onset, offset, pitch, velocity), by the file's suffix."""
+def read_notes(path: Path, drums: bool = False) -> Notes:
+    """Notes from MIDI, CSV, JSON, or TSV (onset, offset, pitch, velocity), by the file's suffix.
+
+    `drums` keeps the drum channel of MIDI.
+    """
     from amtsep import formats
     from amtsep.evaluation.readers.whole import read_tsv
 
     suffix = path.suffix.lower()
     if suffix in (".mid", ".midi"):
-        return formats.read_midi(path)
+        return formats.read_midi(path, drums=drums)
     if suffix == ".csv":
         return formats.read_csv(path)
     if suffix == ".json":
@@ -195,7 +231,9 @@ def _chosen(args: argparse.Namespace) -> tuple[list[Recording], str]:
     if args.audio is not None:
         if args.reference is None:
             raise DataError("Give the true notes of --audio with --reference.")
-        reference = read_notes(args.reference)
+        from amtsep.sequence.files import writes_notes
+
+        reference = read_notes(args.reference, drums=writes_notes(args.model))
         return [Recording(args.audio.stem, "own", (args.audio,), reference, args.audio.stem)], args.audio.name
     if args.dataset is None or args.root is None:
         raise DataError("Give --dataset and --root, or --audio and --reference; see amtsep evaluate --help.")
@@ -206,10 +244,7 @@ def _chosen(args: argparse.Namespace) -> tuple[list[Recording], str]:
     return items, f"{args.dataset}{' ' + args.split if args.split else ''}{mixes}"
 
 
-def _finish(report: object, args: argparse.Namespace) -> int:
-    from amtsep.evaluation.report import Report
-
-    assert isinstance(report, Report)
+def _finish(report: Report, args: argparse.Namespace) -> int:
     print(report.text())
     data, page = report.write(args.output)
     print(f"written: {data}, {page}")

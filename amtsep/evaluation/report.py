@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 REPORT_VERSION = 1
+NO_THRESHOLDS = "no"
+"""`Report.threshold_label` of systems that have none."""
 AGNOSTIC = ("onset_f1", "onset_offset_f1", "frame_f1")
+INSTRUMENTS = ("multi_f1", "multi_class_f1", "drum_f1", "leakage")
 SEPARATED = ("macro_onset_f1", "macro_onset_offset_f1", "micro_onset_f1", "v_measure")
 NAMES = {
     "onset_f1": "onset F1",
@@ -44,6 +47,10 @@ NAMES = {
     "v_measure": "V-measure",
     "homogeneity": "homogeneity",
     "completeness": "completeness",
+    "multi_f1": "multi-instrument F1",
+    "multi_class_f1": "the same by classes",
+    "drum_f1": "drum F1",
+    "leakage": "leakage",
 }
 REFERENCE_COLOUR, HIT_COLOUR, FALSE_COLOUR = "#9aa5b1", "#0072b2", "#d55e00"
 """From Okabe and Ito's palette: told apart by people with any colour vision."""
@@ -57,7 +64,7 @@ class Report:
     system: str
     decoding: Decoding
     threshold_label: str
-    """"default", "oracle", or where the thresholds came from: stands beside every figure."""
+    """"default", "oracle", `NO_THRESHOLDS`, or where the thresholds came from: stands beside every figure."""
     results: Sequence[Result]
     trace: Sequence[tuple[float, float, float]] = ()
     """(onset threshold, frame threshold, onset F1), for the heat map."""
@@ -85,15 +92,22 @@ class Report:
 
     def text(self) -> str:
         """The table for the terminal (Markdown)."""
-        lines = [f"{self.dataset}: {self.system}, thresholds: {self.threshold_label} ({describe(self.decoding)})", ""]
+        lines = [f"{self.dataset}: {self.system}, {self._thresholds()}", ""]
         groups = self.by_parts()
         rows = [(f"{n} part{'s' if n > 1 else ''}", chosen) for n, chosen in groups.items()] if len(groups) > 1 else []
         rows.append(("all", list(self.results)))
         lines += self._table("timbre-agnostic", AGNOSTIC, "", rows)
-        for prefix, title in (("given", "separated, number of timbres given"), ("estimated", "separated, estimated")):
+        ways = (
+            ("given", "separated, number of timbres given"),
+            ("estimated", "separated, estimated"),
+            ("written", "separated, as written"),
+        )
+        for prefix, title in ways:
             kept = [(name, [r for r in chosen if getattr(r, prefix) is not None]) for name, chosen in rows]
             if any(chosen for _, chosen in kept):
                 lines += ["", *self._table(title, SEPARATED, f"{prefix}_", kept)]
+        if any(result.instruments is not None for result in self.results):
+            lines += ["", *self._table("instruments", INSTRUMENTS, "", rows)]
         extra = ("average_overlap", "onset_bias_s", "onset_unbiased_f1", "frame_accuracy", "onset_offset_velocity_f1")
         present = [(name, self.interval(name)) for name in extra]
         lines += ["", *(f"{NAMES[name]}: {value}" for name, value in present if value.n)]
@@ -114,6 +128,11 @@ class Report:
             "within 50 ms, offsets within max(50 ms, 20 %), unisons of two parts fused."
         )
         return "\n".join(lines)
+
+    def _thresholds(self) -> str:
+        if self.threshold_label == NO_THRESHOLDS:
+            return f"{NO_THRESHOLDS} thresholds: the network writes its notes itself"
+        return f"thresholds: {self.threshold_label} ({describe(self.decoding)})"
 
     def _table(
         self, title: str, figures: Sequence[str], prefix: str, rows: Sequence[tuple[str, Sequence[Result]]]
@@ -208,7 +227,7 @@ def compare_reports(report: Report, other: Mapping[str, Any]) -> dict[str, Compa
     before = {entry["name"]: entry["figures"] for entry in other["recordings"]}
     common = [result for result in report.results if result.recording.name in before]
     groups = [result.recording.group or result.recording.name for result in common]
-    wanted = (*AGNOSTIC, "given_macro_onset_f1", "estimated_macro_onset_f1")
+    wanted = (*AGNOSTIC, "given_macro_onset_f1", "estimated_macro_onset_f1", "written_macro_onset_f1")
     found = {}
     for name in wanted:
         new = [result.figures().get(name, math.nan) for result in common]

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
+
 from amtsep.audio import Audio
 from amtsep.cache import load_posteriors, posteriors_key, store_posteriors
 from amtsep.config import Clustering, Decoding, FrontEnd, Progress
 from amtsep.decoding import Decoder, embed_notes
 from amtsep.errors import Cancelled
+from amtsep.evaluation.instruments import Instruments, evaluate_instruments
 from amtsep.evaluation.metrics import Agnostic, evaluate_agnostic
 from amtsep.evaluation.readers import Recording
 from amtsep.evaluation.separation import Separated, TrackCounts, count_tracks, evaluate_separated
@@ -39,14 +42,19 @@ class Result:
     """Tracks by clustering into the true number of timbres."""
     estimated: Separated | None = None
     """Tracks by clustering into an estimated number."""
+    written: Separated | None = None
+    """Tracks as the network wrote them."""
+    instruments: Instruments | None = None
+    """Where it named them."""
 
     def figures(self) -> dict[str, float]:
         """All figures under flat names; separated ones begin with ``given_`` or ``estimated_``."""
         flat = dict(self.agnostic.figures())
-        for prefix, scores in (("given", self.given), ("estimated", self.estimated)):
+        separated = (("given", self.given), ("estimated", self.estimated), ("written", self.written))
+        for prefix, scores in separated:
             if scores is not None:
                 flat.update({f"{prefix}_{name}": value for name, value in scores.figures().items()})
-        return flat
+        return flat | (self.instruments.figures() if self.instruments is not None else {})
 
 
 def posteriors_of(
@@ -131,6 +139,63 @@ def evaluate_notes(
 ) -> list[Result]:
     """Score a system that gives notes: another tool, or a damaged reference."""
     return [score(recording, transcribe(recording), hop_s) for recording in recordings]
+
+
+def evaluate_written(
+    recordings: Sequence[Recording],
+    transcribe: Callable[[Audio], Notes],
+    *,
+    named: bool = False,
+    fuse_unisons: bool = True,
+    progress: Progress | None = None,
+) -> list[Result]:
+    """Score a system that writes its notes itself, each on the track of its voice.
+
+    Parameters
+    ----------
+    recordings
+        From `amtsep.evaluation.readers.recordings()`.
+    transcribe
+        Sound to notes.
+    named
+        Whether the tracks' programs mean instruments.
+    fuse_unisons
+        See `amtsep.evaluation.metrics.evaluate_agnostic`.
+    progress
+        Called with recordings done and in all.
+
+    Raises
+    ------
+    Cancelled
+        If `progress` returns ``False``.
+    """
+    results = []
+    for number, recording in enumerate(recordings):
+        if progress is not None and progress(number, len(recordings), recording.name) is False:
+            raise Cancelled("The evaluation was cancelled.")
+        notes = transcribe(Audio(recording.audio(), FrontEnd.sample_rate, recording.name))
+        pitched, true = _pitched(notes), _pitched(recording.reference)
+        results.append(
+            Result(
+                recording,
+                notes,
+                evaluate_agnostic(true, pitched, HOP_S, fuse_unisons=fuse_unisons),
+                written=evaluate_separated(true, pitched, HOP_S),
+                instruments=evaluate_instruments(recording.reference, notes) if named else None,
+            )
+        )
+    if progress is not None:
+        progress(len(recordings), len(recordings), "")
+    return results
+
+
+def _pitched(notes: Notes) -> Notes:
+    """Notes without strokes, on the tracks that have any."""
+    kept = [index for index, track in enumerate(notes.tracks) if not track.drums] or [0]
+    table = notes.select(~np.array([track.drums for track in notes.tracks], bool)[notes.track])
+    place = np.zeros(len(notes.tracks), np.int16)
+    place[kept] = np.arange(len(kept))
+    return table.with_tracks(place[table.track], [notes.tracks[index] for index in kept])
 
 
 def score(

@@ -276,19 +276,19 @@ class SequenceNet(nn.Module):
         cache.own = own
         return functional.linear(self.norm(x), self.tokens.weight)
 
-    def forward(self, audio: Tensor, start_s: Tensor, tokens: Tensor) -> Tensor:
+    def forward(self, features: Tensor, start: Tensor, tokens: Tensor) -> Tensor:
         """Logits of every token of the truth, each from those before it (teacher forcing).
 
         Parameters
         ----------
-        audio
-            (B, N) with mean energy one.
-        start_s
-            (B, S) where segments begin.
+        features
+            (B, C, 88, T) of the trunk.
+        start
+            (B, S) int64, samples at which segments begin: whole numbers, which half precision leaves alone.
         tokens
             (B * S, L) int64, padded.
         """
-        encoded = self.encode(self.trunk(audio).features, start_s)
+        encoded = self.encode(features, start / self.trunk.ears.net.front_end.sample_rate)
         said = functional.pad(tokens[:, :-1], (1, 0), value=PAD)
         return self.decode(said, self.remember(encoded))
 

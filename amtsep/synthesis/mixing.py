@@ -194,6 +194,11 @@ class Mixer:
         front_end = self.front_end
         return round(self.mixing.clip_s * front_end.sample_rate / front_end.hop_length) * front_end.hop_length
 
+    def instruments(self) -> list[tuple[int, str]]:
+        """Program (negative: none) and family of every timbre, by the index that `Clip.timbres` has."""
+        first = [self.bank.stems[stems[0]] for stems in self._by_timbre]
+        return [(stem.program, stem.family) for stem in first]
+
     def clip(self, index: int) -> Clip:
         """Clip number `index`."""
         rng = np.random.default_rng([self.seed, 2, index])

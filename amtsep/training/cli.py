@@ -19,7 +19,8 @@ from amtsep.synthesis.mixing import KINDS, SCORES, LeaveOut
 OVERRIDES = (
     "steps", "batch_size", "accumulate", "optimizer", "learning_rate", "muon_scale", "seed", "workers", "dev_clips",
     "evaluate_every", "patience", "learn_front_end", "normalisation", "stages", "teacher_weight",
-    "timbre_loss", "timbre_weight", "memory", "phase", "balance", "freeze_notes",
+    "timbre_loss", "timbre_weight", "memory", "phase", "balance", "freeze_notes", "vocabulary", "label_smoothing",
+    "source_exponent",
 )  # fmt: skip
 """Options that replace the setting of the same name."""
 
@@ -60,6 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase", action="store_true", default=None, help="let the timbre branch see the phase")
     parser.add_argument("--balance", help="of the losses: fixed, resistor, dwa, resistor-dwa or pcgrad")
     parser.add_argument("--freeze-notes", action="store_true", default=None, help="train the timbre branch alone")
+    sequence = parser.add_argument_group("sequence networks")
+    sequence.add_argument("--vocabulary", choices=("slots", "programs"), help="what voices are (slots)")
+    sequence.add_argument("--label-smoothing", type=float, help="share of a target that goes to all tokens (0.1)")
+    sequence.add_argument(
+        "--source", action="append", type=source, default=[], metavar="DATASET=FOLDER",
+        help="a data set whose training half is learned from beside the bank, such as guitarset=FOLDER; again for more",
+    )  # fmt: skip
+    sequence.add_argument(
+        "--source-exponent", type=float, help="power of the sources' sizes by which they are drawn from (0.3)"
+    )
     parser.add_argument("--init", type=Path, help="weights to start from")
     parser.add_argument("--leave-out", default="", help="instrument families not to train on, with commas")
     parser.add_argument(
@@ -77,6 +88,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-augment", action="store_true", help="mix stems without rooms, equalisation, noise, codecs"
     )
+
+
+def source(text: str) -> tuple[str, Path]:
+    """A data set and its folder."""
+    name, found, folder = text.partition("=")
+    if not (name and found and folder):
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form DATASET=FOLDER, such as guitarset=FOLDER")
+    return name, Path(folder)
 
 
 def named(text: str) -> frozenset[str]:
@@ -117,6 +136,7 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
         init=args.init,
         teacher=args.teacher,
+        sources=tuple(args.source),
         leave_out=LeaveOut(*(named(x) for x in (args.leave_out, args.leave_out_source, args.leave_out_score))),
         **({"max_minutes": args.minutes} if args.minutes else {}),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -74,6 +75,9 @@ def collate(clips: list[Clip], front_end: FrontEnd, max_notes: int, rng: np.rand
     return Batch(*(torch.from_numpy(np.stack(a)) for a in arrays))
 
 
+Made = TypeVar("Made")
+
+
 class ClipStream(IterableDataset[Batch]):
     """An endless stream of batches; workers and ranks take every k-th.
 
@@ -122,7 +126,7 @@ class ClipStream(IterableDataset[Batch]):
             number += workers
 
 
-def loader(stream: ClipStream, workers: int) -> DataLoader[Batch]:
+def loader(stream: IterableDataset[Made], workers: int) -> DataLoader[Made]:
     """A loader with `workers` processes; with none, batches are made in the loop."""
     return DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
 

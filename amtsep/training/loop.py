@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import math
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,13 +20,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from amtsep.config import Training, front_end_of, network_of
+from amtsep.config import SEQUENCES, Training, front_end_of, network_of
 from amtsep.errors import DataError, ModelError
 from amtsep.files import replacing
 from amtsep.nets.checkpoint import Checkpoint, save_checkpoint
 from amtsep.nets.cqt import CQT
 from amtsep.nets.model import AnyNet, build_network, count_parameters
 from amtsep.nets.transfer import transfer
+from amtsep.sequence.checkpoint import save_sequence
+from amtsep.sequence.network import SequenceNet
 from amtsep.synthesis.bank import Bank
 from amtsep.synthesis.mixing import LeaveOut
 from amtsep.training.balance import Balance
@@ -33,8 +36,18 @@ from amtsep.training.data import Batch, ClipStream, development_clips, loader
 from amtsep.training.development import FIGURES, Development, Figures
 from amtsep.training.objective import compute_losses, trained_part
 from amtsep.training.optim import build_optimizer
+from amtsep.training.sequence import (
+    SequenceBatch,
+    SequenceDevelopment,
+    SequenceStream,
+    build_sequence,
+    sequence_losses,
+    sequence_network_of,
+)
 from amtsep.training.teacher import Teacher
 
+Trained = AnyNet | SequenceNet
+Same = TypeVar("Same", bound=nn.Module)
 LOG_EVERY = 50
 """Steps over which the logged losses are averaged: a single batch says little."""
 
@@ -55,6 +68,8 @@ class Run:
     """Weights to start from, where their shapes fit."""
     teacher: Path | None = None
     """Weights of a network whose posteriors are learned beside the notes."""
+    sources: tuple[tuple[str, Path], ...] = ()
+    """(Data set, folder) whose training halves a sequence network learns from beside the bank."""
     leave_out: LeaveOut = LeaveOut()  # noqa: RUF009 - frozen
     max_minutes: float = math.inf
     """Wall-clock limit; the learning rate follows whichever of steps and minutes is further on."""
@@ -108,18 +123,8 @@ def train(settings: Training, run: Run, watch: Callable[[int, dict[str, float]],
     fabric.launch()
     fabric.seed_everything(settings.seed)
     run.out.mkdir(parents=True, exist_ok=True)
-    front_end = front_end_of(settings)
-    net = build_network(network_of(settings), front_end)
-    if run.init is not None:
-        print(f"{run.init.name}: {transfer(net, run.init)}")
-    features = net.cqt if net.cqt is not None else CQT(front_end).to(fabric.device)
-    teacher = None
-    if run.teacher is not None:
-        if settings.learn_front_end:
-            raise ModelError("A learned front end and a teacher exclude each other: they would hear different things.")
-        teacher = Teacher(run.teacher, front_end, half=run.precision != "32-true").to(fabric.device)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    module, balance = trained_part(net, settings), Balance(settings.balance)
+    net, module, losses_of = begin(settings, run, fabric)
+    balance = Balance(settings.balance)
     optimizer = build_optimizer(net, settings)
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=moving_average(settings.ema_decay), use_buffers=False
@@ -148,7 +153,7 @@ def train(settings: Training, run: Run, watch: Callable[[int, dict[str, float]],
         for part in range(settings.accumulate):
             batch = next(batches).to(fabric.device)
             with fabric.no_backward_sync(wrapped, enabled=part + 1 < settings.accumulate):
-                losses = compute_losses(wrapped, features, batch, settings, balance, teacher)
+                losses = losses_of(wrapped, batch, balance)
                 balance.backward(fabric.backward, net, losses["loss"], 1.0 / settings.accumulate, fabric.world_size)
             if journal is not None:
                 journal.add(losses)
@@ -176,11 +181,67 @@ def train(settings: Training, run: Run, watch: Callable[[int, dict[str, float]],
     return run.out / "last.safetensors"
 
 
-def open_stream(settings: Training, run: Run, fabric: Fabric, step: int, few: bool) -> Iterator[Batch]:
+Losses = Callable[[Any, Any, Balance], dict[str, Tensor]]
+"""Losses of a batch: the module, wrapped or not, the batch, and what weighs them against each other."""
+
+
+def begin(settings: Training, run: Run, fabric: Fabric) -> tuple[Trained, nn.Module, Losses]:
+    """The network, what of it trains, and how its losses are found.
+
+    Raises
+    ------
+    DataError
+        For a source beside the bank where no sequence network is trained.
+    ModelError
+        For options that exclude each other.
+    """
+    if settings.network in SEQUENCES:
+        if run.teacher is not None or settings.freeze_notes:
+            raise ModelError("A sequence network has no teacher and no timbre branch: leave --teacher, --freeze-notes.")
+        heard = build_sequence(settings, run.init)
+        return heard, heard, lambda module, batch, _: sequence_losses(module, heard.trunk, batch, settings)
+    if run.sources:
+        raise DataError("--source is for sequence networks; others learn from a bank, which 'amtsep synthesize' makes.")
+    front_end = front_end_of(settings)
+    net = build_network(network_of(settings), front_end)
+    if run.init is not None:
+        print(f"{run.init.name}: {transfer(net, run.init)}")
+    features = net.cqt if net.cqt is not None else CQT(front_end).to(fabric.device)
+    teacher = None
+    if run.teacher is not None:
+        if settings.learn_front_end:
+            raise ModelError("A learned front end and a teacher exclude each other: they would hear different things.")
+        teacher = Teacher(run.teacher, front_end, half=run.precision != "32-true").to(fabric.device)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def losses_of(module: Any, batch: Batch, balance: Balance) -> dict[str, Tensor]:
+        return compute_losses(module, features, batch, settings, balance, teacher)
+
+    return net, trained_part(net, settings), losses_of
+
+
+def open_stream(
+    settings: Training, run: Run, fabric: Fabric, step: int, few: bool
+) -> Iterator[Batch] | Iterator[SequenceBatch]:
     """Batches from `step` on; with `few`, those of the first of two stages."""
     mixing = settings.mixing
     if few:
         mixing = replace(mixing, parts=mixing.parts[: settings.first_stage_parts])
+    if settings.network in SEQUENCES:
+        network = sequence_network_of(settings)
+        sequences = SequenceStream(
+            run.bank,
+            run.sources,
+            network,
+            replace(settings, mixing=mixing),
+            front_end_of(settings),
+            first=step * settings.accumulate,
+            rank=fabric.global_rank,
+            world=fabric.world_size,
+            leave_out=run.leave_out,
+            timbres=settings.first_stage_timbres if few else None,
+        )
+        return iter(loader(sequences, settings.workers))
     stream = ClipStream(
         run.bank,
         mixing,
@@ -208,7 +269,7 @@ class Journal:
         settings: Training,
         run: Run,
         device: torch.device,
-        net: AnyNet,
+        net: Trained,
         average: torch.optim.swa_utils.AveragedModel,
         state: Standing,
         clip_hours: float,
@@ -218,8 +279,10 @@ class Journal:
         self.log = Log(run.out, state.step)
         (run.out / "settings.json").write_text(json.dumps(asdict(settings), indent=1))
         print(f"{settings.network}: {count_parameters(net):,} parameters on {device}")
-        self.development: Development | None = None
-        if settings.dev_clips:
+        self.development: Callable[[Any], Figures] | None = None
+        if settings.dev_clips and isinstance(net, SequenceNet):
+            self.development = SequenceDevelopment(run.bank, settings, net, device)
+        elif settings.dev_clips and not isinstance(net, SequenceNet):
             clips = development_clips(run.bank, settings.mixing, net.front_end, settings.dev_clips, settings.seed)
             self.development = Development(clips, net.front_end, device)
         total = settings.steps if math.isinf(run.max_minutes) else None
@@ -295,20 +358,19 @@ def schedule(step: int, progress: float, warm_up: int) -> float:
     return rise * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0))))
 
 
-def averaged(net: AnyNet, average: torch.optim.swa_utils.AveragedModel) -> AnyNet:
+def averaged(net: Same, average: torch.optim.swa_utils.AveragedModel) -> Same:
     """A copy with the averaged weights and the running statistics of the last ones."""
-    copy = build_network(net.network, net.front_end)
-    copy.load_state_dict(net.state_dict())
+    twin = copy.deepcopy(net)
     with torch.no_grad():
-        for target, source in zip(copy.parameters(), average.module.parameters(), strict=True):
+        for target, source in zip(twin.parameters(), average.module.parameters(), strict=True):
             target.copy_(source)
-    return copy.eval()
+    return twin.eval()
 
 
 def save_weights(
     path: Path,
     settings: Training,
-    net: AnyNet,
+    net: Trained,
     average: torch.optim.swa_utils.AveragedModel,
     state: Standing,
     clip_hours: float,
@@ -318,13 +380,16 @@ def save_weights(
     info: dict[str, Any] = {"training": asdict(settings), "hours": round(state.step * clip_hours, 2), **asdict(state)}
     if figures is not None:
         info["development"] = {name: round(value, 4) for name, value in figures.columns().items()}
-    save_checkpoint(path, averaged(net, average), Checkpoint(net.network, net.front_end, info=info))
+    if isinstance(net, SequenceNet):
+        save_sequence(path, averaged(net, average), info)
+    else:
+        save_checkpoint(path, averaged(net, average), Checkpoint(net.network, net.front_end, info=info))
 
 
 def keep(
     run: Run,
     settings: Training,
-    net: AnyNet,
+    net: Trained,
     average: torch.optim.swa_utils.AveragedModel,
     optimizer: Any,
     state: Standing,

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from amtsep.config import BASELINES, NETWORKS, Training
+from amtsep.config import BASELINES, NETWORKS, SEQUENCES, Training
 from amtsep.errors import DataError
 
 Settings = TypeVar("Settings")
@@ -71,11 +71,12 @@ def check(settings: Training) -> None:
     from amtsep.training.losses import BATCH_LOSS, TIMBRE_LOSSES
 
     choices = (
-        ("network", settings.network, [*NETWORKS, *BASELINES]),
+        ("network", settings.network, [*NETWORKS, *BASELINES, *SEQUENCES]),
         ("timbre loss", settings.timbre_loss, [*TIMBRE_LOSSES, BATCH_LOSS]),
         ("memory", settings.memory, [*MEMORIES]),
         ("balance", settings.balance, list(BALANCES)),
         ("optimizer", settings.optimizer, ["adamw", "muon"]),
+        ("vocabulary", settings.vocabulary, ["slots", "programs"]),
     )
     for what, name, known in choices:
         if name is not None and name not in known:
