@@ -96,9 +96,8 @@ class _Tracks:
         score = np.array([[self._score(slot, track) for track in range(len(self.sums))] for slot in slots])
         which: dict[int, int] = {}
         if score.size:
-            for row, track in zip(*linear_sum_assignment(-score), strict=True):
-                if score[row, track] > 0.0:
-                    which[slots[row].number] = int(track)
+            pairs = zip(*(side.tolist() for side in linear_sum_assignment(-score)), strict=True)
+            which = {slots[row].number: track for row, track in pairs if score[row, track] > 0.0}
         for slot in slots:
             if slot.number not in which:
                 if len(self.sums) == PROGRAMS:  # as many as there can be: it shares the last

@@ -39,7 +39,7 @@ class SequenceEngine:
         """Run one chunk: posteriors, and ``features`` (88, T, C)."""
         with torch.inference_mode():
             listened = self.trunk(torch.from_numpy(samples)[None].to(self.device))
-            shifts = self.trunk.ears.shifts
+            shifts: torch.Tensor = self.trunk.ears.shifts  # type: ignore[assignment]
             found = {
                 "onset": torch.sigmoid(listened.heard.onset + shifts[0]),
                 "frame": torch.sigmoid(listened.heard.frame + shifts[1]),

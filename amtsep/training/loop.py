@@ -220,9 +220,7 @@ def begin(settings: Training, run: Run, fabric: Fabric) -> tuple[Trained, nn.Mod
     return net, trained_part(net, settings), losses_of
 
 
-def open_stream(
-    settings: Training, run: Run, fabric: Fabric, step: int, few: bool
-) -> Iterator[Batch] | Iterator[SequenceBatch]:
+def open_stream(settings: Training, run: Run, fabric: Fabric, step: int, few: bool) -> Iterator[Batch | SequenceBatch]:
     """Batches from `step` on; with `few`, those of the first of two stages."""
     mixing = settings.mixing
     if few:
