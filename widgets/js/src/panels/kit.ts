@@ -70,7 +70,7 @@ export function kitElement(model: Model, scope: Scope, hub: Hub): HTMLElement {
   const element = h(
     "div",
     { class: "amt-track amt-kit", role: "group", "aria-label": name },
-    h("span", { class: "amt-kit-mark", "aria-hidden": "true" }, "𝄥"),
+    h("span", { class: "amt-kit-mark", "aria-hidden": "true" }),
     h("span", { class: "amt-line amt-kit-name" }, h("b", {}, name), when, info(hub, "drums")),
     number,
     buttons.mute,
