@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -53,7 +52,7 @@ def address(folder):
     log = folder / "server.log"
     command = [sys.executable, "-m", "amtsep", "studio", str(folder), "--no-browser", "--port", str(free_port())]
     with log.open("wb") as out:
-        running = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out, start_new_session=True)
+        running = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out)
     try:
         end = time.monotonic() + PATIENCE_MS / 1000
         while "amtsep studio: " not in (said := log.read_text(errors="replace")):
@@ -61,8 +60,8 @@ def address(folder):
             time.sleep(0.1)
         yield said.split("amtsep studio: ")[1].split()[0]
     finally:
-        os.killpg(running.pid, signal.SIGTERM)
-        running.wait(20)
+        running.terminate()
+        running.wait(60)
 
 
 class Page(App):

@@ -92,6 +92,18 @@ def test_another_language_keeps_what_was_entered(folder: Path) -> None:
     studio.close()
 
 
+def test_who_comes_to_a_page_that_has_waited_sees_what_is_there_now(folder: Path) -> None:
+    manifest = folder / "corpus" / "manifest.jsonl"
+    text = manifest.read_text()
+    manifest.unlink()
+    studio = Studio(folder)
+    assert not studio.corpus.table.rows
+    manifest.write_text(text)
+    studio.head._handle_custom_msg({"do": "here"}, [])
+    assert len(studio.corpus.table.rows) == 3 and studio.corpus.body.layout.display is None
+    studio.close()
+
+
 def test_errors_stand_in_place_and_what_was_there_stays(folder: Path) -> None:
     desk = Desk(folder)
     desk.open("corpus")

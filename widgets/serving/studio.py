@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         os.environ["AMTSEP_STUDIO"] = str(folder.resolve())
         os.environ["AMTSEP_LANGUAGE"] = args.language or ""
         # A page that is gone for a while may have a training behind it.
-        serve = Serve(port=args.port, preheat=0, sessions=4, idle_timeout=7200.0, open_browser=args.browser)
+        serve = Serve(port=args.port, sessions=4, idle_timeout=7200.0, open_browser=args.browser)
         return run(serve, NOTEBOOK, "studio", "lesson")
     except AmtsepError as error:
         print(error, file=sys.stderr)

@@ -38,6 +38,8 @@ function render({ model, el }) {
   const traits = ["change:language", "change:title"];
   traits.forEach((trait) => model.on(trait, draw));
   choose(wanted);
+  // The kernel may have waited with the page for long: what lies in the folder may be newer.
+  model.send({ do: "here" });
   return () => traits.forEach((trait) => model.off(trait, draw));
 }
 

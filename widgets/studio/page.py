@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets as ipw
 
 from amtsep.errors import AmtsepError
+from amtsep.studio.corpus import MANIFEST, read_manifest
 from widgets.lessons.kit import refresh
 from widgets.serving.dashboard import Dashboard
 from widgets.studio.desk import Desk
@@ -40,12 +41,7 @@ class Studio(ipw.VBox):
 
     def __init__(self, folder: str | Path = ".", language: str | None = None) -> None:
         self.desk = Desk(Path(folder).expanduser().resolve())
-        if (self.desk.where / "manifest.jsonl").is_file():
-            try:
-                self.desk.open("corpus")
-            except AmtsepError as error:
-                self.desk.works["corpus"].tell(str(error), bad=True)
-        self.desk.pieces()
+        self._read()
         self.dashboard: Dashboard | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.head = Head(folder=str(self.desk.folder), asked=language or "")
@@ -56,7 +52,19 @@ class Studio(ipw.VBox):
         speak(language or "en")
         self._build()
         self.head.observe(self._on_language, "language")
+        self.head.on_msg(lambda *_: self._read())
         self._look()
+
+    def _read(self) -> None:
+        """What lies in the folder now: somebody has come to the page, which may have waited for long."""
+        desk = self.desk
+        if (desk.where / MANIFEST).is_file():
+            try:
+                if read_manifest(desk.where) != desk.rows:
+                    desk.open(desk.corpus)
+            except AmtsepError as error:
+                desk.works["corpus"].tell(str(error), bad=True)
+        desk.pieces()
 
     def _build(self) -> None:
         """The views, in the language of now; what was entered and what is running is at the desk, and stays."""
