@@ -158,3 +158,23 @@ def test_bends_are_written_where_they_are_asked_for(session):
     assert b"bend_cents" in bytes(box[2][1][0])
     notes = read_midi(bytes(box[1][1][0]))
     assert len(notes) == pytest.approx(len(session.notes), abs=2)
+
+
+def test_a_session_of_before_drums_opens_without_any(session):
+    import json
+    import zipfile
+
+    old = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(session.saved())) as archive, zipfile.ZipFile(old, "w") as out:
+        for name in archive.namelist():
+            data = archive.read(name)
+            if name == "session.json":
+                about = json.loads(data)
+                del about["state"]["kit"], about["state"]["strokes"]
+                data = json.dumps(about).encode()
+            out.writestr(name, data)
+    saved = read_session(io.BytesIO(old.getvalue()), "old.amtsep")
+    assert saved.state.kit.when == "off" and not saved.state.strokes
+    session.open_saved(io.BytesIO(old.getvalue()), "old.amtsep")
+    session.wait(60)
+    assert len(session.notes) and not len(session.strokes)
