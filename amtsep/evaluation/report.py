@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from amtsep.config import Decoding
+from amtsep.evaluation import page
 from amtsep.evaluation.metrics import fuse, match, onset_errors, per_pitch
 from amtsep.evaluation.runner import Result, track_counts
 from amtsep.evaluation.statistics import Comparison, Interval, bootstrap, compare
@@ -54,6 +55,8 @@ NAMES = {
 }
 REFERENCE_COLOUR, HIT_COLOUR, FALSE_COLOUR = "#9aa5b1", "#0072b2", "#d55e00"
 """From Okabe and Ito's palette: told apart by people with any colour vision."""
+PITCH_TICKS = {"tickvals": list(range(12, 128, 12)), "ticktext": [f"C{octave}" for octave in range(10)]}
+"""An axis of pitches has its marks at the Cs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,10 +191,10 @@ class Report:
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write ``report.json`` and ``report.html``; returns their paths."""
         folder.mkdir(parents=True, exist_ok=True)
-        data, page = folder / "report.json", folder / "report.html"
+        data, shown = folder / "report.json", folder / "report.html"
         data.write_text(json.dumps(self.as_dict(), indent=1, allow_nan=False), encoding="utf-8")
-        page.write_text(self.html(), encoding="utf-8")
-        return data, page
+        shown.write_text(self.html(), encoding="utf-8")
+        return data, shown
 
     # --- HTML --------------------------------------------------------------------------------------------------------
 
@@ -201,16 +204,18 @@ class Report:
 
         pieces: list[str] = []
         for number, (title, note, figure) in enumerate(figures(self)):
-            body = to_html(figure, full_html=False, include_plotlyjs=number == 0, config={"displaylogo": False})
+            config = {"displaylogo": False, "responsive": True}
+            body = to_html(figure, full_html=False, include_plotlyjs=number == 0, config=config)
             pieces.append(f"<section><h2>{escape(title)}</h2><p>{escape(note)}</p>{body}</section>")
         return (
             "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
             f"<title>{escape(self.dataset)}: {escape(self.system)}</title>"
-            "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;"
-            "color:#1f2933}pre{overflow-x:auto;background:#f5f7fa;padding:1rem}h2{margin-top:2.5rem}</style></head><body>"
-            f"<h1>{escape(self.system)} on {escape(self.dataset)}</h1><pre>{escape(self.text())}</pre>"
+            "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+            f"<style>{page.STYLE}</style></head><body>"
+            f"<h1>{escape(self.system)} on {escape(self.dataset)}</h1>{page.rendered(self.text())}"
             + "".join(pieces)
-            + "</body></html>"
+            + f"<section><h2>By recording</h2><p>The worst first; click on a name for its notes.</p>"
+            f"{page.by_recording(self.results)}</section>" + "</body></html>"
         )
 
 
@@ -305,6 +310,8 @@ def heat_map(trace: Sequence[tuple[float, float, float]], used: Decoding) -> go.
             name="in use",
         )
     )
+    figure.update_xaxes(dtick=0.1)
+    figure.update_yaxes(dtick=0.1)
     return _styled(figure, "onset threshold", "frame threshold", legend=False)
 
 
@@ -348,7 +355,8 @@ def by_pitch(results: Sequence[Result]) -> go.Figure:
         ]
     )
     figure.update_layout(barmode="stack", yaxis2={"overlaying": "y", "side": "right", "range": [0, 1], "title": "F1"})
-    return _styled(figure, "MIDI pitch", "notes")
+    figure.update_xaxes(**PITCH_TICKS)
+    return _styled(figure, "pitch", "notes")
 
 
 def by_instrument(results: Sequence[Result]) -> go.Figure:
@@ -393,6 +401,7 @@ def by_number_of_parts(report: Report) -> go.Figure:
             figure.add_trace(go.Box(x=x, y=y, text=text, name=label, boxpoints="all", jitter=0.4, pointpos=0))
     figure.update_layout(boxmode="group")
     figure.update_yaxes(range=[0, 1.02])
+    figure.update_xaxes(dtick=1)
     return _styled(figure, "parts", "F1")
 
 
@@ -407,6 +416,7 @@ def onset_histogram(results: Sequence[Result]) -> go.Figure:
     if len(values):
         middle = float(np.median(values))
         figure.add_vline(x=middle, line_dash="dash", annotation_text=f"median {middle:+.1f} ms")
+    figure.update_xaxes(dtick=25)
     return _styled(figure, "ms", "notes")
 
 
@@ -419,6 +429,8 @@ def confusion(counts: Mapping[tuple[int, int], int]) -> go.Figure:
     for (true, guess), n in counts.items():
         grid[true, guess] = n
     figure = go.Figure(go.Heatmap(z=grid, text=grid, texttemplate="%{text}", colorscale="Blues", showscale=False))
+    figure.update_xaxes(dtick=1)
+    figure.update_yaxes(dtick=1)
     return _styled(figure, "estimated", "true")
 
 
@@ -437,7 +449,8 @@ def rolls(reference: Notes, estimate: Notes) -> go.Figure:
     ):
         x, y = _segments(notes)
         figure.add_trace(go.Scatter(x=x, y=y, mode="lines", name=name, line={"color": colour, "width": width}))
-    return _styled(figure, "s", "MIDI pitch")
+    figure.update_yaxes(**PITCH_TICKS)
+    return _styled(figure, "s", "pitch")
 
 
 def _segments(notes: Notes) -> tuple[list[float | None], list[float | None]]:

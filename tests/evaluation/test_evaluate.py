@@ -97,6 +97,11 @@ def test_data_set_to_table_json_and_page(bach, oracle, tmp_path, capsys) -> None
         "Worst",
     ):
         assert title in page
+    # Rendered tables, no raw ones; every recording with its notes; phones keep their width.
+    assert "| onset F1 |" not in page and "<th>onset F1</th>" in page and "name='viewport'" in page
+    table = page[page.index("<h2>By recording</h2>") :]
+    assert table.count("<details>") == table.count("<svg") == 10
+    assert table.count("<rect") > 50
     calls = oracle.calls
     assert calls == 10
     assert main([*words, "--compare", str(out / "report.json")]) == 0
