@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, and that is no fault of what is tested.
+settings.register_profile("amtsep", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("amtsep")
 
 ROOT = Path(__file__).resolve().parents[1]
 
