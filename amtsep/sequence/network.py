@@ -213,8 +213,11 @@ class SequenceNet(nn.Module):
         self.tokens = nn.Embedding(len(self.vocabulary), width)
         self.layers = nn.ModuleList(DecoderLayer(network) for _ in range(network.decoder_layers))
         self.norm = nn.LayerNorm(width)
+        # Not tied to the embedding: a network that begins by saying the last token again has that to unlearn first.
+        self.out = nn.Linear(width, len(self.vocabulary), bias=False)
         self.drop = nn.Dropout(network.dropout)
         nn.init.normal_(self.tokens.weight, std=width**-0.5)
+        nn.init.normal_(self.out.weight, std=0.1 * width**-0.5)
 
     @property
     def hop_s(self) -> float:
@@ -274,7 +277,8 @@ class SequenceNet(nn.Module):
             x, kept = layer(x, cache.memory[index], cache.own[index] if cache.own else None)
             own.append(kept)
         cache.own = own
-        return functional.linear(self.norm(x), self.tokens.weight)
+        logits: Tensor = self.out(self.norm(x))
+        return logits
 
     def forward(self, features: Tensor, start: Tensor, tokens: Tensor) -> Tensor:
         """Logits of every token of the truth, each from those before it (teacher forcing).

@@ -35,7 +35,8 @@ def features_of(notes: Notes, channels: int, n_frames: int, hop_s: float) -> tor
 
 
 def test_sizes_are_those_that_are_promised() -> None:
-    assert count_parameters(build(SEQUENCES["sequence-tiny"])) <= 1_000_000
+    for vocabulary in ("slots", "programs"):
+        assert count_parameters(build(replace(SEQUENCES["sequence-tiny"], vocabulary=vocabulary))) <= 1_000_000
     small = SEQUENCES["sequence-small"]
     assert (small.encoder_layers, small.decoder_layers, small.width) == (8, 8, 512)
 
