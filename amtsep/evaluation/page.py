@@ -60,9 +60,13 @@ def rendered(text: str) -> str:
 
 
 def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose cells are HTML already; where it is wider than the page it scrolls by itself."""
+    """A table whose cells are HTML already; a row of one cell goes across. A wide one scrolls by itself."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    span = f"<td colspan='{len(head)}'>"
+    body = "".join(
+        f"<tr>{span}{row[0]}</td></tr>" if len(row) == 1 else f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>"
+        for row in rows
+    )
     return f"<div class='wide'><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
@@ -72,13 +76,13 @@ def by_recording(results: Sequence[Result]) -> str:
     shown = {name: head for name, head in COLUMNS.items() if any(name in figures for _, figures in flat)}
     rows: list[list[str]] = []
     for result, figures in sorted(flat, key=lambda pair: pair[1]["onset_f1"]):
-        name = escape(result.recording.name)
-        if len(rows) < MOST_ROLLS:
-            svg = roll(result.recording.reference, result.estimate)
-            name = f"<details><summary>{name}</summary><div class='wide'>{svg}</div></details>"
         values = [figures.get(column, math.nan) for column in shown]
         cells = [f"{value:.3f}" if math.isfinite(value) else "–" for value in values]
+        name = escape(result.recording.name)
         rows.append([name, str(result.recording.n_parts), str(len(result.estimate)), *cells])
+        if len(rows) < 2 * MOST_ROLLS:
+            svg = roll(result.recording.reference, result.estimate if result.tracks is None else result.tracks)
+            rows.append([f"<details><summary>Its notes</summary><div class='wide'>{svg}</div></details>"])
     return html_table(["recording", "parts", "notes found", *shown.values()], rows)
 
 
@@ -113,7 +117,12 @@ def roll(reference: Notes, estimate: Notes) -> str:
         box(reference, i, f"fill='none' stroke='{'#9aa5b1' if found[i] else '#c81e1e'}'") for i in range(len(reference))
     ]
     about = "Notes found, a colour a track; true notes outlined, missed ones in red."
+    names = "".join(
+        f"<span style='color:{COLOURS[int(i) % len(COLOURS)]}'>■</span> {escape(estimate.tracks[int(i)].name)} "
+        for i in np.unique(estimate.track)
+        if len(estimate.tracks) > 1
+    )
     return (
-        f"<svg width='{width}' height='{height}' role='img' aria-label='{about}'>{''.join(lines)}</svg><small>{about}"
-        "</small>"
+        f"<svg width='{width}' height='{height}' role='img' aria-label='{about}'>{''.join(lines)}</svg>"
+        f"<small>{names}{about}</small>"
     )

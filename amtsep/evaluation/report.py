@@ -55,6 +55,10 @@ NAMES = {
 }
 REFERENCE_COLOUR, HIT_COLOUR, FALSE_COLOUR = "#9aa5b1", "#0072b2", "#d55e00"
 """From Okabe and Ito's palette: told apart by people with any colour vision."""
+F1_AXIS = {
+    "overlaying": "y", "side": "right", "range": [0, 1.05], "title": "F1", "tickmode": "linear", "dtick": 0.2,
+    "showgrid": False,
+}  # fmt: skip
 PITCH_TICKS = {"tickvals": list(range(12, 128, 12)), "ticktext": [f"C{octave}" for octave in range(10)]}
 """An axis of pitches has its marks at the Cs."""
 
@@ -214,7 +218,7 @@ class Report:
             f"<style>{page.STYLE}</style></head><body>"
             f"<h1>{escape(self.system)} on {escape(self.dataset)}</h1>{page.rendered(self.text())}"
             + "".join(pieces)
-            + f"<section><h2>By recording</h2><p>The worst first; click on a name for its notes.</p>"
+            + f"<section><h2>By recording</h2><p>The worst first.</p>"
             f"{page.by_recording(self.results)}</section>" + "</body></html>"
         )
 
@@ -354,7 +358,7 @@ def by_pitch(results: Sequence[Result]) -> go.Figure:
             go.Scatter(x=used, y=f1, name="F1", yaxis="y2", mode="lines+markers", line={"color": "#222"}),
         ]
     )
-    figure.update_layout(barmode="stack", yaxis2={"overlaying": "y", "side": "right", "range": [0, 1], "title": "F1"})
+    figure.update_layout(barmode="stack", yaxis2=F1_AXIS)
     figure.update_xaxes(**PITCH_TICKS)
     return _styled(figure, "pitch", "notes")
 

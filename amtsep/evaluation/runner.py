@@ -17,7 +17,7 @@ from amtsep.errors import Cancelled
 from amtsep.evaluation.instruments import Instruments, evaluate_instruments
 from amtsep.evaluation.metrics import Agnostic, evaluate_agnostic
 from amtsep.evaluation.readers import Recording
-from amtsep.evaluation.separation import Separated, TrackCounts, count_tracks, evaluate_separated
+from amtsep.evaluation.separation import Separated, TrackCounts, count_tracks, evaluate_separated, relabel
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 
@@ -46,6 +46,9 @@ class Result:
     """Tracks as the network wrote them."""
     instruments: Instruments | None = None
     """Where it named them."""
+
+    tracks: Notes | None = None
+    """The notes in the tracks that were found last, in the order of the parts that they fit."""
 
     def figures(self) -> dict[str, float]:
         """All figures under flat names; separated ones begin with ``given_`` or ``estimated_``."""
@@ -207,15 +210,19 @@ def score(
 ) -> Result:
     """Figures of one recording; with `timbres`, the notes are clustered by their embeddings too."""
     separated: dict[str, Separated | None] = {"given": None, "estimated": None}
+    tracks: Notes | None = None
     if timbres:
         # Imported here: evaluation without timbres needs no clustering.
         from amtsep.clustering import cluster
 
         for way in timbres:
             count = recording.n_parts if way == "given" else None
-            separated[way] = evaluate_separated(recording.reference, cluster(notes, Clustering(timbres=count)), hop_s)
+            tracks = cluster(notes, Clustering(timbres=count))
+            separated[way] = evaluate_separated(recording.reference, tracks, hop_s)
     agnostic = evaluate_agnostic(recording.reference, notes, hop_s, fuse_unisons=fuse_unisons)
-    return Result(recording, notes, agnostic, separated["given"], separated["estimated"])
+    if tracks is not None:
+        tracks = relabel(recording.reference, tracks)
+    return Result(recording, notes, agnostic, separated["given"], separated["estimated"], tracks=tracks)
 
 
 def track_counts(results: Sequence[Result]) -> TrackCounts:
