@@ -32,7 +32,8 @@ class SequenceEngine:
     def __init__(self, net: SequenceNet, device: torch.device) -> None:
         self.trunk, self.device = net.trunk, device
         ears = net.trunk.ears
-        self.name, self.halo, self.front_end = net.network.name, ears.halo, ears.net.front_end
+        # The posteriors are those of the trunk's network, whatever is made of its features.
+        self.name, self.halo, self.front_end = ears.net.network.name, ears.halo, ears.net.front_end
         self.sample_rate, self.at_once = self.front_end.sample_rate, 1
 
     def __call__(self, samples: NDArray[np.float32]) -> Arrays:

@@ -96,6 +96,11 @@ def test_their_notes_go_through_our_exports_and_terms_come_before_the_first_down
     weights.write_bytes(b"there")
     OtherTranscriber("mt3", "cpu", ears="light")
     assert "Terms" not in capsys.readouterr().err, "they are told once"
+    pytest.importorskip("plotly")
+    command = ["evaluate", "--audio", str(song), "--reference", str(song.with_suffix(".mid")), "--model", "mt3"]
+    assert main([*command, "--device", "cpu", "-o", str(tmp_path / "report")]) == 0
+    said = capsys.readouterr().out
+    assert "no thresholds" in said and "multi-instrument F1" in said and "| all | 1 | 1.000" in said
 
 
 def test_without_package_or_weights_there_is_one_sentence(

@@ -96,6 +96,7 @@ def test_segments_hear_the_same_however_the_recording_is_cut_into_chunks(weights
 
 def test_notes_and_strokes_come_out_on_tracks_of_their_own(weights: Path, knowing: None) -> None:
     posteriors, notes = SequenceTranscriber(weights, "cpu")(Audio(sound(), RATE, "four seconds"))
+    assert posteriors.model == "light"
     assert posteriors.n_frames == round(4 * RATE / 256 + 0.5)
     found = sorted((round(float(n.onset), 2), n.pitch, notes.tracks[n.track].program) for n in notes)
     assert found == [(0.5, 69, 73), (1.5, 57, 42), (2.5, 69, 73), (3.0, 38, 0)]
