@@ -14,7 +14,9 @@ async function load({ model, runtime }) {
   ort.env.wasm.wasmBinary = wasm.buffer;
   // Threads need a server that isolates the page (serve.py does, http.server does not).
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
-  const session = await ort.InferenceSession.create(network, { executionProviders: ["wasm"] });
+  // Threads that spin while they wait for one another take many times as long on a busy computer.
+  const extra = { session: { intra_op: { allow_spinning: "0" } } };
+  const session = await ort.InferenceSession.create(network, { executionProviders: ["wasm"], extra });
   const { amtsep: about } = readMetadata(network);
   // Known by its weights: what a timbre sounds like is known for one network. Without https there is no digest.
   const digest = await crypto.subtle?.digest("SHA-256", network);
