@@ -138,5 +138,5 @@ def test_a_tiny_network_learns_with_live_curves_and_what_it_makes_opens_as_notes
     page.wait_for_selector("text=Written: generated/001-slow-music.wav")
     studio.press("Open in the dashboard")
     page.wait_for_function("() => document.querySelector('.amt-title b')?.textContent === '001-slow-music.wav'")
-    page.wait_for_function("() => !document.querySelector('.amt-work:not([hidden])')")
+    studio.until("hub.transport.recording")
     assert json.loads((folder / "generated" / "001-slow-music.json").read_text())["prompt"] == "slow music"
