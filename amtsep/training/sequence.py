@@ -27,6 +27,7 @@ from amtsep.sequence.segments import cut, join
 from amtsep.sequence.tokens import Tokens, Vocabulary
 from amtsep.synthesis.bank import Bank
 from amtsep.synthesis.guard import refuse, refuse_recording
+from amtsep.synthesis.guitarset import DOUBTFUL
 from amtsep.synthesis.mixing import Clip, LeaveOut, Mixer
 from amtsep.training.development import Figures
 
@@ -81,7 +82,8 @@ class ReaderSource:
 
     def __init__(self, dataset: str, root: Path, clip_samples: int, front_end: FrontEnd, seed: int) -> None:
         refuse(root, "a source to train on")
-        found = recordings(dataset, root, split="train")
+        every = recordings(dataset, root, split="train")
+        found = [recording for recording in every if not recording.name.endswith(tuple(DOUBTFUL))]
         if not found:
             raise DataError(f"{root} holds no recordings of {dataset}'s training half (a folder 'train').")
         for recording in found:
