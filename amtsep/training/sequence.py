@@ -83,7 +83,7 @@ class ReaderSource:
     def __init__(self, dataset: str, root: Path, clip_samples: int, front_end: FrontEnd, seed: int) -> None:
         refuse(root, "a source to train on")
         every = recordings(dataset, root, split="train")
-        found = [recording for recording in every if not recording.name.endswith(tuple(DOUBTFUL))]
+        found = [recording for recording in every if not any(name in recording.name for name in DOUBTFUL)]
         if not found:
             raise DataError(f"{root} holds no recordings of {dataset}'s training half (a folder 'train').")
         for recording in found:

@@ -113,7 +113,11 @@ def test_a_source_gives_windows_with_their_notes(tmp_path: Path, bank: Path) -> 
     soundfile.write(folder / "00_take.ogg", 0.3 * np.sin(2 * np.pi * 440 * time) * (time % 1 < 0.5), 22050)
     rows = "".join(f"{k}.0\t{k}.5\t69\t80\n" for k in range(4))
     (folder / "00_take.tsv").write_text(rows)
+    # A take whose labels are known not to fit.
+    soundfile.write(folder / "01_Rock3-148-C_comp_mic.ogg", 0.0 * time, 22050)
+    (folder / "01_Rock3-148-C_comp_mic.tsv").write_text(rows)
     source = ReaderSource("guitarset", folder.parent, 2 * 22050, FrontEnd(normalisation="running"), 0)
+    assert [recording.name for recording in source.found] == ["00_take"]
     audio, notes = source.clip(0)
     assert len(audio) == 2 * 22050 and source.seconds == pytest.approx(3.5)
     level = np.abs(audio[: len(audio) // 100 * 100]).reshape(-1, 100).max(axis=1)
