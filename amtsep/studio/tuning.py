@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from amtsep.errors import DataError, ModelError
+from amtsep.errors import Cancelled, DataError, ModelError
 from amtsep.files import replacing
 from amtsep.studio.config import SampleSettings, TuneSettings
 from amtsep.studio.corpus import read_manifest
@@ -30,6 +30,8 @@ TARGETS = (
 """Attention and feed-forward projections, embeddings, heads."""
 STATE = "state.pt"
 Watch = Callable[[int, dict[str, float]], object]
+Reading = Callable[[int, int], object]
+"""Called with how many clips have their codes, and of how many; ``False`` ends the work."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +42,14 @@ class Item:
     codes: Tensor
 
 
-def read_items(corpus: Path, network: Network) -> dict[str, list[Item]]:
+def read_items(corpus: Path, network: Network, reading: Reading | None = None) -> dict[str, list[Item]]:
     """Clips of a corpus by split, their codes computed or read from the cache."""
     mark = codec_mark(network)
+    rows = [row for row in read_manifest(corpus) if row["split"] != "test"]
     items: dict[str, list[Item]] = {"train": [], "validation": [], "test": []}
-    for row in read_manifest(corpus):
-        if row["split"] == "test":
-            continue
+    for number, row in enumerate(rows):
+        if reading is not None and reading(number, len(rows)) is False:
+            raise Cancelled
         codes = codes_of(network, corpus / row["audio"], mark, SampleSettings.window_s)
         items[row["split"]].append(Item(row["caption"], codes))
     if not items["train"]:
@@ -163,6 +166,7 @@ def tune(
     settings: TuneSettings = TuneSettings(),  # noqa: B008 - frozen
     resume: bool = False,
     watch: Watch | None = None,
+    reading: Reading | None = None,
 ) -> Path:
     """Fine-tune; `out` gets ``adapter/`` (or ``model/``), ``log.csv``, TensorBoard events, and what resuming needs.
 
@@ -185,7 +189,7 @@ def tune(
     network = load(name)
     name = network.name
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    items = read_items(corpus, network)
+    items = read_items(corpus, network, reading)
     model = prepare(network, settings).to(device)
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(

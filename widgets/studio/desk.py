@@ -230,8 +230,10 @@ class Desk(HasTraits):
                 text = say("loss {loss}, {each} s a step", loss=f"{figures['loss']:.3f}", each=f"{each:.1f}")
                 return report(text, step, settings.steps)
 
-            report(say("codes"), 0, 0)
-            return tune(base, where, target, settings, resume, watch)
+            def reading(done: int, total: int) -> bool:
+                return report(say("codes"), done, total)
+
+            return tune(base, where, target, settings, resume, watch, reading)
 
         def then(made: Path) -> str:
             self.curves = list(points)
