@@ -27,7 +27,7 @@ MOST_ROLLS = 60
 """Recordings with a roll: each has some hundred kilobytes."""
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;color:#1f2933;background:#fff}
-h2{margin-top:2.5rem}.wide{overflow-x:auto;-webkit-overflow-scrolling:touch}
+h1,h2{overflow-wrap:anywhere}h2{margin-top:2.5rem}.wide{overflow-x:auto;-webkit-overflow-scrolling:touch}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #d9e2ec;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}thead th{border-bottom:2px solid #9aa5b1}
