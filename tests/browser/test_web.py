@@ -261,7 +261,9 @@ def test_a_session_goes_to_the_dashboard_and_back(page, posteriors, tmp_path):
     session.delete(np.array([3]))
     back = tmp_path / "back.amtsep"
     back.write_bytes(write_session(session.snapshot()))
-    page.demo("Chorale_Bach_Aus_meines_Herzens_Grunde")
+    page.page.click(".amt-demos")
+    page.page.click('.amt-menu [data-demo^="Chorale"]')
+    page.opened("Chorale_Bach_Aus_meines_Herzens_Grunde.ogg")
     page.page.set_input_files(".amt-file", str(back))
     page.opened(f"{CLIP}.ogg")
     assert page.count() == len(session.notes) == count - 1
