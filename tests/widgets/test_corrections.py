@@ -191,7 +191,7 @@ def test_a_session_file_brings_everything_back(timbres):
     assert again.reference is not None and again.reference_name == "truth.mid"
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "newer", "bomb"])
+@pytest.mark.parametrize("damage", ["cut", "text", "newer", "list", "bomb"])
 def test_a_damaged_session_file_gets_a_sentence(session, damage):
     data = session.saved()
     if damage == "cut":
@@ -205,11 +205,13 @@ def test_a_damaged_session_file_gets_a_sentence(session, damage):
                 body = old.read(name)
                 if damage == "newer" and name == "session.json":
                     body = body.replace(b'"amtsep_session": 2', b'"amtsep_session": 99')
-                if damage == "bomb" and name == "session.json":
+                if damage == "list" and name == "session.json":
                     body = b"[]"
+                if damage == "bomb" and name == "session.json":
+                    body = b" " * (65 << 20) + body
                 new.writestr(name, body)
         data = out.getvalue()
-    with pytest.raises(FormatError, match="s.amtsep"):
+    with pytest.raises(FormatError, match="s.amtsep unpacks to more" if damage == "bomb" else "s.amtsep"):
         read_session(io.BytesIO(data), "s.amtsep")
 
 
