@@ -20,7 +20,7 @@ def page_of(chromium, server, files):
     app.open("tune.wav")
     app.slider("Timbres").press("Home")
     app.slider("Timbres").press("ArrowRight")
-    app.page.wait_for_function("() => document.querySelectorAll('.amt-track').length === 2")
+    app.page.wait_for_function("() => document.querySelectorAll('.amt-track[data-track]').length === 2")
     yield app
     context.close()
 

@@ -64,7 +64,7 @@ def test_a_track_can_be_recoloured(shared):
     page = shared.page
     page.keyboard.press("Escape")
     before = shared.hub("hub.tracks[0].color")
-    page.locator(".amt-track .amt-swatch").first.click()
+    page.locator(".amt-track[data-track] .amt-swatch").first.click()
     page.click(".amt-colours [data-colour='5']")
     shared.until("hub.tracks[0].color === 5")
     page.keyboard.press("Control+z")

@@ -50,7 +50,7 @@ def two_timbres(app):
     app.until("hub.tracks.length >= 1 && new Set(hub.notes.track).size === 1")
     app.slider("Timbres").press("ArrowRight")
     app.until("new Set(hub.notes.track).size === 2")
-    app.page.wait_for_function("() => document.querySelectorAll('.amt-track').length === 2")
+    app.page.wait_for_function("() => document.querySelectorAll('.amt-track[data-track]').length === 2")
 
 
 def centre(app, index):
@@ -79,7 +79,7 @@ def test_two_timbres_are_told_apart_and_drawn_in_two_colours(app):
     low = {t for p, t in zip(pitch, track) if p < synthetic.SPLIT_PITCH}
     high = {t for p, t in zip(pitch, track) if p >= synthetic.SPLIT_PITCH}
     assert len(low) == len(high) == 1 and low != high
-    rows = app.page.locator(".amt-track")
+    rows = app.page.locator(".amt-track[data-track]")
     assert rows.count() == 2
     assert rows.nth(0).locator(".amt-swatch").inner_text() != rows.nth(1).locator(".amt-swatch").inner_text()
 
