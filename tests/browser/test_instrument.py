@@ -138,7 +138,7 @@ def test_mute_and_solo_are_heard(app):
     page.keyboard.press("Space")
     app.until("hub.transport.position > 0.5")
     assert loudest() > 0.005
-    for button in page.locator(".amt-mute").all():
+    for button in page.locator("[data-track] .amt-mute").all():
         button.click()
     app.until("hub.mix.slice(0, 2).every(m => m.mute)")
     assert loudest() < 0.001
