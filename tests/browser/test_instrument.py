@@ -629,6 +629,7 @@ DRIFT = """async ([hubOf, rate, seconds]) => {
         Math.sin(2 * Math.PI * 440 * i / sampleRate) * Math.sin(Math.PI * i / (0.2 * sampleRate));
   const constant = v => new Float32Array(count).fill(v);
   const hub = { on() {}, emit() {}, tracks: [], mix: [], duration: seconds, audible: () => true,
+    strokes: { n: 0, time: [], key: [], velocity: [] },
     notes: { n: count, onset, offset: onset.map(t => t + 0.2), pitch: constant(69), velocity: constant(90),
       confidence: constant(1), track: constant(0), hand: constant(0), longest: 0.2 } };
   const before = globalThis.AudioContext;
