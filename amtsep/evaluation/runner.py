@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -86,6 +86,16 @@ def posteriors_of(
     return posteriors
 
 
+def _one_by_one(recordings: Sequence[Recording], progress: Progress | None) -> Iterator[Recording]:
+    """The recordings, `progress` being told of each before it and of the end; raises `Cancelled` where it says so."""
+    for number, recording in enumerate(recordings):
+        if progress is not None and progress(number, len(recordings), recording.name) is False:
+            raise Cancelled("The evaluation was cancelled.")
+        yield recording
+    if progress is not None:
+        progress(len(recordings), len(recordings), "")
+
+
 def evaluate_recordings(
     recordings: Sequence[Recording],
     transcriber: Transcribes,
@@ -123,17 +133,13 @@ def evaluate_recordings(
     """
     setting = decoding or Decoding()
     results = []
-    for number, recording in enumerate(recordings):
-        if progress is not None and progress(number, len(recordings), recording.name) is False:
-            raise Cancelled("The evaluation was cancelled.")
+    for recording in _one_by_one(recordings, progress):
         posteriors = posteriors_of(recording, transcriber, model_hash, cache)
         notes = Decoder(posteriors)(setting)
         wanted = timbres if posteriors.embedding is not None else ()
         if wanted:
             notes = embed_notes(notes, posteriors)
         results.append(score(recording, notes, posteriors.hop_s, wanted, fuse_unisons))
-    if progress is not None:
-        progress(len(recordings), len(recordings), "")
     return results
 
 
@@ -173,9 +179,7 @@ def evaluate_written(
         If `progress` returns ``False``.
     """
     results = []
-    for number, recording in enumerate(recordings):
-        if progress is not None and progress(number, len(recordings), recording.name) is False:
-            raise Cancelled("The evaluation was cancelled.")
+    for recording in _one_by_one(recordings, progress):
         notes = transcribe(Audio(recording.audio(), FrontEnd.sample_rate, recording.name))
         pitched, true = _pitched(notes), _pitched(recording.reference)
         results.append(
@@ -187,8 +191,6 @@ def evaluate_written(
                 instruments=evaluate_instruments(recording.reference, notes) if named else None,
             )
         )
-    if progress is not None:
-        progress(len(recordings), len(recordings), "")
     return results
 
 

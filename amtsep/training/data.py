@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,6 +79,12 @@ def collate(clips: list[Clip], front_end: FrontEnd, max_notes: int, rng: np.rand
 Made = TypeVar("Made")
 
 
+def batch_numbers(first: int) -> Iterator[int]:
+    """Numbers of the batches that this worker of a loader makes, from `first` on for ever."""
+    info = get_worker_info()
+    return itertools.count(first + info.id, info.num_workers) if info else itertools.count(first)
+
+
 class ClipStream(IterableDataset[Batch]):
     """An endless stream of batches; workers and ranks take every k-th.
 
@@ -114,16 +121,12 @@ class ClipStream(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches for ever."""
-        info = get_worker_info()
-        worker, workers = (info.id, info.num_workers) if info else (0, 1)
         bank = Bank.open(self.folder)
         mixer = Mixer(bank, self.mixing, self.front_end, self.seed, leave_out=self.leave_out, timbres=self.timbres)
-        number = self.first + worker
-        while True:
+        for number in batch_numbers(self.first):
             base = (number * self.world + self.rank) * self.batch_size
             clips = [mixer.clip(base + k) for k in range(self.batch_size)]
             yield collate(clips, self.front_end, self.max_notes, np.random.default_rng([self.seed, 3, number]))
-            number += workers
 
 
 def loader(stream: IterableDataset[Made], workers: int) -> DataLoader[Made]:

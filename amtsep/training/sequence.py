@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
 from amtsep.config import SEQUENCES, FrontEnd, Mixing, SequenceNetwork, Training
 from amtsep.drums import CLASS_KEYS
@@ -29,6 +29,7 @@ from amtsep.synthesis.bank import Bank
 from amtsep.synthesis.guard import refuse, refuse_recording
 from amtsep.synthesis.guitarset import DOUBTFUL
 from amtsep.synthesis.mixing import Clip, LeaveOut, Mixer
+from amtsep.training.data import batch_numbers
 from amtsep.training.development import Figures
 
 LEAD_S = 30.0
@@ -216,8 +217,6 @@ class SequenceStream(IterableDataset[SequenceBatch]):
 
     def __iter__(self) -> Iterator[SequenceBatch]:
         """Yield batches for ever."""
-        info = get_worker_info()
-        worker, workers = (info.id, info.num_workers) if info else (0, 1)
         settings, size = self.settings, self.settings.batch_size
         own = BankSource(
             self.bank, settings.mixing, self.front_end, self.network.vocabulary, settings.seed, "train",
@@ -227,14 +226,12 @@ class SequenceStream(IterableDataset[SequenceBatch]):
         for dataset, root in self.others:
             sources.append(ReaderSource(dataset, root, own.mixer.n_samples, self.front_end, settings.seed))
         weights = weights_of(sources, settings.source_exponent)
-        number = self.first + worker
-        while True:
+        for number in batch_numbers(self.first):
             base = (number * self.world + self.rank) * size
             rng = np.random.default_rng([settings.seed, 6, base])
             chosen = rng.choice(len(sources), size, p=weights)
             clips = [sources[int(which)].clip(base + k) for k, which in enumerate(chosen)]
             yield collate(clips, self.network, self.front_end, rng)
-            number += workers
 
 
 def collate(
