@@ -65,10 +65,19 @@ def test_a_track_can_be_recoloured(shared):
     page.keyboard.press("Escape")
     before = shared.hub("hub.tracks[0].color")
     page.locator(".amt-track[data-track] .amt-swatch").first.click()
-    page.click(".amt-colours [data-colour='5']")
+    colour = page.locator(".amt-colours [data-colour='5']")
+    colour.wait_for()
+    # The tracks change while the colours are being looked at, as they do when a number of timbres arrives.
+    renamed = """() => { const name = [...document.querySelectorAll('.amt-name')].at(-1);
+        name.value = 'Changed'; name.dispatchEvent(new Event('change')); }"""
+    page.evaluate(renamed)
+    shared.until("hub.tracks.some(track => track.name === 'Changed')")
+    colour.click(timeout=5000)
     shared.until("hub.tracks[0].color === 5")
     page.keyboard.press("Control+z")
     shared.until(f"hub.tracks[0].color === {before}")
+    page.keyboard.press("Control+z")
+    shared.until("!hub.tracks.some(track => track.name === 'Changed')")
 
 
 def stereo(seconds: float = 6.0) -> bytes:

@@ -147,6 +147,12 @@ def test_sliders_move_the_pictures_of_a_few_pieces() -> None:
     letters = memory.Hopfield()
     letters.count.value = 1
     assert "100 %" in letters.words.value
+    drawn = scores.RandomScore()
+    seen = set()
+    for step in range(21):
+        drawn.chords.value = step / 20
+        seen.add((drawn.roll.notes.onset.tobytes(), drawn.roll.notes.pitch.tobytes()))
+    assert len(seen) > 15, "most steps of the share of chords are to be seen and heard"
     overlap = scores.Overlap()
     overlap.interval.value = 12
     assert overlap.words.value.startswith("12 ")

@@ -36,6 +36,10 @@ def to_notes(score: NDArray[np.void]) -> Notes:
     return Notes.build(score["onset"], score["offset"], score["pitch"], score["velocity"])
 
 
+PARTS = 20
+"""Of a score, each of which is a line or chords: one for every step of the share."""
+
+
 class RandomScore(Piece):
     """A score drawn at random: which octaves, how near the next note, how many chords, how long the notes."""
 
@@ -76,26 +80,41 @@ class RandomScore(Piece):
         )
 
     def score(self) -> NDArray[np.void]:
-        """A score of these settings."""
-        share = self.chords.value
-        style = Style(
-            line=3 * (1 - share),
-            legato=2 * (1 - share),
-            chords=5 * share,
-            wide=0,
-            repeated=0,
-            trill=0,
-            staccato=0,
-            slow=0,
-            run=0,
-            octaves=0,
-            octave_weights=octave_weights(self.centre.value),
-            ahead=self.ahead.value,
-            longer=self.longer.value,
+        """A score of these settings.
+
+        A generator draws line or chords a phrase, and a phrase lasts seconds: of so short a score most steps of a
+        share would change nothing. So both are drawn for all of it, and the share says in how many of its parts the
+        chords are heard.
+        """
+        line, chords = (
+            Style(
+                line=3.0 * (not only),
+                legato=2.0 * (not only),
+                chords=5.0 * only,
+                wide=0,
+                repeated=0,
+                trill=0,
+                staccato=0,
+                slow=0,
+                run=0,
+                octaves=0,
+                octave_weights=octave_weights(self.centre.value),
+                ahead=self.ahead.value,
+                longer=self.longer.value,
+            )
+            for only in (False, True)
         )
         # The range is drawn anew with the seed; here it stays whole, so that the octaves show.
-        rng = np.random.default_rng([self.seed.value, 2])
-        return random_score(rng, self.instrument, self.seconds, style)
+        drawn = [
+            random_score(np.random.default_rng([self.seed.value, 2]), self.instrument, self.seconds, style)
+            for style in (line, chords)
+        ]
+        turn = np.random.default_rng([self.seed.value, 3]).permutation(PARTS)
+        kept = []
+        for score, wanted in zip(drawn, (False, True)):
+            part = np.minimum(score["onset"] * PARTS / self.seconds, PARTS - 1).astype(int)
+            kept.append(score[(turn[part] < round(PARTS * self.chords.value)) == wanted])
+        return np.sort(np.concatenate(kept), order=["onset", "pitch"])
 
     def draw(self) -> None:
         """Draw a score."""

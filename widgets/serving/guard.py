@@ -424,7 +424,7 @@ class Keeper:
             never = kernel_id not in self.seen and now - first > UNSEEN_S
             if over or never:
                 await self.end(kernel_id)
-            elif not await ensure_async(self.manager.get_kernel(kernel_id).is_alive()):
+            elif kernel_id in self.manager and not await ensure_async(self.manager.get_kernel(kernel_id).is_alive()):
                 await asyncio.sleep(2 * LOOK_S)  # so that the page hears of it first
                 await self.end(kernel_id)
 

@@ -94,7 +94,8 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   const show = () => {
     const rows: Row[] = model.get("rows") ?? [];
     const key = JSON.stringify([rows, hub.prefs, hub.selection.size > 0]);
-    if (key === drawn || list.querySelector("input:focus")) {
+    // Neither a name that is being typed nor the colours that are being looked at are taken from under the hand.
+    if (key === drawn || list.querySelector("input:focus, .amt-colours")) {
       updateCounts(rows);
       return;
     }
@@ -125,6 +126,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
       if (!open) return;
       open = false;
       sheet.remove();
+      show();
       if (back) (list.querySelector(`[data-track="${row.index}"] .amt-swatch`) as HTMLElement | null)?.focus();
     };
     const sheet = h(
