@@ -47,8 +47,11 @@ web-runtime:
 test: dev
 	@tools/system.sh
 	@# The browser tests run apart: they start servers and Chromium, and want worker processes that did nothing else.
+	@# What fails there is run once more, alone: a fault fails again, and both reports stay to be read.
 	@status=0; $(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/browser || status=1; \
-	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser || status=1; exit $$status
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser || { echo "Once more, alone, what failed:"; \
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -n 0 --last-failed --last-failed-no-failures none tests/browser; } || status=1; \
+	exit $$status
 
 lint: dev
 	$(BIN)/ruff check .

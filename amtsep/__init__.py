@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import amtsep.formats  # gives `Notes` its ways in and out of files
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
     from amtsep.pipeline import separate, transcribe
     from amtsep.posteriors import Posteriors
 
-try:
-    __version__ = version("amtsep")
-except PackageNotFoundError:  # a checkout that was never installed
-    __version__ = "0"
+    __version__: str
 
 # Names are looked up when they are first used, so that `amtsep --help` does not wait for SciPy and ONNX Runtime.
 _HOMES = {
@@ -52,6 +48,13 @@ __all__ = [*sorted(_HOMES), "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("amtsep")
+        except PackageNotFoundError:  # a checkout that was never installed
+            return "0"
     if name not in _HOMES:
         raise AttributeError(f"module 'amtsep' has no attribute '{name}'")
     return getattr(import_module(f"amtsep.{_HOMES[name]}"), name)

@@ -153,8 +153,6 @@ class TorchEngine:
 def choose_engine(model: str | os.PathLike[str], device: str, backend: str, threads: int | None) -> Engine:
     """The engine for a device: ONNX Runtime on the CPU, torch on an accelerator, unless `backend` says otherwise.
 
-    With "auto" `Transcriber` goes over to OpenVINO once that pays; see `amtsep.openvino_engine`.
-
     Raises
     ------
     ModelError
@@ -179,7 +177,7 @@ def choose_engine(model: str | os.PathLike[str], device: str, backend: str, thre
     onnx = OnnxEngine(find_model(model, ".onnx"), threads)
     if backend != "openvino":
         return onnx
-    if not openvino_engine.worth():
+    if not openvino_engine.usable():
         raise ModelError(
             "OpenVINO is not installed, or this processor does not multiply in bfloat16; leave out the backend."
         )
@@ -197,8 +195,7 @@ class Transcriber:
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     backend
         ``"auto"``, ``"onnx"`` or ``"openvino"`` (these need no torch), or ``"torch"``. "auto" takes ONNX Runtime on
-        the CPU, and goes over to OpenVINO where that is installed (``amtsep[fast]``), this processor gains by it, and
-        the recordings heard so far with the next one are long enough to pay for its start.
+        the CPU; OpenVINO has to be asked for (``amtsep[fast]``), since its notes differ a little.
     threads
         Of ONNX Runtime and OpenVINO, at most one a core; all cores up to eight by default.
     chunk_frames
@@ -224,18 +221,6 @@ class Transcriber:
         self.engine = choose_engine(model, device, backend, threads) if engine is None else engine
         self.threads = threads
         self.chunk_frames = chunk_frames
-        self._model, self._heard_s = model, 0.0
-        self._may_change = backend == "auto"
-
-    def _go_over(self, seconds: float) -> None:
-        """Take the faster engine for the next recording, of so many seconds, where its start is paid back."""
-        self._heard_s += seconds
-        if not self._may_change or self._heard_s < openvino_engine.PAYS_S:
-            return
-        self._may_change = False
-        if isinstance(self.engine, OnnxEngine) and openvino_engine.worth():
-            path = find_model(self._model, ".onnx")
-            self.engine = openvino_engine.OpenVinoEngine(path, self.engine.at_once)
 
     def __call__(
         self,
@@ -268,7 +253,6 @@ class Transcriber:
         Cancelled
             If `progress` returns ``False``.
         """
-        self._go_over(audio.duration_s)
         front_end = self.engine.front_end
         check_rate(self.engine, audio)
         tuned = in_tune(audio)

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,17 @@ def memory(server: Server) -> list[tuple[str, float]]:
     return found
 
 
+def so_far(server: Server, people: Sequence[Any], minutes: float) -> None:
+    """Print memory and the number of faults."""
+    sizes = memory(server)
+    each = [size for kind, size in sizes if kind == "session"]
+    print(
+        f"{minutes:5.1f} min: {sum(s for _, s in sizes):.0f} MiB in all, {len(each)} sessions of "
+        f"{statistics.mean(each):.0f} MiB (largest {max(each):.0f}); {sum(len(p.faults) for p in people)} faults",
+        flush=True,
+    )
+
+
 async def soak(server: Server, file: Path, users: int, minutes: float, seed: int) -> list[User]:
     """Let them work; returns them with what they met."""
     from playwright.async_api import async_playwright
@@ -142,17 +154,22 @@ async def soak(server: Server, file: Path, users: int, minutes: float, seed: int
         working = [asyncio.create_task(person.work(end)) for person in people]
         while time.monotonic() < end:
             await asyncio.sleep(min(60.0, max(0.0, end - time.monotonic())))
-            sizes = memory(server)
-            each = [size for kind, size in sizes if kind == "session"]
-            print(
-                f"{minutes - (end - time.monotonic()) / 60:5.1f} min: {sum(s for _, s in sizes):.0f} MiB in all, "
-                f"{len(each)} sessions of {statistics.mean(each):.0f} MiB (largest {max(each):.0f}); "
-                f"{sum(len(p.faults) for p in people)} faults",
-                flush=True,
-            )
+            so_far(server, people, minutes - (end - time.monotonic()) / 60)
         await asyncio.gather(*working)
         await browser.close()
     return people
+
+
+def table(people: Sequence[Any]) -> None:
+    """Print what each kind of step took, and every fault."""
+    print(f"{'step':<20} {'times':>6} {'median s':>9} {'95 % s':>8} {'longest s':>10}")
+    for kind in sorted({kind for person in people for kind in person.times}):
+        taken = sorted(t for person in people for t in person.times[kind])
+        late = taken[min(int(0.95 * len(taken)), len(taken) - 1)]
+        print(f"{kind:<20} {len(taken):>6} {statistics.median(taken):>9.2f} {late:>8.2f} {taken[-1]:>10.2f}")
+    for person in people:
+        for fault in person.faults:
+            print(f"user {person.number}: {fault}")
 
 
 def main() -> None:
@@ -171,14 +188,7 @@ def main() -> None:
         server = Server(folder, "--sessions", str(2 * args.users))
         try:
             people = asyncio.run(soak(server, folder / "tune.wav", args.users, args.minutes, args.seed))
-            print(f"{'step':<20} {'times':>6} {'median s':>9} {'95 % s':>8} {'longest s':>10}")
-            for kind in sorted({kind for person in people for kind in person.times}):
-                taken = sorted(t for person in people for t in person.times[kind])
-                late = taken[min(int(0.95 * len(taken)), len(taken) - 1)]
-                print(f"{kind:<20} {len(taken):>6} {statistics.median(taken):>9.2f} {late:>8.2f} {taken[-1]:>10.2f}")
-            for person in people:
-                for fault in person.faults:
-                    print(f"user {person.number}: {fault}")
+            table(people)
             if server.process.poll() is not None:
                 print(f"The server has ended with {server.process.poll()}.")
         finally:

@@ -8,8 +8,8 @@ tied back to the notes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 
@@ -404,4 +404,4 @@ def _names(parts: Sequence[ScorePart]) -> list[str]:
 
 def _text(text: str) -> str:
     """Escaped, without what XML cannot hold."""
-    return escape("".join(c for c in text if c >= " " or c in "\t\n"))
+    return escape("".join(c for c in text if c >= " " or c in "\t\n"), quote=False)
