@@ -99,6 +99,7 @@ class Person:
 
     async def come(self) -> None:
         """Ask for the page, open the channels, ask for the widgets, and wait for the recording's notes."""
+        self.panels = {}
         if self.socket is not None:
             self.socket.close(1001)  # as a browser does that leaves a page
         response = await AsyncHTTPClient().fetch(f"{self.url}/", request_timeout=PATIENCE_S)
@@ -142,19 +143,19 @@ class Person:
         """Until the time is over."""
         await self.timed("load the page", self.come())
         while time.monotonic() < end:
+            await asyncio.sleep(self.random.uniform(0.3, 1.5))
             chance = self.random.random()
-            if chance < 0.6:
+            if not self.panels or chance > 0.997:
+                await self.timed("load the page", self.come())
+            elif chance < 0.6:
                 name = self.random.choice(("onset_threshold", "frame_threshold"))
                 values = {name: self.random.uniform(0.2, 0.8)}
                 await self.timed("a threshold", self.step("thresholds", {"do": "set", "values": values}))
             elif chance < 0.85:
                 wanted = self.random.randint(0, 4)
                 await self.timed("timbres", self.step("timbres", {"do": "timbres", "value": wanted}))
-            elif chance < 0.97:
-                await self.timed("take the MIDI", self.take())
             else:
-                await self.timed("load the page", self.come())
-            await asyncio.sleep(self.random.uniform(0.3, 1.5))
+                await self.timed("take the MIDI", self.take())
 
 
 async def soak(server: Server, users: int, minutes: float, seed: int) -> list[Person]:
