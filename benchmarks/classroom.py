@@ -63,7 +63,10 @@ class Person:
         """A message on the shell channel."""
         assert self.socket is not None
         head = {"msg_id": uuid.uuid4().hex, "msg_type": kind, "session": self.session, "username": "", "version": "5.3"}
-        parts = [json.dumps(part).encode() for part in ({**head, "date": "2026-01-01T00:00:00Z"}, {}, {"version": "1.0.0"}, content)]
+        parts = [
+            json.dumps(part).encode()
+            for part in ({**head, "date": "2026-01-01T00:00:00Z"}, {}, {"version": "1.0.0"}, content)
+        ]
         self.socket.write_message(serialize_msg_to_ws_v1(parts, "shell"), binary=True)
 
     async def answer(self, key: Any) -> Any:
