@@ -52,11 +52,16 @@ console.log(JSON.stringify(JSON.parse(readFileSync("VECTORS", "utf-8")).map(({ d
 })));
 """
 
-RUN_MIDI = """
+RUN_FILES = """
 import { readFileSync } from "node:fs";
-import { midiFile } from "BUNDLE";
-console.log(JSON.stringify(JSON.parse(readFileSync("VECTORS", "utf-8")).map(({ title, tracks, notes, strokes }) =>
-  Buffer.from(midiFile(notes, title, tracks, strokes)).toString("base64"))));
+import { csvFile, midiFile } from "BUNDLE";
+const text = (bytes) => Buffer.from(bytes).toString("base64");
+console.log(JSON.stringify(JSON.parse(readFileSync("VECTORS", "utf-8")).map(({ title, tracks, notes, strokes, bends }) => ({
+  bytes: text(midiFile(notes, title, tracks, strokes)),
+  bent: text(midiFile(notes, title, tracks, strokes, bends)),
+  csv: csvFile(notes, tracks, strokes),
+  bent_csv: csvFile(notes, tracks, strokes, bends),
+}))));
 """
 
 
@@ -115,12 +120,14 @@ def test_the_page_corrects_notes_in_the_same_way() -> None:
             check_table(step["table"], table, step["message"])
 
 
-def test_the_vectors_are_the_bytes_of_the_midi_writer() -> None:
+def test_the_vectors_are_the_files_that_the_library_writes() -> None:
     assert made("midi") == MIDI, "run tests/vectors/make.py"
 
 
-def test_the_page_writes_the_same_midi() -> None:
-    assert run(RUN_MIDI, "midi") == [case["bytes"] for case in MIDI]
+def test_the_page_writes_the_same_midi_and_csv() -> None:
+    for case, found in zip(MIDI, run(RUN_FILES, "midi"), strict=True):
+        for name, file in found.items():
+            assert file == case[name], name
 
 
 RUN_CLUSTERING = """

@@ -6,7 +6,7 @@
 - ``clustering.json``: notes with embeddings, and the tracks, numbers of timbres and random draws that
   `amtsep.clustering` and `widgets.state.grouping` make of them (`clustering/`);
 - ``edits.json``: corrections by hand in turn, and the table after each (`widgets.state.corrections`, `edits.ts`);
-- ``midi.json``: tables of notes and the bytes of their MIDI files (`amtsep.formats.midi`, `files.ts`).
+- ``midi.json``: tables of notes, drums and pitch curves, and their MIDI and CSV files (`amtsep.formats`, `files.ts`).
 
 Write them again where a rule is meant to change, and change its other half in widgets/js/src with it.
 """
@@ -29,9 +29,10 @@ from amtsep.clustering import cluster, estimate_timbres
 from amtsep.clustering.count import FEATURES
 from amtsep.config import Clustering, Decoding, FrontEnd
 from amtsep.decoding import Decoder, embed_notes
-from amtsep.formats import midi_bytes
+from amtsep.formats import csv_text, midi_bytes
 from amtsep.notes import Notes, Track
 from amtsep.posteriors import Posteriors
+from amtsep.rhythm.bends import Bend
 
 FRAMES = 60
 SETTINGS = (
@@ -204,6 +205,12 @@ def drum_table(onset: Any, key: Any, velocity: Any) -> Notes:
     return Notes.build(times, times + 0.05, key, velocity, tracks=[Track("Drums", 0, drums=True)])
 
 
+def drawn_bend(rng: np.random.Generator, notes: Notes, index: int) -> Bend:
+    """A pitch curve of a few points, some of them beyond what pitch bend spans."""
+    time = np.linspace(notes.onset[index] - 0.01, notes.offset[index], int(rng.integers(1, 7)))
+    return Bend(np.round(time, 4), np.round(rng.normal(0, 90, len(time)), 2))
+
+
 def midi_vectors() -> list[dict[str, Any]]:
     """``midi.json``."""
     cases = []
@@ -221,12 +228,18 @@ def midi_vectors() -> list[dict[str, Any]]:
         struck = np.sort(np.round(rng.uniform(0, 200, 12), 4))
         # The first without drums.
         strokes = drum_table(struck, key, rng.integers(1, 128, 12)) if tracks > 1 else drum_table([], [], [])
-        data = midi_bytes(notes.joined(strokes)[0] if len(strokes) else notes, title="Stück")
+        every, order = notes.joined(strokes) if len(strokes) else (notes, np.arange(len(notes)))
+        bends = [drawn_bend(rng, notes, i) if rng.random() < 0.7 else None for i in range(len(notes))]
+        known = [*bends, *([None] * len(strokes))]
+        ordered = [known[i] for i in order]
         about = [{"name": t.name, "program": t.program} for t in names]
         table = table_of(notes, np.zeros(40, np.int32))
         lane = table_of(strokes, np.zeros(len(strokes), np.int32))
-        written = base64.b64encode(data).decode()
-        cases.append({"title": "Stück", "tracks": about, "notes": table, "strokes": lane, "bytes": written})
+        files = [midi_bytes(every, title="Stück"), midi_bytes(every, title="Stück", bends=ordered)]
+        plain, bent = (base64.b64encode(data).decode() for data in files)
+        curves = [bend and {"time": bend.time.tolist(), "cents": bend.cents.tolist()} for bend in bends]
+        made = {"bytes": plain, "bent": bent, "csv": csv_text(every), "bent_csv": csv_text(every, ordered)}
+        cases.append({"title": "Stück", "tracks": about, "notes": table, "strokes": lane, "bends": curves, **made})
     return cases
 
 

@@ -30,6 +30,10 @@ def sent(panel):
     return box
 
 
+def edit(roll, what, **more):
+    roll._receive(roll, {"do": "edit", "of": "strokes", "what": what, **more}, [])
+
+
 def strokes(session, key):
     return session.strokes.onset[session.strokes.pitch == key]
 
@@ -77,8 +81,8 @@ def test_strokes_are_put_in_and_taken_out_and_that_is_kept(session):
     roll = Roll(session)
     before = len(session.strokes)
     at = float(strokes(session, SNARE)[2])
-    roll._receive(roll, {"do": "stroke", "what": "drop", "key": SNARE, "time": at}, [])
-    roll._receive(roll, {"do": "stroke", "what": "add", "key": 49, "time": 3.333}, [])
+    edit(roll, "delete", at=[[SNARE, at, 0]])
+    edit(roll, "add", notes=[{"onset": 3.333, "offset": 3.383, "pitch": 49, "velocity": 96}])
     assert len(session.strokes) == before and session.unsaved
     assert len(roll.stroke_data) == before * 5 * 4
     assert not np.any(np.isclose(strokes(session, SNARE), at, atol=0.02))
@@ -87,11 +91,49 @@ def test_strokes_are_put_in_and_taken_out_and_that_is_kept(session):
     saved = read_session(io.BytesIO(session.saved()), "s.amtsep")
     assert saved.state == session.state and np.array_equal(saved.posteriors.drums > 0.5, session.posteriors.drums > 0.5)
     # What was put in by hand is taken out by its place.
-    roll._receive(roll, {"do": "stroke", "what": "drop", "key": 49, "time": 3.333}, [])
+    session.drop_stroke(49, 3.333)
     assert len(strokes(session, 49)) == 0
     for _ in range(4):
         session.undo()
     assert np.any(np.isclose(strokes(session, SNARE), at)) and not session.unsaved
+
+
+def test_strokes_are_moved_and_made_louder_and_stay_the_same_ones(session):
+    roll = Roll(session)
+    before, beats = len(session.strokes), session.beats
+    i = int(np.flatnonzero(session.strokes.pitch == SNARE)[1])
+    at, velocity = float(session.strokes.onset[i]), int(session.strokes.velocity[i])
+    louder = {"onset": at, "offset": at + 0.05, "pitch": SNARE, "velocity": velocity - 7}
+    edit(roll, "change", at=[[SNARE, at, 0]], notes=[louder])
+    number = int(session.stroke_ids.max())
+    moved = {**louder, "onset": at + 0.2, "offset": at + 0.25, "pitch": HIHAT}
+    edit(roll, "change", at=[[SNARE, at, number]], notes=[moved])
+    assert len(session.strokes) == before and list(session.stroke_ids[session.stroke_ids > 0]) == [number]
+    mine = session.strokes.select(session.stroke_ids == number)
+    assert (mine.pitch[0], mine.velocity[0]) == (HIHAT, velocity - 7) and mine.onset[0] == pytest.approx(at + 0.2)
+    assert session.beats is beats, "a stroke that is moved onto a beat does not move the beat"
+    session.undo()
+    session.undo()
+    assert not session.stroke_ids.any() and float(session.strokes.onset[i]) == at
+    edit(roll, "split", at=[[SNARE, at, 0]], time=at + 0.02)
+    assert session.status.kind == "error" and len(session.strokes) == before
+
+
+def test_strokes_corrected_while_the_link_was_broken_are_heard_once(session):
+    roll = Roll(session)
+    before = len(session.strokes)
+    made = {"onset": 3.333, "offset": 3.383, "pitch": 49, "velocity": 96}
+    for _ in range(2):
+        edit(roll, "add", notes=[made], turn=7)
+    assert len(session.strokes) == before + 1 and session.turn == 7
+
+
+def test_the_lane_is_there_for_strokes_nobody_heard(session):
+    roll = Roll(session)
+    session.set_kit(when="on", threshold=1.0)
+    assert len(session.strokes) == 0 and roll.kit["lane"]
+    edit(roll, "add", notes=[{"onset": 1.0, "offset": 1.05, "pitch": KICK, "velocity": 96}])
+    assert list(strokes(session, KICK)) == [1.0]
 
 
 def test_the_row_of_the_drums(session):
@@ -99,7 +141,7 @@ def test_the_row_of_the_drums(session):
     box = sent(timbres)
     assert timbres.kit["when"] == "auto" and timbres.kit["count"] == len(session.strokes) and timbres.kit["listened"]
     timbres._receive(timbres, {"do": "kit", "values": {"mute": True, "volume": 0.4, "bogus": 1}}, [])
-    assert roll.kit == {"volume": 0.4, "mute": True, "solo": False, "hidden": False}
+    assert roll.kit == {"volume": 0.4, "mute": True, "solo": False, "hidden": False, "lane": False}
     timbres._receive(timbres, {"do": "kit", "values": {"threshold": 0.8}, "lasting": False, "turn": 3}, [])
     assert box[-1][0] == {"do": "kit_done", "turn": 3} and timbres.kit["count"] == len(session.strokes)
     timbres._receive(timbres, {"do": "kit", "values": {"when": "loud"}}, [])
@@ -120,6 +162,11 @@ def test_drums_are_written_as_drums(session):
     box.clear()
     export._receive(export, {"do": "export", "format": "midi", "track": 0}, [])
     assert not any(track.drums for track in read_midi(bytes(box[0][1][0]), drums=True).tracks), "one track is one track"
+    export._receive(export, {"do": "export", "format": "midi", "track": "drums"}, [])
+    content, buffers = box[-1]
+    alone = read_midi(bytes(buffers[0]), drums=True)
+    assert content["name"] == "tune - Drums.mid" and [track.drums for track in alone.tracks] == [True]
+    assert len(alone) == len(session.strokes)
 
 
 def test_drums_tell_the_beats_and_stand_in_the_score(session):
@@ -156,6 +203,12 @@ def test_bends_are_written_where_they_are_asked_for(session):
     export._receive(export, {"do": "export", "format": "csv"}, [])
     assert bent(box[0][1][0]) == 0 < bent(box[1][1][0])
     assert b"bend_cents" in bytes(box[2][1][0])
+    export._receive(export, {"do": "curves"}, [])
+    content, buffers = box[3]
+    told = {(pitch, onset) for pitch, onset, _ in content["curves"]}
+    there = set(zip(session.notes.pitch.tolist(), session.notes.onset.tolist(), strict=True))
+    assert told and told <= there, "the page has the curves for the files that it makes itself"
+    assert len(buffers[0]) == 8 * sum(points for _, _, points in content["curves"])
     notes = read_midi(bytes(box[1][1][0]))
     assert len(notes) == pytest.approx(len(session.notes), abs=2)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
 from traitlets import Bool, Unicode
 
 from amtsep import formats
@@ -18,6 +19,7 @@ from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.bends import Bend, bend_curves
 from amtsep.rhythm.music import Music, PedalSpans, with_drums
 from widgets.panels.panel import Panel
+from widgets.state.curves import pack_curves
 from widgets.state.kit import NONE
 from widgets.state.session import Session
 from widgets.state.session_file import ENDING, Saved, write_session
@@ -25,6 +27,8 @@ from widgets.state.session_file import ENDING, Saved, write_session
 Curves = list[Bend | None] | None
 BENT = ("midi", "csv", "json")
 """Formats that have a place for pitch curves."""
+DRUMS = "drums"
+"""What stands for the drums where a track is asked for by its number."""
 
 
 def stem(session: Session) -> str:
@@ -44,18 +48,27 @@ class Work:
     posteriors: Posteriors | None
     saved: Saved | None
     pedal: PedalSpans | None = None
-
     strokes: Notes = NONE
     bends: bool = False
     """Whether pitch curves are found and written."""
+    track: int | str | None = None
+    """The one track that is asked for, by its number, or `DRUMS`."""
 
     def everything(self) -> tuple[Notes, Curves]:
-        """Notes and strokes as one table, and a curve (or None) each where there are to be any."""
+        """Notes and strokes as one table, or a track alone, and a curve (or None) each where there are to be any."""
+        if self.track == DRUMS:
+            return self.strokes, [None] * len(self.strokes) if self.bends else None
         curves: Curves = None
         if self.bends and self.posteriors is not None:
             curves = bend_curves(self.notes, self.posteriors)
-        music = with_drums(Music(self.notes, bends=curves), self.strokes)
-        return music.notes, music.bends
+        if self.track is None:
+            music = with_drums(Music(self.notes, bends=curves), self.strokes)
+            return music.notes, music.bends
+        index = int(self.track)
+        # Found among all notes: those of other tracks cover some of its harmonics.
+        own = np.flatnonzero(self.notes.track == index)
+        alone = self.notes.select(own).with_tracks([0] * len(own), (self.notes.tracks[index],))
+        return alone, None if curves is None else [curves[i] for i in own]
 
 
 def _midi(work: Work) -> bytes:
@@ -125,22 +138,37 @@ class Export(Panel):
         name = stem(session)
         saved = None if session.audio is None or session.posteriors is None else session.snapshot()
         source = getattr(session.audio, "name", "")
-        pedal = session.pedal if message.get("track") is None else None
-        if message.get("track") is not None:
-            index = int(message["track"])
-            name += f" - {notes.tracks[index].name}"
-            notes = notes.select(notes.track == index).with_tracks(
-                [0] * int((notes.track == index).sum()), (notes.tracks[index],)
-            )
-        strokes = session.strokes if message.get("track") is None else NONE
-        bends = self.bends and message["format"] in BENT
-        beats = session.beats_to_be()
-        work = Work(notes, stem(session), source, beats, session.posteriors, saved, pedal, strokes, bends)
+        track = message.get("track")
+        if track is not None:
+            name += f" - {(NONE.tracks[0] if track == DRUMS else notes.tracks[int(track)]).name}"
+        work = Work(
+            notes,
+            stem(session),
+            source,
+            session.beats_to_be(),
+            session.posteriors,
+            saved,
+            session.pedal if track is None else None,
+            session.strokes,
+            self.bends and message["format"] in BENT,
+            track,
+        )
 
         def made(data: bytes) -> None:
             self.send({"do": "file", "name": name + ending, "type": kind}, [data])
             # One track, or what the network said, is not the work done here.
-            if message.get("track") is None and message["format"] != "posteriors":
+            if track is None and message["format"] != "posteriors":
                 session.exported(state)
 
         session.aside(lambda: make(work), made, lambda: self.send({"do": "no_file"}))
+
+    def do_curves(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """Send the pitch curves of all notes, for the files that the page makes itself; see `pack_curves`."""
+        notes, posteriors = self.session.notes, self.session.posteriors
+
+        def made(curves: list[Bend | None]) -> None:
+            about, points = pack_curves(notes, curves)
+            self.send({"do": "curves", "curves": about}, [points])
+
+        none: list[Bend | None] = [None] * len(notes)
+        self.session.aside(lambda: none if posteriors is None else bend_curves(notes, posteriors), made)

@@ -12,6 +12,7 @@ from amtsep.posteriors import DB_FLOOR, DB_STEP, Posteriors
 from amtsep.rhythm.bends import A4, bend_curves
 from widgets.panels.panel import Panel
 from widgets.state.corrections import correct
+from widgets.state.curves import pack_curves
 from widgets.state.grouping import places
 from widgets.state.session import Session
 
@@ -173,16 +174,8 @@ class Roll(Panel):
         self.reference_data = b"" if reference is None else pack_notes(reference)
 
     def do_edit(self, message: dict[str, Any], _buffers: Any) -> None:
-        """Delete, change, add, split, join or assign notes."""
+        """Delete, change, add, split, join or assign notes; delete, change or add drum strokes."""
         correct(self.session, message)
-
-    def do_stroke(self, message: dict[str, Any], _buffers: Any) -> None:
-        """Put a drum stroke in, or take one out."""
-        key, time = int(message["key"]), float(message["time"])
-        if message["what"] == "add":
-            self.session.add_stroke(key, time)
-        else:
-            self.session.drop_stroke(key, time)
 
     def do_posterior(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Send the frame posterior as a picture: most people never look at it."""
@@ -196,8 +189,7 @@ class Roll(Panel):
     def do_bends(self, message: dict[str, Any], _buffers: Any) -> None:
         """Send pitch curves of the notes that sound between two times: those of an hour would take long.
 
-        The answer holds for each curve its note (pitch, onset in seconds) and how many points it has, and the points:
-        seconds, then cents.
+        See `pack_curves` for the answer.
         """
         notes, posteriors = self.session.notes, self.session.posteriors
         first, last = float(message["from"]), float(message["to"])
@@ -210,11 +202,8 @@ class Roll(Panel):
         # Notes that sound together decide which harmonics can be read: those around are looked at, too.
         around = np.flatnonzero((notes.onset < notes.offset[near].max()) & (notes.offset > notes.onset[near].min()))
         curves = bend_curves(notes.select(around), posteriors)
-        told = [(int(i), curve) for i, curve in zip(around, curves, strict=True) if curve is not None]
-        about = [[int(notes.pitch[i]), float(notes.onset[i]), len(curve.time)] for i, curve in told]
-        points = [np.concatenate([curve.time, curve.cents]) for _, curve in told]
-        data = np.concatenate(points) if points else np.zeros(0)
-        self.send({"do": "bends", "curves": about}, [data.astype(np.float32).tobytes()])
+        about, points = pack_curves(notes, curves, around)
+        self.send({"do": "bends", "curves": about}, [points])
 
     def do_undo(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Take back."""
@@ -228,7 +217,9 @@ class Roll(Panel):
         session = self.session
         kit = session.state.kit
         with self.hold_sync():
-            self.kit = {"volume": kit.volume, "mute": kit.mute, "solo": kit.solo, "hidden": kit.hidden}
+            # Asked for, the lane is there to put strokes in, though none was heard.
+            lane = kit.when == "on" and session.posteriors is not None
+            self.kit = {"volume": kit.volume, "mute": kit.mute, "solo": kit.solo, "hidden": kit.hidden, "lane": lane}
             self.stroke_data = pack_strokes(session.strokes, session.stroke_ids)
 
     def _on_history(self, _change: Any = None) -> None:

@@ -25,7 +25,7 @@ def _note(values: dict[str, Any]) -> Note:
 
 
 def correct(session: Session, message: dict[str, Any]) -> None:
-    """Delete, change, add, split, join or assign notes.
+    """Delete, change, add, split, join or assign notes; with ``"of": "strokes"``, delete, change or add drum strokes.
 
     A message with a `turn` not over that of the one before has been heard already, before a connection broke.
     """
@@ -48,16 +48,21 @@ def correct_all(session: Session, messages: Iterable[dict[str, Any]]) -> None:
 def _apply(session: Session, message: dict[str, Any]) -> None:
     anchors = [tuple(float(v) for v in anchor) for anchor in message.get("at", [])]
     what = str(message["what"])
+    drums = message.get("of") == "strokes"
+    table = session.stroke_table if drums else session.table
+    replaced = session.replace_strokes if drums else session.replace_notes
     if what == "change":
         # Found one by one, so that each new value meets its own note.
-        pairs = [(session.find([a]), _note(n)) for a, n in zip(anchors, message["notes"], strict=True)]
-        session.change([(int(i[0]), note) for i, note in pairs if len(i)])
-        return
-    index = session.find(anchors)
+        pairs = [(table.find([a]), _note(n)) for a, n in zip(anchors, message["notes"], strict=True)]
+        changes = [(int(i[0]), note) for i, note in pairs if len(i)]
+        return session.change_strokes(changes) if drums else session.change(changes)
+    index = table.find(anchors)
     if what == "add":
-        session.replace_notes(index[:0], [_note(n) for n in message["notes"]])
+        replaced(index[:0], [_note(n) for n in message["notes"]])
     elif what == "delete":
-        session.delete(index)
+        replaced(index, ())
+    elif drums:
+        raise ValueError(f"no such edit of a stroke: {what}")
     elif what == "split":
         session.split(index, float(message["time"]))
     elif what == "join":
@@ -66,3 +71,4 @@ def _apply(session: Session, message: dict[str, Any]) -> None:
         session.assign(index, int(message["track"]))
     else:
         raise ValueError(f"no such edit: {what}")
+    return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from amtsep.config import DrumDecoding
 from amtsep.decoding import DRUM_TRACK, decode_drums
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
-from widgets.state.edits import State, apply_edits
+from widgets.state.edits import Edits, State, apply_edits
 
 NONE = Notes.empty(tracks=[DRUM_TRACK])
 
@@ -19,12 +21,36 @@ def wants_drums(state: State) -> bool:
     return state.kit.when != "off"
 
 
-def strokes_in(posteriors: Posteriors, state: State) -> tuple[Notes, NDArray[np.int32]]:
-    """A table of strokes on one track of drums, and the number of each that was made by hand (0 = decoded)."""
+@dataclass(frozen=True, eq=False)
+class Strokes:
+    """Drum strokes on one track of drums."""
+
+    decoded: Notes = NONE
+    notes: Notes = NONE
+    """With the corrections."""
+    numbers: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    """Of those made by hand; 0 for a decoded one."""
+    heard: NDArray[np.float32] | None = None
+    """What they were decoded from."""
+    setting: tuple[str, float] = ("off", 0.0)
+    edits: Edits = field(default_factory=Edits)
+
+
+def strokes_in(posteriors: Posteriors, state: State, last: Strokes | None = None) -> Strokes:
+    """The drum strokes of a recording, as they were decoded and as they have been corrected.
+
+    What nothing has changed for is taken from `last`.
+    """
     if not wants_drums(state):
-        return NONE, np.zeros(0, np.int32)
-    found = decode_drums(posteriors, state.kit.when, DrumDecoding(threshold=state.kit.threshold))
-    return apply_edits(found, state.strokes)
+        return Strokes()
+    heard, setting = posteriors.drums, (state.kit.when, state.kit.threshold)
+    if last is not None and last.heard is heard and last.setting == setting:
+        if last.edits == state.strokes:
+            return last
+        found = last.decoded
+    else:
+        found = decode_drums(posteriors, state.kit.when, DrumDecoding(threshold=state.kit.threshold))
+    return Strokes(found, *apply_edits(found, state.strokes), heard, setting, state.strokes)
 
 
 def with_strokes(notes: Notes, strokes: Notes) -> tuple[Notes, NDArray[np.bool_] | None]:

@@ -41,15 +41,14 @@ from widgets.state.edits import (
     State,
     apply_edits,
     hand_work,
-    nearest,
     new_track,
-    strike,
     worked_on,
 )
 from widgets.state.grouping import Grouping, group, merged, name_tracks
-from widgets.state.kit import NONE, strokes_in, wants_drums, with_strokes
+from widgets.state.kit import NONE, Strokes, strokes_in, wants_drums, with_strokes
 from widgets.state.network import default_model
 from widgets.state.original import Original
+from widgets.state.table import Table
 from widgets.state.words import Status, failure
 
 if TYPE_CHECKING:
@@ -58,8 +57,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 UNDO_STEPS = 100
-SAME = {"onset": 5e-4, "offset": 5e-4, "pitch": 0, "velocity": 0, "track": 0}
-"""Times travel as 32-bit numbers: a note that differs by less has not been changed."""
 PROGRESS_EVERY_S = 0.08
 SETTLE_S = 0.25
 
@@ -87,11 +84,7 @@ class _Derived:
     """False where notes went to the timbres known before, in the middle of a drag."""
     tidied: Cleaned | None = None
     pedal: PedalSpans = field(default_factory=dict)
-    strokes: Notes = NONE
-    """Of drums; `stroke_ids` names those made by hand, as `hand_ids` does for notes."""
-    stroke_ids: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
-    drums: NDArray[np.float32] | None = None
-    """What the strokes were found in."""
+    strokes: Strokes = field(default_factory=Strokes)
 
 
 class _Job:
@@ -664,7 +657,7 @@ class Session(HasTraits):
         """`beats` of the notes as they are now, found when the result is called, from any thread."""
         edits, last = self.state.beats, self._last
         source = last.sorted if last is not None and len(last.sorted) else self.notes
-        strokes = self.strokes
+        strokes = last.strokes.decoded if last is not None and len(last.strokes.decoded) else self.strokes
 
         def find() -> Beats | None:
             if edits:
@@ -684,7 +677,8 @@ class Session(HasTraits):
         if beats is None:
             return
         if edit is None:
-            edits = as_base(found_beats(self.everything)) if self.state.edits and len(self.notes) else ()
+            corrected = bool(self.state.edits or self.state.strokes)
+            edits = as_base(found_beats(self.everything)) if corrected and len(self.everything) else ()
         elif edit[0] == "tap":
             edits = as_base(tapped_beats(self.everything, beats, edit[1]))
         else:
@@ -749,53 +743,31 @@ class Session(HasTraits):
         self._exported = hand_work(self.state if state is None else state)
         self.exports += 1
 
+    @property
+    def table(self) -> Table:
+        """The notes with their corrections."""
+        return Table(self.notes, self.hand_ids, self.state.edits, self._end)
+
+    @property
+    def stroke_table(self) -> Table:
+        """The drum strokes with their corrections; their pitch is a General MIDI drum sound."""
+        return Table(self.strokes, self.stroke_ids, self.state.strokes, self._end)
+
+    @property
+    def _end(self) -> float:
+        return self.audio.duration_s if self.audio is not None else float("inf")
+
     def find(self, anchors: Sequence[Sequence[float]]) -> NDArray[np.intp]:
-        """Indices of the notes that these anchors name, those that are still there.
-
-        An anchor is (pitch, onset in seconds, number): a note made by hand is known by its number, whatever became of
-        it; with number 0 the anchor speaks of a decoded note, without one of any.
-        """
-        found = np.full(len(anchors), -1, np.intp)
-        numbers = [int(anchor[2]) if len(anchor) > 2 else 0 for anchor in anchors]
-        for i in np.flatnonzero(numbers):
-            here = np.flatnonzero(self.hand_ids == numbers[i])
-            found[i] = here[0] if len(here) else -1
-        rest = np.flatnonzero(np.asarray(numbers, np.intp) == 0)
-        decoded_only = any(len(anchor) > 2 for anchor in anchors)
-        places = np.asarray([anchors[int(i)][:2] for i in rest], np.float64).reshape(-1, 2)
-        found[rest] = nearest(self.notes, places, self.hand_ids > 0 if decoded_only else None)
-        return found[found >= 0]
-
-    def note(self, index: int) -> Note:
-        """One note of the table as a value."""
-        n = self.notes
-        return Note(
-            float(n.onset[index]),
-            float(n.offset[index]),
-            int(n.pitch[index]),
-            int(n.velocity[index]),
-            int(n.track[index]),
-            int(self.hand_ids[index]),
-        )
+        """Indices of the notes that these anchors name; see `Table.find`."""
+        return self.table.find(anchors)
 
     def replace_notes(self, index: NDArray[np.intp], by: Sequence[Note], **also: Any) -> None:
         """Strike notes out and put others in their place: every correction is this."""
-        end = self.audio.duration_s if self.audio is not None else np.inf
-        good = tuple(_bounded(note, end) for note in by)
-        before = self.state.edits
-        highest = max((note.id for note in before.added), default=0)
-        self.set(edits=strike(before, self.notes, self.hand_ids, index).put_in(good, highest), **also)
+        self.set(edits=self.table.replaced(index, by), **also)
 
     def change(self, changes: Sequence[tuple[int, Note]]) -> None:
         """Give notes (by index) other values; one made by hand keeps its number, one that stays as it was is left."""
-        end = self.audio.duration_s if self.audio is not None else np.inf
-        moved = []
-        for index, note in changes:
-            was, now = self.note(index), _bounded(note, end)
-            if any(abs(getattr(was, name) - getattr(now, name)) > SAME[name] for name in SAME):
-                moved.append((index, replace(now, id=was.id)))
-        if moved:
-            self.replace_notes(np.asarray([i for i, _ in moved], np.intp), [note for _, note in moved])
+        self.set(edits=self.table.changed(changes))
 
     def delete(self, index: NDArray[np.intp]) -> None:
         """Take notes out."""
@@ -806,7 +778,7 @@ class Session(HasTraits):
         cut = [i for i in index if self.notes.onset[i] + 0.02 < at < self.notes.offset[i] - 0.02]
         halves = []
         for i in cut:
-            note = self.note(i)
+            note = self.table.note(i)
             halves += [replace(note, offset=at), replace(note, onset=at, id=0)]
         if cut:
             self.replace_notes(np.asarray(cut, np.intp), halves)
@@ -817,7 +789,7 @@ class Session(HasTraits):
         for i in index:
             groups.setdefault((int(self.notes.pitch[i]), int(self.notes.track[i])), []).append(int(i))
         several = [g for g in groups.values() if len(g) > 1]
-        joined = [replace(self.note(min(g)), offset=float(self.notes.offset[g].max())) for g in several]
+        joined = [replace(self.table.note(min(g)), offset=float(self.notes.offset[g].max())) for g in several]
         if several:
             self.replace_notes(np.asarray([i for g in several for i in g], np.intp), joined)
 
@@ -853,18 +825,24 @@ class Session(HasTraits):
         edits = replace(self.state.edits, added=added)
         self.set(edits=edits, taught=kept + tuple(taught), tracks=tracks, clustering=clustering)
 
+    def replace_strokes(self, index: NDArray[np.intp], by: Sequence[Note]) -> None:
+        """Take drum strokes out and put others in their place."""
+        self.set(strokes=self.stroke_table.replaced(index, by))
+
+    def change_strokes(self, changes: Sequence[tuple[int, Note]]) -> None:
+        """Give drum strokes (by index) another sound, time or velocity."""
+        self.set(strokes=self.stroke_table.changed(changes))
+
     def add_stroke(self, key: int, time: float, velocity: int = 96) -> None:
         """Put a drum stroke (a General MIDI drum sound) at a time in seconds."""
-        end = self.audio.duration_s if self.audio is not None else np.inf
-        stroke = _bounded(Note(time, time + STROKE_S, int(key), velocity), end)
-        highest = max((note.id for note in self.state.strokes.added), default=0)
-        self.set(strokes=self.state.strokes.put_in([stroke], highest))
+        none = np.zeros(0, np.intp)
+        self.replace_strokes(none, [Note(time, time + STROKE_S, int(key), velocity)])
 
     def drop_stroke(self, key: int, time: float) -> None:
         """Take out the drum stroke of this sound that is next to a time in seconds."""
-        found = nearest(self.strokes, np.array([[key, time]], np.float64))
-        if found[0] >= 0:
-            self.set(strokes=strike(self.state.strokes, self.strokes, self.stroke_ids, found))
+        found = self.stroke_table.find([(key, time)])
+        if len(found):
+            self.replace_strokes(found, ())
 
     def drop_edits(self) -> None:
         """Forget all corrections by hand; tracks that were joined are two again."""
@@ -941,7 +919,7 @@ class Session(HasTraits):
         self._last = derived
         self.state = derived.state
         self.hand_ids, self.tidied, self.pedal = derived.hand_ids, derived.tidied, derived.pedal
-        self.stroke_ids, self.strokes = derived.stroke_ids, derived.strokes
+        self.stroke_ids, self.strokes = derived.strokes.numbers, derived.strokes.notes
         self.grouping = derived.grouping
         self.notes = derived.table
 
@@ -1005,14 +983,9 @@ def _derive(
             before = last.sorted
         known = Grouping() if last is None else last.grouping
         sorted_notes, grouping = group(decoded, state, before, known, thorough=thorough)
-    drums = posteriors.drums
-    if last is not None and drums is last.drums and _same_strokes(state, last.state):
-        strokes, stroke_ids = last.strokes, last.stroke_ids
-    else:
-        strokes, stroke_ids = strokes_in(posteriors, state)
+    strokes = strokes_in(posteriors, state, None if last is None else last.strokes)
     if last is not None and sorted_notes is last.sorted and _same_table(state, last.state):
-        beside = replace(last, strokes=strokes, stroke_ids=stroke_ids, drums=drums)
-        return replace(beside, state=state, decoded=decoded, grouping=grouping, thorough=thorough)
+        return replace(last, state=state, decoded=decoded, grouping=grouping, thorough=thorough, strokes=strokes)
     found = merged(sorted_notes, state)
     tidied = clean(found, state.clean_up) if state.clean_up.strength > 0 else None
     notes = found if tidied is None else tidied.notes
@@ -1025,20 +998,12 @@ def _derive(
         state = replace(state, found=grouping.timbres)
     state = _with_views(state, len(table.tracks))
     table = name_tracks(table, state)
-    return _Derived(
-        state, decoded, sorted_notes, table, hand_ids, grouping, thorough, tidied, pedal, strokes, stroke_ids, drums
-    )
+    return _Derived(state, decoded, sorted_notes, table, hand_ids, grouping, thorough, tidied, pedal, strokes)
 
 
 def _sorting(state: State) -> tuple[object, ...]:
     """What of a state the grouping depends on, the notes apart."""
     return state.clustering, state.taught, state.merged, state.found
-
-
-def _same_strokes(one: State, other: State) -> bool:
-    """Whether two states differ in nothing that makes the strokes."""
-    made = [(s.kit.when, s.kit.threshold, s.strokes) for s in (one, other)]
-    return made[0] == made[1]
 
 
 def _same_table(one: State, other: State) -> bool:
@@ -1052,19 +1017,6 @@ def _with_views(state: State, count: int) -> State:
     views = state.tracks
     more = tuple(new_track(i) for i in range(len(views), count))
     return replace(state, tracks=views + more) if more else state
-
-
-def _bounded(note: Note, end: float) -> Note:
-    """The same note inside the recording and the MIDI ranges."""
-    onset = float(min(max(0.0, note.onset), max(0.0, end - 0.01)))
-    return Note(
-        onset,
-        float(max(onset + 0.01, min(note.offset, end))),
-        int(min(max(note.pitch, 0), 127)),
-        int(min(max(note.velocity, 1), 127)),
-        note.track,
-        note.id,
-    )
 
 
 class _Guard:

@@ -1,5 +1,7 @@
 // Strokes of drums as the browser has them: columns of float32, sorted by time; a row of the lane for each kind.
 
+import type { Note } from "./edits";
+
 export interface Strokes {
   n: number;
   time: Float32Array;
@@ -34,6 +36,40 @@ export function unpackStrokes(data: Float32Array): Strokes {
   const n = Math.floor(data.length / COLUMNS);
   const column = (i: number) => data.subarray(i * n, (i + 1) * n);
   return { n, time: column(0), key: column(1), velocity: column(2), confidence: column(3), hand: column(4) };
+}
+
+/** The inverse of `unpackStrokes`, from one object a stroke. */
+export function packStrokes(strokes: Note[]): Float32Array {
+  const { length } = strokes;
+  const data = new Float32Array(length * COLUMNS);
+  strokes.forEach((s, i) => {
+    [s.onset, s.pitch, s.velocity, s.confidence ?? 1, s.hand ?? 0].forEach((value, column) => {
+      data[column * length + i] = value;
+    });
+  });
+  return data;
+}
+
+/** Strokes as notes: what is written, and what corrections speak of. */
+export const strokeRows = (strokes: Strokes): Note[] =>
+  Array.from({ length: strokes.n }, (_, i) => ({
+    onset: strokes.time[i],
+    offset: strokes.time[i] + STROKE_S,
+    pitch: strokes.key[i],
+    velocity: strokes.velocity[i],
+    confidence: strokes.confidence[i],
+    track: 0,
+    hand: strokes.hand[i],
+  }));
+
+/** Index of the stroke of this key, or with `row` of this row of the lane, that is nearest to a time, or -1. */
+export function nearStroke(strokes: Strokes, time: number, within: number, like: { key?: number; row?: number }): number {
+  let best = -1;
+  for (let i = firstStroke(strokes, time - within); i < strokes.n && strokes.time[i] <= time + within; i++) {
+    if (like.key !== undefined ? strokes.key[i] !== like.key : rowOf(strokes.key[i]) !== like.row) continue;
+    if (best < 0 || Math.abs(strokes.time[i] - time) < Math.abs(strokes.time[best] - time)) best = i;
+  }
+  return best;
 }
 
 /** Index of the first stroke at or after a time. */

@@ -15,6 +15,8 @@ export interface Note {
 /** What the roll sends: `at` names notes by (pitch, onset, number). */
 export interface EditMessage {
   what: string;
+  /** "strokes": of the drums, whose pitch is a General MIDI drum sound; else of the notes. */
+  of?: string;
   at?: number[][];
   notes?: Note[];
   time?: number;

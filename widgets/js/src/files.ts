@@ -1,7 +1,7 @@
 // Notes as files made in the page: standard MIDI and CSV, as amtsep/formats writes them.
 
 import type { Note } from "./edits";
-import type { Track } from "./notes";
+import type { Curve, Track } from "./notes";
 
 const TICKS_PER_BEAT = 960;
 const TEMPO_US = 500_000; // a beat: 120 a minute, a grid only
@@ -9,50 +9,131 @@ const TICKS_PER_S = (TICKS_PER_BEAT * 1e6) / TEMPO_US;
 const CHANNELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15];
 const DRUMS = 9;
 
+/** Semitones either way that pitch bend spans. */
+const BEND_RANGE = 2;
+
+/** A note as it is written: times in seconds too, and where it stood in the table. */
+interface Written {
+  pitch: number;
+  velocity: number;
+  start: number;
+  end: number;
+  onset: number;
+  offset: number;
+  curve: Curve | null;
+}
+
+/** What is written at a tick: at one tick in the order of `rank` and `place`. */
+interface Event {
+  tick: number;
+  rank: number;
+  place: number;
+  bytes: number[];
+}
+
+const ticksOf = (seconds: number) => Math.round(seconds * TICKS_PER_S);
+
 /** Of one pitch, each note ends where the next begins; of those that begin together the longest stays. */
-function separate(notes: Note[]) {
-  const result: { pitch: number; velocity: number; start: number; end: number }[] = [];
-  const last = new Map<number, (typeof result)[0]>();
-  for (const note of notes) {
+function separate(notes: Note[], curves: (Curve | null)[] = []): Written[] {
+  const result: Written[] = [];
+  const last = new Map<number, Written>();
+  notes.forEach((note, i) => {
     const before = last.get(note.pitch);
-    const start = Math.round(note.onset * TICKS_PER_S);
-    const own = { pitch: note.pitch, velocity: note.velocity, start, end: Math.max(start + 1, Math.round(note.offset * TICKS_PER_S)) };
+    const start = ticksOf(note.onset);
+    const { onset, offset, pitch, velocity } = note;
+    const own = { pitch, velocity, start, end: Math.max(start + 1, ticksOf(offset)), onset, offset, curve: curves[i] ?? null };
     if (before && own.start <= before.start) {
       before.end = Math.max(before.end, own.end);
+      before.offset = Math.max(before.offset, offset);
       before.velocity = Math.max(before.velocity, own.velocity);
-      continue;
+      return;
     }
-    if (before) before.end = Math.min(before.end, own.start);
+    if (before) {
+      before.end = Math.min(before.end, own.start);
+      before.offset = Math.min(before.offset, onset);
+    }
     last.set(note.pitch, own);
     result.push(own);
-  }
+  });
   return result;
 }
 
-/** A standard MIDI file of type 1: a tempo track, one for each track, and one of drums where there are strokes. */
-export function midiFile(notes: Note[], title: string, tracks: Pick<Track, "name" | "program">[] = [{ name: "Notes", program: 0 }], strokes: Note[] = []): Uint8Array {
+/**
+ * A standard MIDI file of type 1: a tempo track, one for each track, and one of drums where there are strokes. `bends`:
+ * a curve a note, or null; notes that overlap are then on channels of their own.
+ */
+export function midiFile(
+  notes: Note[],
+  title: string,
+  tracks: Pick<Track, "name" | "program">[] = [{ name: "Notes", program: 0 }],
+  strokes: Note[] = [],
+  bends: (Curve | null)[] = [],
+): Uint8Array {
   const end = [0, 0xff, 0x2f, 0];
   const tempo = [0, 0xff, 0x51, 3, ...big(TEMPO_US, 3), 0, 0xff, 0x58, 4, 4, 2, 24, 8];
   const pieces = [chunk("MThd", [0, 1, ...big(tracks.length + 1 + (strokes.length ? 1 : 0), 2), ...big(TICKS_PER_BEAT, 2)]), chunk("MTrk", [...text(3, title), ...tempo, ...end])];
   tracks.forEach((track, index) => {
-    const channel = CHANNELS[index % CHANNELS.length];
-    const own = separate(notes.filter((n) => tracks.length === 1 || (n.track ?? 0) === index));
-    pieces.push(chunk("MTrk", [...text(3, track.name), 0, 0xc0 | channel, track.program, ...body(own, channel), ...end]));
+    const which = [...notes.keys()].filter((i) => tracks.length === 1 || (notes[i].track ?? 0) === index);
+    const own = separate(which.map((i) => notes[i]), which.map((i) => bends[i] ?? null));
+    const bent = own.some((note) => note.curve);
+    const plain = CHANNELS[index % CHANNELS.length];
+    const lanes = bent ? channelsOf(own) : own.map(() => plain);
+    const used = own.length ? [...new Set(lanes)].sort((a, b) => a - b) : [plain];
+    const head = used.flatMap((lane) => [[0xc0 | lane, track.program], ...(bent ? rangeOf(lane) : [])]);
+    pieces.push(chunk("MTrk", [...text(3, track.name), ...body(head, sounding(own, lanes, bent)), ...end]));
   });
-  if (strokes.length) pieces.push(chunk("MTrk", [...text(3, "Drums"), 0, 0xc0 | DRUMS, 0, ...body(separate(strokes), DRUMS), ...end]));
+  if (strokes.length) {
+    const own = separate(strokes);
+    pieces.push(chunk("MTrk", [...text(3, "Drums"), ...body([[0xc0 | DRUMS, 0]], sounding(own, own.map(() => DRUMS), false)), ...end]));
+  }
   return Uint8Array.from(pieces.flat());
 }
 
-function body(notes: ReturnType<typeof separate>, channel: number): number[] {
-  const events = notes.flatMap(({ start, end, pitch, velocity }) => [
-    { tick: end, on: 0, bytes: [0x80 | channel, pitch, 0] },
-    { tick: start, on: 1, bytes: [0x90 | channel, pitch, velocity] },
-  ]);
-  // At one tick, endings come before beginnings.
-  events.sort((a, b) => a.tick - b.tick || a.on - b.on || a.bytes[1] - b.bytes[1]);
+/** A channel a note, free of other notes for as long as it sounds where there are enough. */
+function channelsOf(notes: Written[]): number[] {
+  const freeAt = CHANNELS.map(() => -1);
+  return notes.map(({ onset, offset }) => {
+    let lane = freeAt.findIndex((time) => time <= onset);
+    if (lane < 0) lane = freeAt.indexOf(Math.min(...freeAt));
+    freeAt[lane] = offset;
+    return CHANNELS[lane];
+  });
+}
+
+/** RPN 0: what pitch bend spans. */
+const rangeOf = (lane: number) => [[101, 0], [100, 0], [6, BEND_RANGE], [38, 0]].map(([control, value]) => [0xb0 | lane, control, value]);
+
+/** Endings, then the wheel, then beginnings. */
+function sounding(notes: Written[], lanes: number[], bent: boolean): Event[] {
+  return notes.flatMap((note, i) => {
+    const { start, end, pitch, velocity } = note;
+    return [
+      { tick: end, rank: 0, place: pitch, bytes: [0x80 | lanes[i], pitch, 0] },
+      { tick: start, rank: 2, place: pitch, bytes: [0x90 | lanes[i], pitch, velocity] },
+      ...(bent ? wheel(note, lanes[i]) : []),
+    ];
+  });
+}
+
+/** Pitch bend of one note: from its first value at its onset on, back to the middle for a note without a curve. */
+function wheel({ curve, start, end }: Written, lane: number): Event[] {
+  const turned = (tick: number, place: number, value: number) => ({ tick, rank: 1, place, bytes: [0xe0 | lane, (value + 8192) & 127, (value + 8192) >> 7] });
+  if (!curve?.time.length) return [turned(start, 0, 0)];
+  const events: Event[] = [];
+  let last = NaN;
+  curve.time.forEach((time, i) => {
+    const value = Math.min(8191, Math.max(-8192, Math.round((curve.cents[i] / (100 * BEND_RANGE)) * 8192)));
+    if (value !== last) events.push(turned(i ? Math.min(end, Math.max(start, ticksOf(time))) : start, i, value));
+    last = value;
+  });
+  return events;
+}
+
+function body(head: number[][], events: Event[]): number[] {
+  events.sort((a, b) => a.tick - b.tick || a.rank - b.rank || a.place - b.place);
   let now = 0;
   let status = 0;
-  return events.flatMap(({ tick, bytes }) => {
+  return [...head.map((bytes) => ({ tick: 0, bytes })), ...events].flatMap(({ tick, bytes }) => {
     const delta = varint(tick - now);
     now = tick;
     // A kind and channel that hold on are not said again ("running status").
@@ -78,10 +159,51 @@ function varint(value: number): number[] {
   return bytes;
 }
 
-export function csvFile(notes: Note[], tracks: Pick<Track, "name">[] = [{ name: "Notes" }]): string {
-  const name = (n: Note) => (tracks[n.track ?? 0] ?? tracks[0]).name;
-  const rows = notes.map((n) => [n.onset.toFixed(6), n.offset.toFixed(6), n.pitch, n.velocity, (n.confidence ?? 1).toFixed(6), quoted(name(n))]);
-  return [["onset_s", "offset_s", "pitch", "velocity", "confidence", "track"], ...rows].map((r) => `${r.join(",")}\n`).join("");
+/** A note a line, and a stroke of a drum a line; with `bends`, the mean of each curve in cents and half of what it spans. */
+export function csvFile(notes: Note[], tracks: Pick<Track, "name">[] = [{ name: "Notes" }], strokes: Note[] = [], bends?: (Curve | null)[]): string {
+  const names = uniqueNames([...tracks.map((track) => track.name), ...(strokes.length ? ["Drums"] : [])]);
+  const lines = [
+    ...notes.map((note, i) => ({ note, track: note.track ?? 0, curve: bends?.[i] })),
+    ...strokes.map((note) => ({ note, track: tracks.length, curve: null })),
+  ];
+  lines.sort((a, b) => a.note.onset - b.note.onset || a.note.pitch - b.note.pitch || a.track - b.track);
+  const rows = lines.map(({ note: n, track, curve }) => [
+    n.onset.toFixed(6),
+    n.offset.toFixed(6),
+    n.pitch,
+    n.velocity,
+    (n.confidence ?? 1).toFixed(6),
+    quoted(names[track] ?? names[0]),
+    ...(bends ? [curve ? mean(curve.cents).toFixed(1) : "", curve ? depth(curve.cents).toFixed(1) : ""] : []),
+  ]);
+  const header = ["onset_s", "offset_s", "pitch", "velocity", "confidence", "track", ...(bends ? ["cents", "bend_cents"] : [])];
+  return [header, ...rows].map((r) => `${r.join(",")}\n`).join("");
+}
+
+/** Names of tracks, told apart where two are alike or empty. */
+function uniqueNames(given: string[]): string[] {
+  const names: string[] = [];
+  given.forEach((given, index) => {
+    const base = given.trim() || `Track ${index + 1}`;
+    let name = base;
+    for (let count = 2; names.includes(name); count++) name = `${base} (${count})`;
+    names.push(name);
+  });
+  return names;
+}
+
+const mean = (cents: Curve["cents"]) => (cents.length ? cents.reduce((a, b) => a + b, 0) / cents.length : 0);
+
+/** Half the span from the 10th to the 90th percentile. */
+function depth(cents: Curve["cents"]): number {
+  if (cents.length < 3) return 0;
+  const sorted = Float64Array.from(cents).sort();
+  const at = (share: number) => {
+    const place = share * (sorted.length - 1);
+    const below = Math.floor(place);
+    return sorted[below] + (place - below) * (sorted[Math.min(below + 1, sorted.length - 1)] - sorted[below]);
+  };
+  return (at(0.9) - at(0.1)) / 2;
 }
 
 const quoted = (value: string) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);

@@ -1,11 +1,12 @@
 // What the parts of one page share in the browser: the notes on show, the transport, selection, language and theme.
 // Every widget runs a module instance of its own; the hub of a session is the one thing they have in common.
 
+import type { Note } from "./edits";
 import type { Beats, Snap } from "./grid";
 import { LANGUAGES } from "./i18n";
 import type { Notes, Track } from "./notes";
-import { findNote, unpack } from "./notes";
-import { type Strokes, unpackStrokes } from "./drums";
+import { type Curve, findNote, unpack } from "./notes";
+import { type Strokes, nearStroke, unpackStrokes } from "./drums";
 import type { Theme } from "./palette";
 import type { Keeper } from "./link";
 import type { Uploads } from "./panels/upload";
@@ -37,7 +38,7 @@ export class Hub {
   reference: Notes | null = null;
   strokes: Strokes = unpackStrokes(new Float32Array(0));
   /** How the drums sound and show. */
-  kit: Mix = { volume: 1, mute: false, solo: false, hidden: false };
+  kit: Mix & { lane?: boolean } = { volume: 1, mute: false, solo: false, hidden: false };
   duration = 0;
   /** Beats of the music in seconds, and which of them begin a bar; empty until they are asked for. */
   beats: Beats = { time: [], bar: [] };
@@ -46,6 +47,10 @@ export class Hub {
   /** Whether pitch curves are drawn in the roll. */
   bends = false;
   selection: Set<number> = new Set();
+  /** Strokes of drums that are selected; notes or strokes are, never both. */
+  struck: Set<number> = new Set();
+  /** Row of the drum lane in which the keyboard is, at the playhead; -1 where it is among the notes. */
+  drumRow = -1;
   tab = "";
   /** On a small page: whether the chosen panel is open under the roll. */
   sheet = false;
@@ -55,6 +60,12 @@ export class Hub {
   actions: Record<string, (...args: any[]) => any> = {};
   /** (pitch, onset, number) of the notes to be selected when an edit comes back. */
   expected: number[][] | null = null;
+  /** The same for strokes. */
+  expectedStrokes: number[][] | null = null;
+  /** What has been copied: notes, or strokes of drums. */
+  clipboard: { strokes: boolean; notes: Note[] } = { strokes: false, notes: [] };
+  /** Pitch curves of the notes, where files are to have them. */
+  curves: Curve[] = [];
   history: { undo?: boolean; redo?: boolean; edits?: number; turn?: number; unsaved?: boolean } = {};
   mixPending = 0;
   /** The onset threshold that the notes come from: one that is less sure has no start of its own. */
@@ -110,6 +121,7 @@ export class Hub {
     this.actions = {};
     this.notes = unpack(new Float32Array(0));
     this.strokes = unpackStrokes(new Float32Array(0));
+    this.curves = [];
     this.reference = this.uploads = this.keeper = this.recorder = null;
     this.transport.end();
   }
@@ -168,13 +180,23 @@ export class Hub {
   }
 
   setStrokes(strokes: Strokes): void {
+    const wanted = this.expectedStrokes ?? [...this.struck].map((i) => [this.strokes.key[i], this.strokes.time[i], this.strokes.hand[i]]);
+    this.expectedStrokes = null;
+    const had = this.struck.size;
     this.strokes = strokes;
+    const struck = new Set<number>();
+    for (const [key, time, number] of wanted) {
+      const i = number ? strokes.hand.indexOf(number) : nearStroke(strokes, time, 0.06, { key });
+      if (i >= 0) struck.add(i);
+    }
+    this.struck = struck;
     this.emit("strokes");
+    if (struck.size || had) this.emit("selection");
   }
 
-  setKit(change: Partial<Mix>, told = false): void {
-    if (told && this.mixPending > 1) return;
-    Object.assign(this.kit, change);
+  setKit(change: Partial<Hub["kit"]>, told = false): void {
+    if (told && this.mixPending > 1) this.kit.lane = change.lane;
+    else Object.assign(this.kit, change);
     this.emit("mix");
   }
 
@@ -185,6 +207,14 @@ export class Hub {
 
   select(selection: Iterable<number>): void {
     this.selection = new Set(selection);
+    this.struck = new Set();
+    this.drumRow = -1;
+    this.emit("selection");
+  }
+
+  selectStrokes(struck: Iterable<number>): void {
+    this.struck = new Set(struck);
+    this.selection = new Set();
     this.emit("selection");
   }
 

@@ -2,6 +2,7 @@
 // and brings it back. Where there is no program (the static page) it does nothing.
 
 import { type EditMessage, type Edits, type Note, apply, edit } from "./edits";
+import { type Strokes, packStrokes, strokeRows, unpackStrokes } from "./drums";
 import type { Hub } from "./hub";
 import { type Model, Scope } from "./model";
 import { type Notes, pack, unpack } from "./notes";
@@ -223,14 +224,15 @@ export class Keeper {
     if (!this.offline) return false;
     if (this.base && this.canUndo) {
       this.journal.pop();
-      this.hub.setNotes(this.base);
+      this.hub.setNotes(this.base.notes);
+      this.hub.setStrokes(this.base.strokes);
       this.applyHere(this.journal.slice(this.baseLength));
       this.hub.emit("link");
     }
     return true;
   }
 
-  private base: Notes | null = null;
+  private base: { notes: Notes; strokes: Strokes } | null = null;
   private baseLength = 0;
 
   /** The link has just broken: do here what was on its way. */
@@ -238,16 +240,21 @@ export class Keeper {
     const applied = this.hub.history.turn ?? 0;
     const missing = this.journal.filter((m) => (m.turn ?? 0) > applied);
     if (missing.length) this.applyHere(missing);
-    this.base = this.hub.notes;
+    this.base = { notes: this.hub.notes, strokes: this.hub.strokes };
     this.baseLength = this.journal.length;
   }
 
   private applyHere(messages: EditMessage[]): void {
-    const table = rows(this.hub.notes);
+    const drums = messages.filter((m) => m.of === "strokes");
+    if (drums.length < messages.length) this.hub.setNotes(unpack(pack(this.corrected(rows(this.hub.notes), messages.filter((m) => m.of !== "strokes")))));
+    if (drums.length) this.hub.setStrokes(unpackStrokes(packStrokes(this.corrected(strokeRows(this.hub.strokes), drums))));
+  }
+
+  private corrected(table: Note[], messages: EditMessage[]): Note[] {
     const decoded = table.filter((note) => !note.hand);
     let edits: Edits = { struck: [], added: table.filter((note) => note.hand) };
     for (const message of messages) edits = edit(edits, apply(decoded, edits), message, this.hub.duration || Infinity);
-    this.hub.setNotes(unpack(pack(apply(decoded, edits))));
+    return apply(decoded, edits);
   }
 
   /** The same program is back: what it has heard already it passes over. */

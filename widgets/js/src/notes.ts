@@ -22,6 +22,14 @@ export interface Track {
   place?: number;
 }
 
+/** Pitch of a note over time: seconds, and cents from its semitone. */
+export interface Curve {
+  pitch: number;
+  onset: number;
+  time: Float32Array;
+  cents: Float32Array;
+}
+
 const COLUMNS = 7;
 
 export function unpack(data: Float32Array): Notes {
@@ -90,4 +98,14 @@ export function clock(seconds: number, digits = 1): string {
   const m = Math.floor((s % 3600) / 60);
   const rest = (s % 60).toFixed(digits).padStart(digits ? 3 + digits : 2, "0");
   return h ? `${h}:${String(m).padStart(2, "0")}:${rest}` : `${m}:${rest}`;
+}
+
+/** Curves as Python packs them: for each its note and how many points it has; seconds and cents, one curve after the other. */
+export function unpackCurves(about: [number, number, number][], data: Float32Array): Curve[] {
+  let at = 0;
+  return about.map(([pitch, onset, n]) => {
+    const curve = { pitch, onset, time: data.subarray(at, at + n), cents: data.subarray(at + n, at + 2 * n) };
+    at += 2 * n;
+    return curve;
+  });
 }

@@ -1,20 +1,20 @@
 // Every format as a button; the bytes come from Python, sound and picture from the browser itself.
 
 import { h, save } from "../dom";
-import { STROKE_S } from "../drums";
-import type { Note } from "../edits";
+import { strokeRows } from "../drums";
 import { csvFile, midiFile } from "../files";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { rows } from "../link";
-import { type Model, Scope, octets } from "../model";
+import { type Model, Scope, floats, octets } from "../model";
+import { type Curve, unpackCurves } from "../notes";
 import { wavBytes } from "../sound/wav";
 
 const FORMATS = ["midi", "musicxml", "csv", "json", "wav", "png", "posteriors", "session"];
-
-/** Strokes of drums as notes. */
-const struck = ({ strokes }: Hub): Note[] =>
-  Array.from({ length: strokes.n }, (_, i) => ({ onset: strokes.time[i], offset: strokes.time[i] + STROKE_S, pitch: strokes.key[i], velocity: strokes.velocity[i] }));
+/** What stands for the drums where a track is asked for by its number. */
+const DRUMS = "drums";
+/** Notes are at rest when nothing has changed for so long. */
+const REST_MS = 400;
 
 export function mountExport(model: Model, element: HTMLElement, hub: Hub): () => void {
   const scope = new Scope(model);
@@ -27,17 +27,29 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
     save(bytes, file, type);
     done.textContent = t("saved", { name: file });
   };
-  const ask = async (format: string, track?: number) => {
+  /** A file of the page's own notes: all of them, or of one track. */
+  const own = (format: "midi" | "csv", track?: number | typeof DRUMS): Uint8Array | string => {
+    const all = rows(hub.notes);
+    const which = track === DRUMS ? [] : [...all.keys()].filter((i) => track === undefined || all[i].track === track);
+    const notes = which.map((i) => all[i]);
+    const strokes = track === undefined || track === DRUMS ? strokeRows(hub.strokes) : [];
+    // In a file of one track that track is the first.
+    const tracks = track === undefined ? hub.tracks : track === DRUMS ? [] : [hub.tracks[track]];
+    if (typeof track === "number") for (const note of notes) note.track = 0;
+    const bends = bent() ? curvesOf(notes, hub.curves) : undefined;
+    return format === "csv" ? csvFile(notes, tracks, strokes, bends) : midiFile(notes, name(), tracks, strokes, bends);
+  };
+  /** Whether the page can write the bends that are asked for. */
+  const bent = () => bends.checked && hub.curves.length > 0;
+  const ask = async (format: string, track?: number | typeof DRUMS) => {
     if (format === "wav") {
       done.textContent = t("rendering");
       finish(wavBytes(await hub.transport.render()), `${name()} - notes.wav`, "audio/wav");
     } else if (hub.keeper?.offline && (format === "midi" || format === "csv")) {
       // From the page's own notes: the program that makes the files is not there.
-      const own = rows(hub.notes).filter((n) => track === undefined || n.track === track);
-      const stem = track === undefined ? name() : `${name()} - ${hub.tracks[track].name}`;
-      if (format === "csv") finish(csvFile(own, hub.tracks), `${stem}.csv`, "text/csv");
-      else if (track === undefined) finish(midiFile(own, name(), hub.tracks, struck(hub)) as BlobPart, `${stem}.mid`, "audio/midi");
-      else finish(midiFile(own, name(), [hub.tracks[track]]) as BlobPart, `${stem}.mid`, "audio/midi");
+      const stem = track === undefined ? name() : `${name()} - ${track === DRUMS ? "Drums" : hub.tracks[track].name}`;
+      finish(own(format, track) as BlobPart, stem + (format === "csv" ? ".csv" : ".mid"), format === "csv" ? "text/csv" : "audio/midi");
+      if (bends.checked && !bent()) done.textContent += ` ${t("without_bends")}`;
       hub.savedHere = true;
     } else if (format === "png") finish(await hub.actions.roll().png(), `${name()}.png`, "image/png");
     else if (hub.keeper?.offline) done.textContent = t("needs_program");
@@ -49,15 +61,28 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
   hub.actions.save = ask;
   /** A MIDI file dragged out to the desktop or a sequencer, where the browser can (Chromium): the page's own notes. */
   const carry = (e: DragEvent) => {
-    if (!hub.notes.n || !e.dataTransfer) return e.preventDefault();
+    if (!(hub.notes.n || hub.strokes.n) || !e.dataTransfer) return e.preventDefault();
     const file = `${name()}.mid`;
-    const url = URL.createObjectURL(new Blob([midiFile(rows(hub.notes), name(), hub.tracks, struck(hub)) as BlobPart], { type: "audio/midi" }));
+    const url = URL.createObjectURL(new Blob([own("midi") as BlobPart], { type: "audio/midi" }));
     e.dataTransfer.setData("DownloadURL", `audio/midi:${file}:${url}`);
     e.dataTransfer.effectAllowed = "copy";
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
     return undefined;
   };
-  // Where there is a program: it finds the pitch curves.
+  // The program finds the pitch curves. Where they are wanted the page has them, too: a file that is dragged out cannot
+  // wait, and the program may be away when one is made.
+  let waiting = 0;
+  let [asked, stale] = [false, false];
+  const gather = () => {
+    clearTimeout(waiting);
+    stale = asked;
+    if (!bends.checked || asked) return;
+    waiting = window.setTimeout(() => {
+      if (hub.keeper?.offline) return;
+      asked = true;
+      model.send({ do: "curves" });
+    }, REST_MS);
+  };
   const bends = h("input", {
     type: "checkbox",
     onchange: () => {
@@ -65,7 +90,12 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
       model.save_changes();
     },
   });
-  scope.watch("bends", (value) => (bends.checked = Boolean(value)));
+  scope.watch("bends", (value) => {
+    bends.checked = Boolean(value);
+    gather();
+  });
+  scope.add(hub.on("notes", gather));
+  scope.add(() => clearTimeout(waiting));
   const options = h("div", { class: "amt-line" }, h("label", { class: "amt-check amt-export-bends", title: t("hint_export_bends") }, bends, t("export_bends")));
   options.hidden = model.get("bends") === undefined;
   element.append(
@@ -82,6 +112,17 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
   scope.message((content, buffers) => {
     if (content.do === "file") finish(octets(buffers[0]).slice(), content.name, content.type);
     if (content.do === "no_file") done.textContent = "";
+    if (content.do !== "curves") return;
+    asked = false;
+    hub.curves = unpackCurves(content.curves, floats(buffers[0]));
+    if (stale) gather();
   });
   return () => scope.end();
+}
+
+/** The curve of each note; null for one that has none, or has been moved since it was found. */
+function curvesOf(notes: { pitch: number; onset: number }[], curves: Curve[]): (Curve | null)[] {
+  const place = (pitch: number, onset: number) => `${pitch} ${Math.fround(onset)}`;
+  const known = new Map(curves.map((curve) => [place(curve.pitch, curve.onset), curve]));
+  return notes.map((note) => known.get(place(note.pitch, note.onset)) ?? null);
 }

@@ -19,6 +19,7 @@ const KEYS: [string, string][] = [
   ["Alt ↑ ↓", "key_loud"],
   ["Ctrl C X V D", "key_copy"],
   ["A", "key_add"],
+  ["D", "key_drums"],
   ["Delete", "key_delete"],
   ["Q", "key_quantise"],
   ["S   J", "key_split"],
@@ -26,7 +27,7 @@ const KEYS: [string, string][] = [
   ["Ctrl S", "key_save"],
   ["T", "key_theme"],
 ];
-const HANDS = ["hand_wheel", "hand_touch", "hand_pan", "hand_ruler", "hand_bars", "hand_band", "hand_move", "hand_add", "hand_double"];
+const HANDS = ["hand_wheel", "hand_touch", "hand_pan", "hand_ruler", "hand_bars", "hand_band", "hand_move", "hand_add", "hand_drums", "hand_double"];
 
 export function openHelp(hub: Hub, host: HTMLElement): void {
   const t = (key: string) => say(hub, key);

@@ -66,7 +66,24 @@ export function kitElement(model: Model, scope: Scope, hub: Hub): HTMLElement {
     },
   });
   const none = h("span", { class: "amt-dim" });
-  const mixer = h("span", { class: "amt-second" }, volume);
+  const more = h(
+    "select",
+    {
+      class: "amt-merge",
+      "aria-label": t("merge", { name }),
+      title: t("merge", { name }),
+      onchange: () => {
+        const wanted = more.value;
+        more.value = "";
+        if (wanted === "save") hub.actions.save?.("midi", "drums");
+        else if (wanted) hub.selectStrokes(Array.from({ length: hub.strokes.n }, (_, i) => i));
+      },
+    },
+    h("option", { value: "" }, "⋯"),
+    h("option", { value: "select" }, t("select_strokes")),
+    h("option", { value: "save" }, t("save_track")),
+  );
+  const mixer = h("span", { class: "amt-second" }, volume, more);
   const element = h(
     "div",
     { class: "amt-track amt-kit", role: "group", "aria-label": name },

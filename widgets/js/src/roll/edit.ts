@@ -1,24 +1,23 @@
 // Corrections by hand. The browser says what should become of which notes, by (pitch, onset, number); Python keeps the edits over
 // the decoded notes and sends the table back.
 
-import type { EditMessage } from "../edits";
+import type { EditMessage, Note } from "../edits";
 import { gridStep, snapped, stepped } from "../grid";
 import type { Hub } from "../hub";
 import type { Model } from "../model";
+import type { Lane } from "./lane";
 import type { Hit, Removed, RollView } from "./view";
 
-type Point = { x: number; y: number };
-type Drag = ((e: PointerEvent, move: (p: Point, e: PointerEvent) => void, done?: (moved: boolean) => void) => void) & { from(e: PointerEvent): Point };
+export type Point = { x: number; y: number };
+export type Drag = ((e: PointerEvent, move: (p: Point, e: PointerEvent) => void, done?: (moved: boolean) => void) => void) & { from(e: PointerEvent): Point };
 
-export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit, e: PointerEvent, from: Point, dragging: Drag): void; add(p: Point): void; velocities(e: PointerEvent, dragging: Drag): void; restore(ghost: Removed): void } {
+export function editing(model: Model, hub: Hub, view: RollView, lane: Lane, tell: (message: EditMessage) => void): { drag(hit: Hit, e: PointerEvent, from: Point, dragging: Drag): void; add(p: Point): void; velocities(e: PointerEvent, dragging: Drag): void; restore(ghost: Removed): void } {
   const { transport } = hub;
   const anchors = (list: Iterable<number>) => [...list].map((i) => [hub.notes.pitch[i], hub.notes.onset[i], hub.notes.hand[i]]);
   const note = (i: number) => {
     const { notes } = hub;
     return { onset: notes.onset[i], offset: notes.offset[i], pitch: notes.pitch[i], velocity: notes.velocity[i], track: notes.track[i] };
   };
-  const send = (message: EditMessage) => model.send({ do: "edit", ...message });
-  const tell = (message: EditMessage) => (hub.keeper ? hub.keeper.edit(message, send) : send(message));
   const edit = (what: string, list: Iterable<number>, more: Record<string, unknown> = {}) => {
     tell({ what, at: anchors(list), ...more });
   };
@@ -29,13 +28,11 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
     edit("change", list, { notes });
   };
   const chosen = () => [...hub.selection];
-  type Value = ReturnType<typeof note>;
-  let clipboard: Value[] = [];
   const copy = () => {
-    clipboard = chosen().map(note);
+    hub.clipboard = { strokes: false, notes: chosen().map(note) };
   };
   /** Notes laid down again, so much later; they are selected then. */
-  const put = (notes: Value[], later: number) => {
+  const put = (notes: Note[], later: number) => {
     const made = notes.map((n) => ({ ...n, onset: n.onset + later, offset: n.offset + later })).filter((n) => n.onset >= 0 && n.onset < hub.duration);
     if (!made.length) return;
     hub.expected = made.map((n) => [n.pitch, n.onset]);
@@ -54,14 +51,19 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
       "Mod+y": redo,
       "Mod+Shift+z": redo,
     };
-    if (clipboard.length) {
-      table["Mod+v"] = () => put(clipboard, snapped(hub.beats, hub.snap, transport.position) - Math.min(...clipboard.map((n) => n.onset)));
+    const { clipboard } = hub;
+    if (clipboard.notes.length && !clipboard.strokes) {
+      table["Mod+v"] = () => put(clipboard.notes, snapped(hub.beats, hub.snap, transport.position) - Math.min(...clipboard.notes.map((n) => n.onset)));
     }
     table.a = () => {
       const pitch = Math.round((view.window.p0 + view.window.p1) / 2);
       const onset = snapped(hub.beats, hub.snap, transport.position);
       put([{ onset, offset: onset + 0.4, pitch, velocity: 80, track: hub.shown[0] ?? 0 }], 0);
     };
+    if (lane.open) {
+      table.d = () => (hub.drumRow < 0 ? lane.enter() : lane.leave());
+      Object.assign(table, lane.keys());
+    }
     if (!hub.selection.size) return table;
     const loud = (by: number) => () => change(chosen(), (n) => ({ velocity: Math.min(127, Math.max(1, n.velocity + by)) }));
     const length = (by: number) => () => change(chosen(), (n) => ({ offset: Math.max(n.onset + 0.03, n.offset + by) }));
@@ -189,6 +191,7 @@ export function editing(model: Model, hub: Hub, view: RollView): { drag(hit: Hit
         (p) => at(p),
         () => {
           view.velocities = new Map();
+          if (hub.struck.size) return lane.louder(given);
           const list = [...given.keys()];
           if (!list.length) return;
           const notes = list.map((i) => ({ ...note(i), velocity: given.get(i) as number }));

@@ -2,12 +2,14 @@
 
 import { h } from "../dom";
 import type { Hub } from "../hub";
-import { ROWS, unpackStrokes } from "../drums";
+import { unpackStrokes } from "../drums";
+import type { EditMessage } from "../edits";
 import { type Model, Scope, floats, octets } from "../model";
-import { nearest, snapped, wholeBars } from "../grid";
-import { unpack } from "../notes";
+import { nearest, wholeBars } from "../grid";
+import { unpack, unpackCurves } from "../notes";
 import { KEYS, OVERVIEW, RULER, RollView } from "./view";
 import { editing } from "./edit";
+import { type Lane, drumLane } from "./lane";
 import { stepping } from "./stepping";
 import { Picture } from "./spectrogram";
 
@@ -71,25 +73,29 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
   );
   scope.add(hub.on("tracks", () => view.stale("notes")));
   scope.add(hub.on("beats", () => view.stale()));
-  scope.add(hub.on("strokes", () => view.stale()));
-  let lane = 0;
+  scope.add(
+    hub.on("strokes", () => {
+      view.stale();
+      view.stale("notes");
+    }),
+  );
+  let high = 0;
   scope.add(
     hub.on("mix", () => {
       // Drums that come or go change the height of all the rest.
-      view.stale(view.drumHeight === lane ? "notes" : "all");
-      if (view.drumHeight !== lane) view.stale("notes");
-      lane = view.drumHeight;
+      view.stale(view.drumHeight === high ? "notes" : "all");
+      if (view.drumHeight !== high) view.stale("notes");
+      high = view.drumHeight;
     }),
   );
-  /** A stroke is put in, or taken out; without the program it cannot be. */
-  hub.actions.stroke = (what: "add" | "drop", key: number, time: number) => {
-    if (!hub.keeper?.offline) model.send({ do: "stroke", what, key, time });
-  };
+  const send = (message: EditMessage) => model.send({ do: "edit", ...message });
+  const tell = (message: EditMessage) => (hub.keeper ? hub.keeper.edit(message, send) : send(message));
+  const lane = drumLane(hub, view, tell);
   scope.add(hub.on("selection", () => view.stale("notes")));
   scope.add(hub.on("prefs", () => requestAnimationFrame(() => view.restyle())));
   scope.add(hub.on("transport", () => view.stale("notes")));
   scope.add(() => view.end());
-  gestures(view, hub, scope, editing(model, hub, view));
+  gestures(view, hub, scope, editing(model, hub, view, lane, tell), lane);
   scope.watch("ghost_data", (value) => {
     const data = floats(value);
     const n = data.length / 6;
@@ -117,16 +123,10 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
   scope.add(hub.on("bends", () => view.stale("notes")));
   scope.message((content, buffers) => {
     if (content.do !== "bends") return;
-    const data = floats(buffers[0]);
-    let at = 0;
-    view.curves = (content.curves as [number, number, number][]).map(([pitch, onset, n]) => {
-      const curve = { pitch, onset, time: data.subarray(at, at + n), cents: data.subarray(at + n, at + 2 * n) };
-      at += 2 * n;
-      return curve;
-    });
+    view.curves = unpackCurves(content.curves, floats(buffers[0]));
     view.stale("notes");
   });
-  stepping(hub, view, scope);
+  stepping(hub, view, scope, lane);
   scope.watch("reference_data", (value) => {
     const data = floats(value);
     hub.reference = data.length ? unpack(data) : null;
@@ -163,7 +163,7 @@ export function mountRoll(model: Model, element: HTMLElement, hub: Hub): () => v
   return () => scope.end();
 }
 
-function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<typeof editing>): void {
+function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<typeof editing>, lane: Lane): void {
   const { element } = view;
   const { transport } = hub;
   const local = (e: MouseEvent) => {
@@ -372,13 +372,7 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     if (e.pointerType === "touch" && touch(e, x, y)) return;
     if (y > element.clientHeight - OVERVIEW) return overview(e);
     if (y < RULER) return ruler(e);
-    if (view.inDrums(y)) {
-      const stroke = view.hitStroke(x, y);
-      if (stroke >= 0) void transport.auditionDrum(hub.strokes.key[stroke], hub.strokes.velocity[stroke]);
-      else if (x < KEYS) void transport.auditionDrum(ROWS[view.drumRow(y)].key);
-      else transport.seek(view.time(x));
-      return;
-    }
+    if (view.inDrums(y)) return lane.press(e, { x, y }, dragging);
     if (x < KEYS) {
       void transport.audition(Math.round(view.pitch(y)));
       return;
@@ -403,11 +397,7 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
       transport.setLoop({ ...wholeBars(hub.beats, t, t), on: true });
       return;
     }
-    if (x >= KEYS && view.inDrums(y)) {
-      const stroke = view.hitStroke(x, y);
-      if (stroke >= 0) return hub.actions.stroke("drop", hub.strokes.key[stroke], hub.strokes.time[stroke]);
-      return hub.actions.stroke("add", ROWS[view.drumRow(y)].key, snapped(hub.beats, hub.snap, view.time(x)));
-    }
+    if (x >= KEYS && view.inDrums(y)) return lane.double({ x, y });
     if (x < KEYS || y < RULER || y > element.clientHeight - OVERVIEW || view.hit(x, y)) return;
     const ghost = view.hitRemoved(x, y);
     if (ghost) edits.restore(ghost);
@@ -422,7 +412,10 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     const onLine = hub.actions.beats && view.hitLine(x, y) >= 0;
     element.style.cursor = hit ? (hit.part !== "body" ? "ew-resize" : "pointer") : onLine ? "ew-resize" : y < RULER ? "text" : "default";
     const stroke = inside ? view.hitStroke(x, y) : -1;
-    if (stroke >= 0) return view.showStroke(stroke, x, y);
+    if (stroke >= 0) {
+      element.style.cursor = "pointer";
+      return view.showStroke(stroke, x, y);
+    }
     const ghost = inside && !hit ? view.hitRemoved(x, y) : null;
     if (ghost) view.showReason(ghost, x, y);
     else view.showTip(hit ? hit.index : -1, x, y);

@@ -5,9 +5,10 @@ import type { Hub } from "../hub";
 import { say, trackName } from "../i18n";
 import { type Scope } from "../model";
 import { clock, firstAt, pitchName } from "../notes";
+import type { Lane } from "./lane";
 import type { RollView } from "./view";
 
-export function stepping(hub: Hub, view: RollView, scope: Scope): void {
+export function stepping(hub: Hub, view: RollView, scope: Scope, lane: Lane): void {
   const { element } = view;
   const t = (key: string, values?: Record<string, unknown>) => say(hub, key, values);
   const live = h("div", { class: "amt-unseen", role: "status", "aria-live": "polite" });
@@ -20,14 +21,16 @@ export function stepping(hub: Hub, view: RollView, scope: Scope): void {
     const { notes } = hub;
     let [low, high] = [127, 0];
     for (let i = 0; i < notes.n; i++) [low, high] = [Math.min(low, notes.pitch[i]), Math.max(high, notes.pitch[i])];
+    const drums = hub.strokes.n ? t("roll_drums", { n: hub.strokes.n }) : "";
     const values = { n: notes.n, tracks: hub.shown.length, low: pitchName(low), high: pitchName(high), time: clock(hub.duration, 0) };
-    element.setAttribute("aria-label", notes.n ? t("roll_summary", values) : t("roll_empty"));
+    element.setAttribute("aria-label", (notes.n ? t("roll_summary", values) : t("roll_empty")) + drums);
     element.setAttribute("aria-roledescription", t("roll"));
-    how.textContent = t("roll_how");
+    how.textContent = t("roll_how") + (lane.open ? ` ${t("lane_how")}` : "");
   };
-  for (const name of ["notes", "tracks", "prefs", "duration"]) scope.add(hub.on(name, summary));
+  for (const name of ["notes", "tracks", "strokes", "mix", "prefs", "duration"]) scope.add(hub.on(name, summary));
   summary();
 
+  let said = "";
   const current = (): number => (hub.selection.size ? Math.min(...hub.selection) : -1);
   const describe = (i: number): string => {
     const { notes } = hub;
@@ -73,20 +76,33 @@ export function stepping(hub: Hub, view: RollView, scope: Scope): void {
       if (apart <= 0 || notes.offset[i] < notes.onset[from] || !visible(i)) continue;
       if (best < 0 || apart < (notes.pitch[best] - notes.pitch[from]) * step) best = i;
     }
-    return go(best);
+    // Under the lowest note lies the lane of drums.
+    if (best < 0 && step < 0 && lane.open) lane.enter(0);
+    else go(best);
+  };
+  const up = () => {
+    lane.leave();
+    live.textContent = said = t("editing_off");
   };
   const mode = (editing: boolean) => {
     hub.stepping = !editing;
-    live.textContent = t(editing ? "editing_on" : "editing_off");
+    live.textContent = t(!editing ? "editing_off" : hub.struck.size ? "strokes_on" : "editing_on");
   };
   scope.listen(element, "focus", () => {
     if (hub.pointed !== element) hub.stepping = true;
   });
-  scope.listen(element, "blur", () => (hub.stepping = false));
-  scope.listen(element, "pointerdown", () => (hub.stepping = false));
+  scope.listen(element, "blur", () => {
+    hub.stepping = false;
+    hub.drumRow = -1;
+  });
+  scope.listen(element, "pointerdown", () => {
+    hub.stepping = false;
+    hub.drumRow = -1;
+  });
   hub.actions.steps = (): Record<string, () => void> => {
     if (document.activeElement !== element) return {};
     if (!hub.stepping) return hub.pointed === element ? {} : { Enter: () => mode(false), Escape: () => mode(false) };
+    if (hub.drumRow >= 0) return lane.steps(() => mode(true), up);
     return {
       ArrowRight: () => along(1),
       ArrowLeft: () => along(-1),
@@ -96,14 +112,14 @@ export function stepping(hub: Hub, view: RollView, scope: Scope): void {
     };
   };
   // What has changed is said, whether it was stepped to or edited.
-  let said = "";
   const tell = () => {
     if (document.activeElement !== element) return;
     const { size } = hub.selection;
-    const text = size === 1 ? describe(current()) : size ? t("n_selected", { n: size }) : "";
+    const text = size === 1 ? describe(current()) : size ? t("n_selected", { n: size }) : lane.said();
     if (text && text !== said) live.textContent = text;
     said = text;
   };
   scope.add(hub.on("selection", tell));
+  scope.add(hub.on("strokes", tell));
   scope.add(hub.on("notes", tell));
 }

@@ -2,8 +2,8 @@
 // step repaints the notes alone.
 
 import type { Hub } from "../hub";
-import { ROWS, firstStroke, rowOf } from "../drums";
-import { clock, firstAt, isBlack, pitchName } from "../notes";
+import { ROWS, firstStroke, nearStroke, rowOf } from "../drums";
+import { type Curve, clock, firstAt, isBlack, pitchName } from "../notes";
 import { type Theme, markColor, trackColor, trackMark } from "../palette";
 import { h } from "../dom";
 import { say, trackName } from "../i18n";
@@ -40,14 +40,6 @@ export interface Removed {
   velocity: number;
 }
 
-/** Pitch of a note over time: seconds, and cents from its semitone. */
-export interface Curve {
-  pitch: number;
-  onset: number;
-  time: Float32Array;
-  cents: Float32Array;
-}
-
 /** Part of the plot between two places, in pixels of the page. */
 interface Strip {
   from: number;
@@ -68,9 +60,12 @@ export class RollView {
   /** Velocities that are being drawn. */
   velocities = new Map<number, number>();
   hover = -1;
-  band: { t0: number; t1: number; p0: number; p1: number } | null = null;
+  /** What is being drawn around: of the notes, or (`rows`) of the lane of drums. */
+  band: { t0: number; t1: number; p0: number; p1: number; rows?: [number, number] } | null = null;
   /** A note being drawn, moved or stretched: shown in place of the real one. */
   ghosts: { index: number; onset: number; offset: number; pitch: number; track: number }[] = [];
+  /** Strokes that are being moved, by their place in the table. */
+  strokeGhosts = new Map<number, { time: number; key: number }>();
   removed: Removed[] = [];
   curves: Curve[] = [];
   /** A bar line in hand: where it was and where it is, in seconds. */
@@ -127,7 +122,7 @@ export class RollView {
   /** Of the lane of drums under the notes; 0 where there are none, or they are hidden. */
   get drumHeight(): number {
     const { strokes, kit } = this.hub;
-    return strokes.n && !kit.hidden ? ROWS.length * DRUM_ROW + 5 : 0;
+    return (strokes.n || kit.lane) && !kit.hidden ? ROWS.length * DRUM_ROW + 5 : 0;
   }
 
   x(time: number): number {
@@ -217,11 +212,16 @@ export class RollView {
   /** Move the window so that a note can be seen. */
   show(i: number): void {
     const { notes } = this.hub;
-    const { t0, t1, p0, p1 } = this.window;
-    const span = t1 - t0;
-    if (notes.onset[i] < t0 + 0.03 * span || notes.onset[i] > t1 - 0.1 * span) this.setWindow({ t0: notes.onset[i] - 0.2 * span, t1: notes.onset[i] + 0.8 * span });
+    this.showTime(notes.onset[i]);
+    const { p0, p1 } = this.window;
     const rows = p1 - p0;
     if (notes.pitch[i] < p0 + 1 || notes.pitch[i] > p1 - 1) this.setWindow({ p0: notes.pitch[i] - rows / 2, p1: notes.pitch[i] + rows / 2 });
+  }
+
+  showTime(time: number): void {
+    const { t0, t1 } = this.window;
+    const span = t1 - t0;
+    if (time < t0 + 0.03 * span || time > t1 - 0.1 * span) this.setWindow({ t0: time - 0.2 * span, t1: time + 0.8 * span });
   }
 
   inLane(y: number): boolean {
@@ -241,14 +241,12 @@ export class RollView {
   /** Index of the stroke at a place, or -1. */
   hitStroke(x: number, y: number): number {
     if (!this.inDrums(y) || x < KEYS) return -1;
-    const { strokes } = this.hub;
-    const row = this.drumRow(y);
-    let best = -1;
-    for (let i = firstStroke(strokes, this.time(x - 6)); i < strokes.n && strokes.time[i] < this.time(x + 6); i++) {
-      if (rowOf(strokes.key[i]) !== row) continue;
-      if (best < 0 || Math.abs(this.x(strokes.time[i]) - x) < Math.abs(this.x(strokes.time[best]) - x)) best = i;
-    }
-    return best;
+    return nearStroke(this.hub.strokes, this.time(x), this.time(x + 6) - this.time(x), { row: this.drumRow(y) });
+  }
+
+  /** Top of a row of the drum lane. */
+  private rowTop(row: number): number {
+    return this.plot.y + this.plot.height + 3 + row * DRUM_ROW;
   }
 
   velocityAt(y: number): number {
@@ -256,8 +254,13 @@ export class RollView {
     return Math.round(Math.min(127, Math.max(1, ((bottom - y) / (LANE - 8)) * 127)));
   }
 
-  /** Notes whose stems in the lane lie at a place. */
+  /** Notes, or where strokes are selected those, whose stems in the lane lie at a place. */
   startingAt(x: number): number[] {
+    const { strokes, struck } = this.hub;
+    if (struck.size) {
+      const first = firstStroke(strokes, this.time(x - 5));
+      return [...struck].filter((i) => i >= first && strokes.time[i] < this.time(x + 5));
+    }
     const { notes, mix } = this.hub;
     const found = [];
     for (let i = firstAt(notes, this.time(x - 5)); i < notes.n && notes.onset[i] < this.time(x + 5); i++) {
@@ -283,21 +286,28 @@ export class RollView {
   }
 
   private paintLane(g: CanvasRenderingContext2D, from: number, to: number, colors: string[]): void {
-    const { notes, mix, selection } = this.hub;
+    const { notes, mix, selection, strokes, struck } = this.hub;
     const bottom = this.size.height - OVERVIEW - 3;
-    for (let i = firstAt(notes, from); i < notes.n && notes.onset[i] < to; i++) {
-      if (mix[notes.track[i]]?.hidden) continue;
-      const x = Math.round(this.x(notes.onset[i]));
-      const tall = ((this.velocities.get(i) ?? notes.velocity[i]) / 127) * (LANE - 8);
-      g.fillStyle = selection.has(i) ? this.styleOf.select : (colors[notes.track[i]] ?? colors[0]);
+    const stem = (time: number, velocity: number, color: string) => {
+      const x = Math.round(this.x(time));
+      const tall = (velocity / 127) * (LANE - 8);
+      g.fillStyle = color;
       g.fillRect(x, bottom - tall, 2, tall);
       g.fillRect(x - 2, bottom - tall - 2, 6, 4);
+    };
+    if (struck.size) {
+      for (const i of struck) if (strokes.time[i] >= from && strokes.time[i] < to) stem(strokes.time[i], this.velocities.get(i) ?? strokes.velocity[i], this.styleOf.select);
+      return;
+    }
+    for (let i = firstAt(notes, from); i < notes.n && notes.onset[i] < to; i++) {
+      if (mix[notes.track[i]]?.hidden) continue;
+      stem(notes.onset[i], this.velocities.get(i) ?? notes.velocity[i], selection.has(i) ? this.styleOf.select : (colors[notes.track[i]] ?? colors[0]));
     }
   }
 
   /** The lane of drums: a row a kind, the louder a stroke the taller and the fuller. */
   private paintDrums(g: CanvasRenderingContext2D, from: number, to: number): void {
-    const { strokes, prefs } = this.hub;
+    const { strokes, struck, prefs } = this.hub;
     const top = this.plot.y + this.plot.height;
     const { styleOf: c } = this;
     g.fillStyle = c.panel;
@@ -309,14 +319,24 @@ export class RollView {
     const { time, bar } = this.hub.beats;
     for (const beat of bar) if (time[beat] >= from && time[beat] <= to) g.fillRect(Math.round(this.x(time[beat])), top, 1, this.drumHeight);
     const quiet = this.hub.kitAudible ? 1 : 0.3;
-    g.fillStyle = prefs.theme === "dark" ? "#e8d5b0" : "#6b4a12";
-    for (let i = firstStroke(strokes, from); i < strokes.n && strokes.time[i] < to; i++) {
-      const strength = strokes.velocity[i] / 127;
+    g.fillStyle = drumColor(prefs.theme);
+    const box = (time: number, key: number, velocity: number, chosen: boolean) => {
+      const strength = velocity / 127;
       const tall = 3 + (DRUM_ROW - 5) * strength;
-      const middle = top + 3 + (rowOf(strokes.key[i]) + 0.5) * DRUM_ROW;
+      const x = Math.round(this.x(time)) - 1;
+      const middle = this.rowTop(rowOf(key) + 0.5);
       g.globalAlpha = quiet * (0.35 + 0.65 * strength);
-      g.fillRect(Math.round(this.x(strokes.time[i])) - 1, middle - tall / 2, 4, tall);
+      g.fillRect(x, middle - tall / 2, 4, tall);
+      if (!chosen) return;
+      g.globalAlpha = 1;
+      g.strokeStyle = c.select;
+      g.lineWidth = 2;
+      g.strokeRect(x - 2, middle - DRUM_ROW / 2 + 1, 8, DRUM_ROW - 2);
+    };
+    for (let i = firstStroke(strokes, from); i < strokes.n && strokes.time[i] < to; i++) {
+      if (!this.strokeGhosts.has(i)) box(strokes.time[i], strokes.key[i], this.velocities.size && struck.has(i) ? (this.velocities.get(i) ?? strokes.velocity[i]) : strokes.velocity[i], struck.has(i));
     }
+    for (const [i, { time, key }] of this.strokeGhosts) box(time, key, strokes.velocity[i], true);
     g.globalAlpha = 1;
   }
 
@@ -334,9 +354,16 @@ export class RollView {
     g.textAlign = "right";
     g.textBaseline = "middle";
     ROWS.forEach(({ name }, row) => {
-      g.fillStyle = lit.has(row) ? c.accent : c.dim;
-      g.fillText(say(hub, `drum_${name}`), KEYS - 5, top + 3 + (row + 0.5) * DRUM_ROW);
+      g.fillStyle = row === hub.drumRow ? c.select : lit.has(row) ? c.accent : c.dim;
+      g.fillText(say(hub, `drum_${name}`), KEYS - 5, this.rowTop(row + 0.5));
     });
+    if (hub.drumRow < 0 || hub.struck.size) return;
+    // Where the keyboard would put one in.
+    g.strokeStyle = c.select;
+    g.lineWidth = 1.5;
+    g.setLineDash([2, 2]);
+    g.strokeRect(Math.round(this.x(position)) - 4, this.rowTop(hub.drumRow) + 1, 10, DRUM_ROW - 2);
+    g.setLineDash([]);
   }
 
   hit(x: number, y: number): Hit | null {
@@ -917,6 +944,10 @@ export class RollView {
         o.fillStyle = colors[notes.track[i]] ?? trackColor(0, this.hub.prefs.theme);
         o.fillRect(notes.onset[i] * scale, 4 + (high - notes.pitch[i]) * tall, Math.max(1, (notes.offset[i] - notes.onset[i]) * scale), Math.max(1.5, tall));
       }
+      if (this.drumHeight) {
+        o.fillStyle = drumColor(this.hub.prefs.theme);
+        for (const time of this.hub.strokes.time) o.fillRect(time * scale, OVERVIEW - 5, 1, 4);
+      }
       this.overviewStale = false;
     }
     g.fillStyle = c.panel;
@@ -940,7 +971,7 @@ export class RollView {
   private paintOver(): void {
     const { transport } = this.hub;
     const position = transport.position;
-    const stamp = position + (this.band ? this.band.t0 + this.band.p1 * 7 + this.band.t1 * 3 : 0) + transport.loop.from * 3 + transport.loop.to * 5 + (transport.loop.on ? 1 : 0) + this.hover * 11 + (this.line ? this.line.to * 13 + 1 : 0);
+    const stamp = position + (this.band ? this.band.t0 + this.band.p1 * 7 + this.band.t1 * 3 : 0) + transport.loop.from * 3 + transport.loop.to * 5 + (transport.loop.on ? 1 : 0) + this.hover * 11 + (this.line ? this.line.to * 13 + 1 : 0) + this.hub.drumRow * 17;
     if (stamp === this.lastPosition && !transport.playing) return;
     this.lastPosition = stamp;
     const g = this.context(2);
@@ -972,8 +1003,9 @@ export class RollView {
     if (this.band) {
       const x0 = this.x(this.band.t0);
       const x1 = this.x(this.band.t1);
-      const y0 = this.y(this.band.p1);
-      const y1 = this.y(this.band.p0);
+      const { rows } = this.band;
+      const y0 = rows ? this.rowTop(rows[0]) : this.y(this.band.p1);
+      const y1 = rows ? this.rowTop(rows[1] + 1) : this.y(this.band.p0);
       g.fillStyle = c.select;
       g.globalAlpha = 0.12;
       g.fillRect(x0, y0, x1 - x0, y1 - y0);
@@ -1081,6 +1113,8 @@ export class RollView {
     return new Promise((resolve, reject) => out.toBlob((b) => (b ? resolve(b) : reject(new Error("no picture"))), "image/png"));
   }
 }
+
+const drumColor = (theme: Theme) => (theme === "dark" ? "#e8d5b0" : "#6b4a12");
 
 export const FONT = 'system-ui, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", sans-serif';
 
