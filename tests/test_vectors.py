@@ -56,7 +56,8 @@ RUN_FILES = """
 import { readFileSync } from "node:fs";
 import { csvFile, midiFile } from "BUNDLE";
 const text = (bytes) => Buffer.from(bytes).toString("base64");
-console.log(JSON.stringify(JSON.parse(readFileSync("VECTORS", "utf-8")).map(({ title, tracks, notes, strokes, bends }) => ({
+const cases = JSON.parse(readFileSync("VECTORS", "utf-8"));
+console.log(JSON.stringify(cases.map(({ title, tracks, notes, strokes, bends }) => ({
   bytes: text(midiFile(notes, title, tracks, strokes)),
   bent: text(midiFile(notes, title, tracks, strokes, bends)),
   csv: csvFile(notes, tracks, strokes),
