@@ -108,12 +108,12 @@ def test_strokes_are_dragged_and_drawn_around(band):
     band.until(f"hub.strokes.key[{i}] === 38 && !hub.strokes.hand.some(Boolean)")
     # Around everything of the first four seconds.
     x0, y0 = place(band, 0, 0.02)
-    x1, y1 = place(band, 4, 4.27)
+    x1, y1 = place(band, 4, 4.5)
     page.mouse.move(x1, y1)
     page.mouse.down()
     page.mouse.move(x0, y0, steps=4)
     page.mouse.up()
-    inside = band.hub("hub.strokes.time.filter((t) => t >= 0.02 && t <= 4.27).length")
+    inside = band.hub("hub.strokes.time.filter((t) => t >= 0.02 && t <= 4.5).length")
     assert abs(band.hub("hub.struck.size") - inside) <= 1 and inside > 5
     page.keyboard.press("Escape")
     band.until("hub.struck.size === 0")
