@@ -172,6 +172,8 @@ def test_beats_that_are_found_lie_at_the_notes_and_those_of_a_clock_walk_away() 
         bars.how.value, bars.tempo.value = how, 118
         tempo, near[how] = map(int, re.search(r"(\d+) beats a minute, 3/4; (\d+) %", bars.words.value).groups())
         assert tempo == pytest.approx(118, abs=1)
+        resting = [slider.disabled for slider in (bars.tempo, bars.weight)]
+        assert resting == ([True, False] if how == "found" else [False, True]), "a slider that changes nothing rests"
     assert near["found"] > 90 > 75 > near["steady"]
     bars.clip.value, bars.how.value, bars.weight.value, bars.tempo.value = "piano", "found", 3, 60
     slow = bars.beats().tempo

@@ -63,7 +63,7 @@ class Bars(Piece):
         self.clip = choices(
             say("Recording"), [(say("piano"), "piano"), (say("duet"), "duet"), (say("chorale"), "chorale")], clip
         )
-        self.how = choices(say("Beats"), [(say("found in the notes"), "found"), (say("steady"), "steady")], "found")
+        self.how = choices(say("Beats"), [(say("found in the notes"), "found"), (say("steady"), "steady")], "steady")
         self.how.style.button_width = "180px"
         self.tempo = slider(say("Tempo (beats a minute)"), 110, 40, 240, 1, ".0f")
         self.weight = slider(say("How much it counts"), 0, 0, 3, 0.1, ".1f")
@@ -111,6 +111,10 @@ class Bars(Piece):
 
     def draw(self) -> None:
         """Lay the beats over the notes."""
+        steady = self.how.value == "steady"
+        # What would change nothing rests.
+        self.weight.disabled = steady
+        self.tempo.disabled = not steady and not self.weight.value
         notes, beats = found(self.clip.value)[0], self.beats()
         shown = notes.select(notes.onset < self.length)
         low, high = float(shown.pitch.min()) - 2, float(shown.pitch.max()) + 2
