@@ -67,6 +67,19 @@ def pieces(notes: Notes, truth: Labels, seconds: float) -> tuple[Notes, Labels]:
 MARKS = ("circle", "diamond", "square", "cross", "x", "star")
 
 
+def part_names(clip: str) -> list[str]:
+    """The instruments of a demo clip, in the chosen language."""
+    names = {
+        "Piano": say("piano"),
+        "Flute": say("Flute"),
+        "Guitar": say("Guitar"),
+        "Clarinet": say("Clarinet"),
+        "Cello": say("Cello"),
+        "Bassoon": say("Bassoon"),
+    }
+    return [names[track.name] for track in material.truth(clip).tracks]
+
+
 class Embeddings(Piece):
     """Notes as points: colours are what the clustering says, shapes are who truly plays.
 
@@ -78,7 +91,7 @@ class Embeddings(Piece):
 
     def __init__(self, clip: str = "chorale") -> None:
         self.name, (self.notes, self.truth) = clip, heard(clip)
-        self.parts = [t.name for t in material.truth(clip).tracks]
+        self.parts = part_names(clip)
         self.count = whole(say("Timbres"), 2, 1, 6)
         self.length = steps(
             say("A point is a mean over"),
