@@ -13,9 +13,9 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "widgets" / "static" / "amtsep.js"
-CLUSTERING, VECTORS, EDITS, MIDI = (
+CLUSTERING, VECTORS, EDITS, MIDI, NOTATION = (
     json.loads((HERE / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
-    for name in ("clustering", "decoding", "edits", "midi")
+    for name in ("clustering", "decoding", "edits", "midi", "notation")
 )
 
 RUN = """
@@ -129,6 +129,27 @@ def test_the_page_writes_the_same_midi_and_csv() -> None:
     for case, found in zip(MIDI, run(RUN_FILES, "midi"), strict=True):
         for name, file in found.items():
             assert file == case[name], name
+
+
+RUN_NOTATION = """
+import { readFileSync } from "node:fs";
+import { musicxmlFile } from "BUNDLE";
+const { rule, cases } = JSON.parse(readFileSync("VECTORS", "utf-8"));
+console.log(JSON.stringify(cases.map(({ title, tracks, notes, grid }) =>
+  musicxmlFile(notes, title, tracks, grid, rule))));
+"""
+
+
+def test_the_vectors_are_the_notation_of_the_library() -> None:
+    assert made("notation") == NOTATION, "run tests/vectors/make.py"
+    files = "".join(case["file"] for case in NOTATION["cases"])
+    for symbol in ("<tie ", "<tuplet ", "<grace ", "<chord/>", "<backup>", "<dot/>", "<beam ", 'implicit="yes"'):
+        assert files.count(symbol) > 1, symbol
+
+
+def test_the_page_writes_the_same_notation() -> None:
+    for case, found in zip(NOTATION["cases"], run(RUN_NOTATION, "notation"), strict=True):
+        assert found.splitlines() == case["file"].splitlines()
 
 
 RUN_CLUSTERING = """

@@ -212,6 +212,17 @@ class App:
         """Wait for an expression over the shared state to hold."""
         self.page.wait_for_function(f"() => {{ const hub = {self.HUB}; return {expression}; }}")
 
+    def fingers(self, *ways: tuple[tuple[float, float], tuple[float, float]]) -> None:
+        """Fingers on the roll, each from one place of it to another."""
+        box = self.page.locator(".amt-canvas").bounding_box()
+        touch = self.page.context.new_cdp_session(self.page)
+        for step in range(6):
+            there = [[a + step / 5 * (b - a) for a, b in zip(*way, strict=True)] for way in ways]
+            places = [{"x": box["x"] + x, "y": box["y"] + y, "id": i} for i, (x, y) in enumerate(there)]
+            kind = "touchMove" if step else "touchStart"
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
     def slider(self, label: str):
         return self.page.get_by_role("slider", name=label)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import tempfile
 import threading
@@ -187,6 +188,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as p:
         files = Path(folder)
         (files / "cache").mkdir()
+        # Nobody's own sessions are in a picture.
+        os.environ["AMTSEP_SESSIONS"] = str(files / "sessions")
         browser = p.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"])
         if args.sizes:
             sizes(browser, files, args.sizes)

@@ -141,27 +141,14 @@ def test_two_fingers_on_a_trackpad_move_and_a_pinch_zooms(app):
 
 def test_a_finger_moves_the_roll_and_two_zoom(app):
     page = app.page
-    box = page.locator(".amt-canvas").bounding_box()
-    touch = page.context.new_cdp_session(page)
-
-    def send(kind: str, *points: tuple[float, float]) -> None:
-        places = [{"x": box["x"] + x, "y": box["y"] + y, "id": i} for i, (x, y) in enumerate(points)]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
-
     window = "({ ...hub.actions.roll().window })"
     app.hub("hub.actions.roll().setWindow({ t0: 4, t1: 8 })")
     before = app.hub(window)
-    send("touchStart", (400, 30 + 24))
-    for step in range(1, 6):
-        send("touchMove", (400 - 20 * step, 54))
-    send("touchEnd")
+    app.fingers(((400, 54), (300, 54)))
     after = app.hub(window)
     assert after["t0"] > before["t0"] + 0.2, "the roll follows the finger"
     assert after["t1"] - after["t0"] == pytest.approx(4, abs=0.01) and not app.hub("hub.selection.size")
-    send("touchStart", (300, 200), (400, 210))
-    for step in range(1, 6):
-        send("touchMove", (300 - 10 * step, 200), (400 + 10 * step, 210))
-    send("touchEnd")
+    app.fingers(((300, 200), (250, 200)), ((400, 210), (450, 210)))
     closer = app.hub(window)
     assert closer["t1"] - closer["t0"] < 3, "two fingers apart come closer"
     page.keyboard.press("0")

@@ -179,8 +179,15 @@ def test_nothing_else_is_served(server):
 
 
 def test_chinese_and_light(opened):
-    opened.page.click(".amt-language")
+    # Another language leaves folds open, and a keyboard where it was.
+    fold = opened.page.locator(".amt-thresholds details.amt-fold > summary")
+    fold.click()
+    opened.page.focus(".amt-language")
+    opened.page.keyboard.press("Enter")
     opened.page.wait_for_selector("text=阈值")
+    assert opened.page.locator(".amt-thresholds details[open]").count() == 1
+    assert opened.page.evaluate("() => document.activeElement.classList.contains('amt-language')")
+    fold.click()
     opened.page.click(".amt-theme")
     ground = opened.page.evaluate("() => getComputedStyle(document.querySelector('.amtsep-app')).backgroundColor")
     assert ground == "rgb(255, 255, 255)"

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import http.server
+import re
 import sys
 import threading
 from pathlib import Path
@@ -296,7 +297,7 @@ def test_the_page_can_be_installed_and_opens_without_a_network(chromium, tmp_pat
     context.close()
 
 
-def test_midi_and_csv_hold_the_notes_and_a_correction(page):
+def test_midi_csv_and_musicxml_hold_the_notes_and_a_correction(page):
     page.demo(CLIP)
     notes = page.notes()
     path = page.download(".amt-save")
@@ -315,6 +316,62 @@ def test_midi_and_csv_hold_the_notes_and_a_correction(page):
     table = read_csv(page.download('[data-format="csv"]'))
     assert len(table) == len(notes) - 1 == page.count()
     np.testing.assert_allclose(table.onset, notes.onset[1:], atol=1e-5)
+    # Notation on the grid that a person says: 3/4, a beat of .43 s.
+    tempo = page.page.get_by_label("Tempo (beats a minute)")
+    tempo.fill("140")
+    page.page.get_by_label("Time signature").select_option("3/4")
+    text = page.download('[data-format="musicxml"]').read_text(encoding="utf-8")
+    assert '<sound tempo="140.00"/>' in text and "<beats>3</beats>" in text
+    assert text.count("<score-part ") == page.tracks().count()
+    assert {int(n) for n in re.findall(r'id="n(\d+)', text)} == set(range(len(table)))
+    # Bars enough, and not more: the last note ends in the last.
+    bars = int(max(re.findall(r'<measure number="(\d+)"', text), key=int))
+    assert abs(bars - (table.end - table.onset[0]) * 140 / 60 / 3) <= 1
+    tempo.fill("9000")
+    tempo.press("Tab")
+    assert tempo.input_value() == "140"
+
+
+def test_what_a_person_did_survives_a_reload(page):
+    page.demo(CLIP)
+    notes = page.notes()
+    first = [[int(notes.pitch[0]), float(notes.onset[0])]]
+    page.page.evaluate("at => amtsepPage.do_edit({ what: 'delete', at })", first)
+    page.page.locator(".amt-tracks .amt-name").first.fill("Right hand")
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_function("() => amtsepPage.session.state.tracks.some(t => t.name === 'Right hand')")
+    # A moment later it is kept.
+    page.page.wait_for_function("() => amtsepPage.keptState === amtsepPage.session.state")
+    page.page.reload()
+    offer = page.page.locator(".amt-welcome .amt-recent")
+    offer.wait_for()
+    assert "1 correction" in offer.inner_text()
+    offer.click()
+    page.opened(f"{CLIP}.ogg")
+    again = page.notes()
+    assert len(again) == len(notes) - 1
+    np.testing.assert_allclose(again.onset, notes.onset[1:], atol=1e-6)
+    assert page.page.locator(".amt-tracks .amt-name").first.input_value() == "Right hand"
+    # It sounds, and goes on being kept.
+    page.page.click(".amt-play")
+    page.until("hub.transport.position > 0.3 && hub.transport.level() > 0.001")
+
+
+def test_a_finger_moves_and_scales_the_roll(chromium, site, tmp_path):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    with fresh_page(chromium, Page, tmp_path, site, service_workers="block", **phone) as page:
+        page.demo(CLIP)
+        window = "({ ...hub.actions.roll().window })"
+        page.hub("hub.actions.roll().setWindow({ t0: 2, t1: 5 })")
+        before = page.hub(window)
+        page.fingers(((300, 60), (150, 60)))
+        after = page.hub(window)
+        assert after["t0"] > before["t0"] + 0.2, "the roll follows the finger"
+        assert after["t1"] - after["t0"] == pytest.approx(3, abs=0.01) and not page.hub("hub.selection.size")
+        page.fingers(((180, 120), (120, 120)), ((240, 125), (300, 125)))
+        closer = page.hub(window)
+        assert closer["t1"] - closer["t0"] < 2.5, "two fingers apart come closer"
+        assert page.page.evaluate("scrollY") == 0
 
 
 def test_a_file_of_ones_own_and_one_that_is_no_recording(page, files):

@@ -7,6 +7,8 @@
   `amtsep.clustering` and `widgets.state.grouping` make of them (`clustering/`);
 - ``edits.json``: corrections by hand in turn, and the table after each (`widgets.state.corrections`, `edits.ts`);
 - ``midi.json``: tables of notes, drums and pitch curves, and their MIDI and CSV files (`amtsep.formats`, `files.ts`).
+- ``notation.json``: tables of notes, a grid, and their MusicXML (`amtsep.formats.musicxml`, `notation.ts`), with what
+  the page does not have put out: key signatures and spelling by context, voices, hands that are found.
 
 Write them again where a rule is meant to change, and change its other half in widgets/js/src with it.
 """
@@ -29,10 +31,12 @@ from amtsep.clustering import cluster, estimate_timbres
 from amtsep.clustering.count import FEATURES
 from amtsep.config import Clustering, Decoding, FrontEnd
 from amtsep.decoding import Decoder, embed_notes
-from amtsep.formats import csv_text, midi_bytes
+from amtsep.formats import csv_text, midi_bytes, musicxml_bytes
 from amtsep.notes import Notes, Track
 from amtsep.posteriors import Posteriors
+from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.bends import Bend
+from amtsep.rhythm.metre import Metre
 
 FRAMES = 60
 SETTINGS = (
@@ -372,7 +376,74 @@ def clustering_vectors() -> dict[str, Any]:
     }
 
 
-FILES = {"clustering": clustering_vectors, "decoding": decoding_vectors, "edits": edits_vectors, "midi": midi_vectors}
+def performed(rng: np.random.Generator, beats: int, period: float, start: float, track: int, low: int) -> list[tuple]:
+    """Somebody plays: a line or chords of many note values over some bars, hardly ever in time."""
+    figures = "1; .5 .5; 1.5 .5; .3333 .3333 .3334; .6667 .3333; .25 .25 .25 .25; 2; 3; .75 .25; 4"
+    values = [tuple(map(float, figure.split())) for figure in figures.split("; ")]
+    rows: list[tuple] = []
+    at = float(rng.integers(0, beats))
+    while at < 6 * beats:
+        for value in values[rng.integers(len(values))]:
+            size = 1 if track == 1 else int(rng.choice([0, 1, 2, 3]))
+            for pitch in low + rng.choice(30, size, replace=False):
+                onset = start + (at + rng.normal(0, 0.015)) * period
+                length = max(value * period * rng.uniform(0.3, 1.1), 0.04)
+                rows.append((max(onset, 0.0), max(onset, 0.0) + length, int(pitch), int(rng.integers(20, 120)), track))
+                if rng.random() < 0.05:  # a grace note
+                    early = max(onset - rng.uniform(0.04, 0.08), 0.0)
+                    rows.append((early, early + 0.05, int(pitch) + 2, 50, track))
+            at += value
+    return rows
+
+
+def notation_vectors() -> dict[str, Any]:
+    """Tables, grids and files."""
+
+    def named(pitch: NDArray[np.int_], *_: object) -> NDArray[np.int_]:
+        up = 7 * pitch % 12
+        return np.where(up > 8, up - 12, up)
+
+    rng = np.random.default_rng(11)
+    cases = []
+    for tempo, metre, start, programs in (
+        (120.0, Metre(4, 4), 0.0, (0, 40)),
+        (93.5, Metre(3, 4), 0.7, (0, 33)),
+        (66.0, Metre(2, 4), 0.31, (24, 41)),
+        (171.0, Metre(4, 4), 2.3, (70, 73)),
+    ):
+        period = 60.0 / tempo
+        rows = performed(rng, metre.beats, period, start, 0, 44) + performed(rng, metre.beats, period, start, 1, 60)
+        columns = np.round(np.array(rows), 4).T
+        tracks = tuple(Track(f"Timbre & {p}", p) for p in programs)
+        notes = Notes.build(*columns[:4], np.full(len(rows), 0.9), columns[4].astype(int), tracks=tracks)
+        # Bars go back as far as there are notes.
+        bar = metre.beats * period
+        first = start - max(0, int(np.ceil((start - notes.onset[0]) / bar - 1e-9))) * bar
+        with (
+            mock.patch("amtsep.rhythm.score.bar_keys", lambda *_: (np.zeros(1), np.zeros(1, int))),
+            mock.patch("amtsep.rhythm.spelling.fifths", named),
+            mock.patch("amtsep.rhythm.voices.voices", lambda start, *_: np.zeros(len(start), int)),
+            mock.patch("amtsep.rhythm.voices.hands", lambda start, end, pitch: (pitch < 60).astype(int)),
+        ):
+            beats = Beats.steady(tempo, notes.end, metre, first)
+            file = musicxml_bytes(notes, title="<A piece>", beats=beats).decode()
+        table = [
+            dict(zip(COLUMNS, values, strict=True))
+            for values in zip(*(getattr(notes, name).tolist() for name in COLUMNS), strict=True)
+        ]
+        grid = {"tempo": tempo, "beats": metre.beats, "start": start}
+        sounds = [{"name": t.name, "program": t.program} for t in tracks]
+        cases.append({"title": "<A piece>", "tracks": sounds, "notes": table, "grid": grid, "file": file})
+    return {"rule": page_settings()["quantisation"], "cases": cases}
+
+
+FILES = {
+    "clustering": clustering_vectors,
+    "decoding": decoding_vectors,
+    "edits": edits_vectors,
+    "midi": midi_vectors,
+    "notation": notation_vectors,
+}
 
 
 def text(name: str) -> str:

@@ -1,8 +1,9 @@
 // The page: the dashboard's own parts (widgets/static/amtsep.js) around a model that answers here, in the browser: the
 // network in a worker, the notes and a person's work on them in `Session`.
 
-import widgets, { csvFile, histogram, midiFile, percentile, wordIn } from "../../widgets/static/amtsep.js";
+import widgets, { csvFile, histogram, midiFile, musicxmlFile, percentile, wordIn } from "../../widgets/static/amtsep.js";
 import { PLAY_RATE, decodeFile, halve } from "./audio.js";
+import { Kept } from "./kept.js";
 import { PageModel } from "./model.js";
 import { readSession, writeSession } from "./saved.js";
 import { Session } from "./session.js";
@@ -11,9 +12,13 @@ const ROOT = new URL("../../", import.meta.url);
 const here = (path) => new URL(path, ROOT).href;
 const PANELS = ["source", "roll", "thresholds", "tabs", "timbres", "export", "player"];
 const SIDE = ["thresholds", "tabs", "timbres", "export"];
-const FORMATS = ["midi", "csv", "wav", "png", "session"];
+const FORMATS = ["midi", "musicxml", "csv", "wav", "png", "session"];
 /** Networks, the one that a page begins with first. */
 const MODELS = ["base", "light"];
+/** Of the notation, until a person sets it: the tempo that a MIDI file has. */
+const GRID = { tempo: 120, beats: 4, start: null };
+/** After a change, until it is kept. */
+const QUIET_MS = 250;
 const ENDING = ".amtsep";
 const PICTURE_RANGE_DB = 70;
 const LEAST_CONTRAST_DB = 10;
@@ -28,6 +33,7 @@ class Page {
     this.sounds = sounds;
     this.session = new Session(settings, count, null);
     this.name = "";
+    this.kept = new Kept();
     this.turn = 0;
     this.version = 0;
     this.upload = null;
@@ -44,6 +50,7 @@ class Page {
         network: { name: this.network, models: MODELS },
         tabs: ["timbres", "export"],
         formats: FORMATS,
+        grid: GRID,
         tracks: { list: this.session.tracks() },
         rows: [],
         edited: false,
@@ -53,14 +60,18 @@ class Page {
         status: {},
         progress: null,
         count: 0,
+        recent: [],
       },
       (message, buffers) => this[`do_${message.do}`]?.(message, buffers),
     );
     this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.heard(data);
     this.worker.onerror = (event) => this.fail(say("network", { detail: event.message ?? "worker" }));
+    // What is not kept yet goes in before the page does.
+    addEventListener("visibilitychange", () => document.hidden && this.keepNow());
     this.load();
     this.publish();
+    this.do_list();
   }
 
   load() {
@@ -77,11 +88,11 @@ class Page {
 
   // --- a recording ---------------------------------------------------------------------------------------------------
 
-  async open(name, bytes) {
+  async open(name, bytes, before = null) {
     const turn = ++this.turn;
     const { minutes } = this.settings.limits;
     this.model.update({ status: { kind: "busy", key: "opening", values: { name } }, progress: { what: "read", done: 0, total: 0 } });
-    const kept = name.toLowerCase().endsWith(ENDING) ? await this.read(bytes) : undefined;
+    const kept = before ?? (name.toLowerCase().endsWith(ENDING) ? await this.read(bytes) : undefined);
     if (turn !== this.turn) return undefined;
     if (kept === null) return this.fail(say("damaged", { name }));
     const called = kept?.name ?? name;
@@ -97,7 +108,7 @@ class Page {
     const { mono: samples, stereo } = decoded;
     if (!samples.length) return this.fail(say("empty", { name }));
     if (samples.length > minutes * 60 * PLAY_RATE) return this.fail(say("long", { name, minutes }));
-    this.next = { name: called.replace(/\.[^.]*$/, ""), title: called, samples, playing: stereo, brought: kept && !kept.original ? null : brought };
+    this.next = { name: called.replace(/\.[^.]*$/, ""), title: called, samples, playing: stereo, brought: kept && !kept.original ? null : brought, sound: brought };
     if (kept) this.show(kept.posteriors, kept);
     else this.listen();
     return undefined;
@@ -127,12 +138,17 @@ class Page {
   }
 
   show(posteriors, kept = null) {
+    this.keepNow();
     const { session } = this;
     session.sounds = posteriors.hash && posteriors.hash === this.sounds.model ? this.sounds.sounds : null;
     if (this.next.again) session.heardAgain(posteriors);
     else {
-      const { name, title, samples, playing, brought } = this.next;
-      Object.assign(this, { name, title, samples, playing, brought, version: this.version + 1 });
+      const { name, title, samples, playing, brought, sound } = this.next;
+      Object.assign(this, { name, title, samples, playing, brought, sound, version: this.version + 1 });
+      this.id = kept?.id ?? crypto.getRandomValues(new Uint32Array(2)).join("-");
+      // What comes out of the keep is in it.
+      this.written = kept?.id ? posteriors : null;
+      this.model.update({ grid: kept?.grid ?? GRID });
       session.open(posteriors, kept?.state, kept?.sorted);
     }
     const { frames, bins, hop, duration, perOctave } = posteriors;
@@ -199,10 +215,56 @@ class Page {
     this.listen();
   }
 
+  // --- what is kept in this browser ----------------------------------------------------------------------------------
+
+  async do_list() {
+    this.model.update({ recent: await this.kept.list().catch(() => []) });
+  }
+
+  async do_go_on({ id }) {
+    this.keepNow();
+    await this.kept.queue;
+    try {
+      const { name, state, sound, brought, ...rest } = await this.kept.load(id);
+      await this.open(name, null, { ...rest, name, sound, original: brought ? sound : null, state: this.session.read(state) });
+    } catch {
+      this.fail(say("not_kept"));
+    }
+  }
+
+  /** Soon: the steps of a drag are not kept one by one. */
+  keepSoon() {
+    clearTimeout(this.keeping);
+    this.keeping = setTimeout(() => this.keepNow(), QUIET_MS);
+  }
+
+  keepNow() {
+    if (!this.keeping) return;
+    clearTimeout(this.keeping);
+    this.keeping = 0;
+    const { session, id, title, sound, brought } = this;
+    const { posteriors, state } = session;
+    const changes = state.edits.added.length + state.edits.struck.length + state.taught.length;
+    const work = {
+      id, name: title, duration: posteriors.duration, saved: Date.now() / 1000, changes,
+      state: session.saved(), sorted: session.grouping && session.last.sorted.map(({ pitch, onset, offset, track }) => ({ pitch, onset, offset, track })),
+      grid: this.model.get("grid"),
+    };
+    const recording = this.written === posteriors ? null : { posteriors, sound, brought: Boolean(brought) };
+    this.written = posteriors;
+    this.kept.keep(work, recording).then((done) => {
+      if (!done && recording && this.written === posteriors) this.written = null;
+      // For tests, and for the curious.
+      this.keptState = done ? state : null;
+    });
+  }
+
   // --- thresholds, corrections, tracks -------------------------------------------------------------------------------
 
   publish() {
     const { session } = this;
+    // Nothing is kept of a recording that nobody has worked on.
+    if (session.posteriors && session.done.length + session.undone.length) this.keepSoon();
     const { state, notes, grouping, posteriors } = session;
     const columns = ["onset", "offset", "pitch", "velocity", "confidence", "track", "hand"];
     const data = Float32Array.from(columns.flatMap((name) => notes.map((note) => note[name] ?? 0)));
@@ -310,15 +372,27 @@ class Page {
     const { session } = this;
     if (!session.posteriors) return;
     const { notes, tracks } = session.content(track);
+    if (format === "musicxml" && !notes.length) {
+      this.model.post({ do: "no_file" });
+      this.model.update({ status: { kind: "error", text: say("no_notes") } });
+      return;
+    }
     const stem = track === null ? this.name : `${this.name} - ${tracks[0].name}`;
     const made = {
       midi: () => [midiFile(notes, this.name, tracks), ".mid", "audio/midi"],
+      musicxml: () => [new TextEncoder().encode(this.notation(notes, tracks)), ".musicxml", "application/vnd.recordare.musicxml+xml"],
       csv: () => [new TextEncoder().encode(csvFile(notes, tracks)), ".csv", "text/csv"],
       session: async () => [await this.saved(), ENDING, "application/zip"],
     }[format];
     if (!made) return;
     const [bytes, ending, type] = await made();
     this.model.post({ do: "file", name: stem + ending, type }, [bytes]);
+  }
+
+  /** Notation on the grid of the Save panel; a bar begins with the first note where nothing else is said. */
+  notation(notes, tracks) {
+    const { start, ...grid } = this.model.get("grid");
+    return musicxmlFile(notes, this.name, tracks, { ...grid, start: start ?? Math.min(...notes.map((n) => n.onset)) }, this.settings.quantisation);
   }
 
   saved() {
@@ -364,8 +438,10 @@ const label = () => {
   for (const element of [note, saveNote]) element.textContent = `${say("private")} ${say("more")}`;
   const tagline = document.querySelector(".amt-title span");
   if (tagline && !page.model.get("about").name) tagline.textContent = say("tagline");
-  const midi = document.querySelector('[data-format="midi"] span');
-  if (midi) midi.textContent = say("midi");
+  for (const format of ["midi", "musicxml"]) {
+    const hint = document.querySelector(`[data-format="${format}"] span`);
+    if (hint) hint.textContent = say(format);
+  }
 };
 for (const panel of PANELS) {
   const host = document.createElement("div");

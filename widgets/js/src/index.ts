@@ -41,6 +41,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   let end: () => void = () => undefined;
   let language = "";
   const mount = () => {
+    const restore = language ? held(el) : undefined;
     if (language) end();
     language = hub.prefs.language;
     const root = document.createElement("section");
@@ -50,6 +51,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     root.setAttribute("aria-label", say(hub, `panel_${panel}`));
     el.replaceChildren(root);
     end = PANELS[panel](model, root, hub);
+    restore?.();
   };
   mount();
   const off = hub.on("prefs", () => {
@@ -70,6 +72,21 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     untab();
     end();
     leave();
+  };
+}
+
+/** What is open in a panel, how far it is scrolled and where the focus is: to be put back when it has been built again. */
+function held(element: HTMLElement): () => void {
+  const folds = () => [...element.querySelectorAll("details")];
+  const stops = () => [...element.querySelectorAll<HTMLElement>("button, input, select, summary, [tabindex]")];
+  const open = folds().map((fold) => fold.open);
+  const focus = stops().indexOf(document.activeElement as HTMLElement);
+  const scroller = element.closest(".amtsep-side");
+  const top = scroller?.scrollTop ?? 0;
+  return () => {
+    folds().forEach((fold, i) => (fold.open = open[i] ?? false));
+    if (scroller) scroller.scrollTop = top;
+    if (focus >= 0) stops()[focus]?.focus({ preventScroll: true });
   };
 }
 
@@ -98,3 +115,4 @@ export { group, joined, places, suggestPrograms } from "./clustering/group";
 export { wordIn } from "./i18n";
 export { NONE, apply, edit } from "./edits";
 export { csvFile, midiFile } from "./files";
+export { musicxmlFile, place } from "./notation";

@@ -36,6 +36,8 @@ const PICTURES: Record<string, string> = {
   ground: '<g fill="var(--text)">' + [6, 14, 22, 30, 38, 46].map((y, i) => `<rect x="${10 + 6 * i}" y="${y}" width="${120 - 14 * i}" height="5" opacity="${0.1 + 0.08 * i}"/>`).join("") + "</g>" + box(40, 30, 60),
   map: '<circle cx="40" cy="16" r="4"/><circle cx="52" cy="24" r="4"/><circle cx="34" cy="28" r="4"/>' + [[104, 30], [118, 26], [112, 42]].map(([x, y]) => `<rect x="${x - 4}" y="${y - 4}" width="8" height="8" ${BLUE}/>`).join("") + line("M24 10C40 -2 70 10 64 30C58 46 22 40 24 10Z", 'stroke-dasharray="4 3"'),
   compare: box(8, 10, 40) + box(60, 24, 36, OFF) + line("M60 24L96 33M96 24L60 33", 'stroke="var(--bad)"') + '<rect x="110" y="38" width="40" height="9" rx="2" fill="none" stroke="var(--text)" stroke-dasharray="3 2"/>',
+  volume: '<path d="M14 22h12l14-12v36L26 34H14z" fill="var(--text)"/>' + line("M50 20C56 25 56 31 50 36M60 14C71 23 71 33 60 42") + line("M86 28H150", 'opacity=".5"') + '<circle cx="122" cy="28" r="6"/>',
+  tools: box(8, 6, 50) + '<text x="12" y="14" font-size="8" fill="var(--ground)">C4</text>' + box(66, 16, 36) + '<text x="70" y="24" font-size="8" fill="var(--ground)">E4</text>' + line("M4 52H110", 'opacity=".5"') + line("M10 52V36M68 52V42") + line("M120 16V6H130M144 6H154V16M154 30V40H144M130 40H120V30"),
   network: line("M18 28H50M50 28L76 10M50 28L76 46M76 10L110 28M76 46L110 28M110 28H142") + '<circle cx="50" cy="28" r="6"/><circle cx="76" cy="10" r="6"/><circle cx="76" cy="46" r="6"/><circle cx="110" cy="28" r="6"/>',
 };
 

@@ -7,9 +7,13 @@ import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { rows } from "../link";
 import { type Model, Scope, floats, octets } from "../model";
+import type { Grid } from "../notation";
 import { type Curve, unpackCurves } from "../notes";
 import { wavBytes } from "../sound/wav";
 
+/** Taps further apart than this begin anew. */
+const TAPPING_MS = 2500;
+const METRES = [2, 3, 4];
 const FORMATS = ["midi", "musicxml", "csv", "json", "wav", "png", "posteriors", "session"];
 /** What stands for the drums where a track is asked for by its number. */
 const DRUMS = "drums";
@@ -98,6 +102,8 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
   scope.add(() => clearTimeout(waiting));
   const options = h("div", { class: "amt-line" }, h("label", { class: "amt-check amt-export-bends", title: t("hint_export_bends") }, bends, t("export_bends")));
   options.hidden = model.get("bends") === undefined;
+  // Where no beats are found, the person says where they are.
+  const grid = model.get("grid") ? gridLine(model, scope, hub, (text) => (done.textContent = text)) : null;
   element.append(
     h(
       "div",
@@ -107,6 +113,7 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
       ),
     ),
     options,
+    ...(grid ? [grid] : []),
     done,
   );
   scope.message((content, buffers) => {
@@ -125,4 +132,58 @@ function curvesOf(notes: { pitch: number; onset: number }[], curves: Curve[]): (
   const place = (pitch: number, onset: number) => `${pitch} ${Math.fround(onset)}`;
   const known = new Map(curves.map((curve) => [place(curve.pitch, curve.onset), curve]));
   return notes.map((note) => known.get(place(note.pitch, note.onset)) ?? null);
+}
+
+/** Tempo, time signature and a bar line of the notation, typed or tapped while the music plays. */
+function gridLine(model: Model, scope: Scope, hub: Hub, tell: (text: string) => void): HTMLElement {
+  const t = (key: string, values?: Record<string, unknown>) => say(hub, key, values);
+  const number = (label: string, values: Record<string, unknown>) => h("input", { type: "number", class: "amt-input", "aria-label": label, onchange: () => keep(), ...values });
+  const tempo = number(t("grid_tempo"), { min: "10", max: "960", step: "any" });
+  const start = number(t("grid_start"), { min: "0", step: "any", placeholder: t("grid_first") });
+  const metre = h("select", { class: "amt-select", "aria-label": t("score_metre"), onchange: () => keep() }, ...METRES.map((n) => h("option", { value: String(n) }, `${n}/4`)));
+  const keep = () => {
+    if (!tempo.checkValidity() || !tempo.value) tempo.value = String(model.get("grid").tempo);
+    if (!start.checkValidity()) start.value = "";
+    model.set("grid", { tempo: Number(tempo.value), beats: Number(metre.value), start: start.value === "" ? null : Number(start.value) });
+    model.save_changes();
+  };
+  scope.watch("grid", (grid: Omit<Grid, "start"> & { start: number | null }) => {
+    tempo.value = String(grid.tempo);
+    metre.value = String(grid.beats);
+    start.value = grid.start === null ? "" : String(grid.start);
+  });
+  let taps: number[] = [];
+  let last = 0;
+  const tap = () => {
+    if (!hub.transport.playing) return tell(t("tap_play"));
+    const now = performance.now();
+    if (now - last > TAPPING_MS) taps = [];
+    last = now;
+    taps.push(hub.transport.position);
+    tell(t("tap_count", { n: taps.length }));
+    const n = taps.length;
+    if (n < 4) return undefined;
+    // A straight line through the taps; the first of them is the first of a bar.
+    const middle = (n - 1) / 2;
+    const mean = taps.reduce((a, b) => a + b, 0) / n;
+    const period = taps.reduce((a, x, i) => a + (i - middle) * (x - mean), 0) / taps.reduce((a, _, i) => a + (i - middle) ** 2, 0);
+    if (!(period > 60 / 960 && period < 6)) return undefined;
+    tempo.value = (60 / period).toFixed(1);
+    start.value = Math.max(0, mean - middle * period).toFixed(2);
+    keep();
+    return undefined;
+  };
+  hub.actions.tap = tap;
+  scope.add(() => {
+    if (hub.actions.tap === tap) delete hub.actions.tap;
+  });
+  return h(
+    "div",
+    { class: "amt-line amt-grid", role: "group", "aria-label": "MusicXML" },
+    h("span", {}, "MusicXML"),
+    h("label", {}, tempo, ` ${t("grid_per_minute")}`),
+    metre,
+    h("label", {}, `${t("grid_start")} `, start),
+    h("button", { type: "button", class: "amt-button", title: t("grid_tap"), onclick: tap }, t("tap")),
+  );
 }

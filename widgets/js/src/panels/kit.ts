@@ -1,11 +1,12 @@
 // The drums under the tracks: whether they are listened for, from which height a stroke counts, how they sound and show.
 
-import { button, h, icon } from "../dom";
+import { h } from "../dom";
 import type { Hub } from "../hub";
 import { say } from "../i18n";
 import { info } from "../info";
 import { Latest, type Model, type Scope } from "../model";
 import { Slider } from "../slider";
+import { mixer } from "./mixer";
 
 const KINDS = ["auto", "on", "off"];
 
@@ -27,30 +28,7 @@ export function kitElement(model: Model, scope: Scope, hub: Hub): HTMLElement {
     ...KINDS.map((kind) => h("option", { value: kind }, t(`drums_${kind}`))),
   );
   const number = h("span", { class: "amt-number" });
-  const toggle = (what: "mute" | "solo" | "hidden", label: string, content: Node | string) =>
-    button(
-      {
-        class: `amt-toggle amt-${what}`,
-        label,
-        onclick: () => {
-          const value = !hub.kit[what];
-          hub.setKit({ [what]: value });
-          set({ [what]: value });
-        },
-      },
-      content,
-    );
-  const buttons = { mute: toggle("mute", t("mute", { name }), "M"), solo: toggle("solo", t("solo", { name }), "S"), hidden: toggle("hidden", t("hide", { name }), icon("eye", 15)) };
-  const volume = h("input", {
-    type: "range",
-    min: "0",
-    max: "1",
-    step: "0.02",
-    class: "amt-range amt-track-volume",
-    "aria-label": t("track_volume", { name }),
-    oninput: () => hub.setKit({ volume: Number(volume.value) }),
-    onchange: () => set({ volume: Number(volume.value) }),
-  });
+  const mix = mixer(hub, name, () => hub.kit, (values) => hub.setKit(values), set);
   const threshold = new Slider({
     label: t("drum_threshold"),
     hint: t("hint_drum_threshold"),
@@ -83,23 +61,20 @@ export function kitElement(model: Model, scope: Scope, hub: Hub): HTMLElement {
     h("option", { value: "select" }, t("select_strokes")),
     h("option", { value: "save" }, t("save_track")),
   );
-  const mixer = h("span", { class: "amt-second" }, volume, more);
+  const second = h("span", { class: "amt-second" }, mix.volume, more);
   const element = h(
     "div",
     { class: "amt-track amt-kit", role: "group", "aria-label": name },
     h("span", { class: "amt-kit-mark", "aria-hidden": "true" }),
     h("span", { class: "amt-line amt-kit-name" }, h("b", {}, name), when, info(hub, "drums")),
     number,
-    buttons.mute,
-    buttons.solo,
-    buttons.hidden,
+    ...mix.buttons,
     none,
-    mixer,
+    second,
     threshold.element,
   );
   const mixes = () => {
-    for (const what of ["mute", "solo", "hidden"] as const) buttons[what].setAttribute("aria-pressed", String(hub.kit[what]));
-    volume.value = String(hub.kit.volume);
+    mix.show(hub.kit);
     element.classList.toggle("amt-quiet", !hub.kitAudible);
   };
   scope.watch("kit", (kit) => {
@@ -109,8 +84,7 @@ export function kitElement(model: Model, scope: Scope, hub: Hub): HTMLElement {
     const on = Boolean(kit?.listened) && kit?.when !== "off";
     const there = on && kit.count > 0;
     number.textContent = there ? String(kit.count) : "";
-    for (const made of Object.values(buttons)) made.hidden = !there;
-    mixer.hidden = !there;
+    for (const made of [...mix.buttons, second]) made.hidden = !there;
     threshold.element.hidden = !there && !(on && kit.when === "on");
     none.hidden = there || !on;
     none.textContent = t("no_drums");

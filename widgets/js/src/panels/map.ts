@@ -12,7 +12,7 @@ export function mountMap(model: Model, element: HTMLElement, hub: Hub): () => vo
   const scope = new Scope(model);
   const canvas = h("canvas", { class: "amt-map-canvas", tabindex: "0", role: "img", "aria-label": say(hub, "tab_map") });
   const hint = h("p", { class: "amt-map-hint" });
-  element.append(h("div", { class: "amt-map-box" }, canvas), h("div", { class: "amt-line" }, hint, info(hub, "map")));
+  element.append(h("div", { class: "amt-map-box" }, canvas, info(hub, "map")), hint);
   let points = new Float32Array(0);
   let lasso: [number, number][] = [];
   let near = -1;

@@ -112,10 +112,10 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     time,
     h("div", { class: "amt-group amt-mixer" }, h("span", { class: "amt-end" }, t("rec")), blend, h("span", { class: "amt-end" }, t("notes")), split, info(hub, "blend")),
     h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("speed")), speed, speedValue, info(hub, "speed")),
-    h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("volume")), volume),
+    h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("volume")), volume, info(hub, "volume")),
     more,
     sound,
-    h("div", { class: "amt-group amt-view" }, snap, snapInfo, names, lane, bends, ground, info(hub, "ground"), opacity, fit, follow),
+    h("div", { class: "amt-group amt-view" }, snap, snapInfo, names, lane, bends, ground, info(hub, "ground"), opacity, fit, follow, info(hub, "tools")),
   );
   hub.actions.loop = () => {
     const window = view()?.window;

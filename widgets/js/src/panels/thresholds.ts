@@ -135,7 +135,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   opensIntoView(more);
   const split = h("div", { class: "amt-kinds-of-notes" });
   element.append(
-    h("div", { class: "amt-line amt-found" }, split, check("leftover_notes"), info(hub, "leftover_notes")),
+    h("div", { class: "amt-line amt-found" }, split, h("span", { class: "amt-one-line" }, check("leftover_notes"), info(hub, "leftover_notes"))),
     sliders.frame_threshold.element,
     sliders.min_note_length.element,
     more,

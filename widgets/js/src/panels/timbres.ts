@@ -1,12 +1,13 @@
 // How many timbres, and a row a track.
 
-import { button, fill, h, icon, opensIntoView } from "../dom";
+import { button, fill, h, opensIntoView } from "../dom";
 import { programs } from "../gm";
 import type { Hub } from "../hub";
 import { say, sounds } from "../i18n";
 import { info } from "../info";
 import { Latest, type Model, Scope } from "../model";
 import { kitElement } from "./kit";
+import { type Mixer, mixer } from "./mixer";
 import { MARKS, markColor, trackColor, trackMark } from "../palette";
 import { Slider } from "../slider";
 
@@ -87,6 +88,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   element.append(h("div", { class: "amt-kinds", role: "radiogroup", "aria-label": t("kinds") }, ...kinds), h("div", { class: "amt-how-many" }, slider.element), sure, list, kitElement(model, scope, hub), foot, how);
 
   let drawn = "";
+  const mixers = new Map<number, Mixer>();
   const set = (row: Row, values: Record<string, unknown>) => {
     hub.mixPending += 1;
     model.send({ do: "track", index: row.index, values });
@@ -211,29 +213,8 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
     }
     const own = [...program.options].filter((o) => !o.dataset.guess && o.value === String(row.program))[0];
     if (own) own.selected = true;
-    const toggle = (what: "mute" | "solo" | "hidden", label: string, content: Node | string) =>
-      button(
-        {
-          class: `amt-toggle amt-${what}`,
-          label,
-          onclick: () => {
-            const value = !hub.mix[row.index]?.[what];
-            hub.setMix(row.index, { [what]: value });
-            set(row, { [what]: value });
-          },
-        },
-        content,
-      );
-    const volume = h("input", {
-      type: "range",
-      min: "0",
-      max: "1",
-      step: "0.02",
-      class: "amt-range amt-track-volume",
-      "aria-label": t("track_volume", mine),
-      oninput: () => hub.setMix(row.index, { volume: Number(volume.value) }),
-      onchange: () => set(row, { volume: Number(volume.value) }),
-    });
+    const mix = mixer(hub, called(row), () => hub.mix[row.index], (values) => hub.setMix(row.index, values), (values) => set(row, values));
+    mixers.set(row.index, mix);
     const others = rows.filter((r) => r.index !== row.index);
     const merge = h(
       "select",
@@ -255,10 +236,8 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
       swatch(row, color),
       name,
       h("span", { class: "amt-number" }, String(row.count)),
-      toggle("mute", t("mute", mine), "M"),
-      toggle("solo", t("solo", mine), "S"),
-      toggle("hidden", t("hide", mine), icon("eye", 15)),
-      h("span", { class: "amt-second" }, program, volume, merge),
+      ...mix.buttons,
+      h("span", { class: "amt-second" }, program, mix.volume, merge),
       row.guess?.length && !row.given
         ? button({
             class: "amt-link amt-guess",
@@ -272,11 +251,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
     for (const element of list.querySelectorAll<HTMLElement>("[data-track]")) {
       const mix = hub.mix[Number(element.dataset.track)];
       if (!mix) continue;
-      for (const what of ["mute", "solo", "hidden"] as const) {
-        element.querySelector(`.amt-${what}`)?.setAttribute("aria-pressed", String(mix[what]));
-      }
-      const volume = element.querySelector<HTMLInputElement>(".amt-track-volume");
-      if (volume) volume.value = String(mix.volume);
+      mixers.get(Number(element.dataset.track))?.show(mix);
       element.classList.toggle("amt-quiet", !hub.audible(Number(element.dataset.track)));
     }
   };
