@@ -14,7 +14,9 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from amtsep import formats
 from amtsep.errors import FormatError
+from amtsep.notes import Notes
 from amtsep.posteriors import FORMAT_VERSION, Posteriors
 
 MAX_BYTES = 4 << 30
@@ -59,9 +61,31 @@ def store_posteriors(key: str, posteriors: Posteriors, where: Path | None = None
             trim(place)
 
 
+def load_notes(key: str) -> Notes | None:
+    """Notes that a network has written, kept beside its posteriors of this name; ``None`` where there are none."""
+    path = folder("posteriors") / f"{key}.json"
+    try:
+        notes = formats.read_json(path)
+        os.utime(path)
+    except (FormatError, OSError):
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
+    return notes
+
+
+def store_notes(key: str, notes: Notes) -> None:
+    """Keep notes under the name of the posteriors beside them."""
+    place = folder("posteriors")
+    with contextlib.suppress(OSError, FormatError):
+        place.mkdir(parents=True, exist_ok=True)
+        formats.write_json(notes, place / f"{key}.json")
+
+
 def trim(place: Path, most: int = MAX_BYTES) -> None:
     """Delete the files used longest ago until no more than `most` bytes are left."""
-    files = sorted(((p, p.stat()) for p in place.glob("*.npz")), key=lambda f: f[1].st_mtime, reverse=True)
+    kept = [path for kind in ("npz", "json") for path in place.glob(f"*.{kind}")]
+    files = sorted(((p, p.stat()) for p in kept), key=lambda f: f[1].st_mtime, reverse=True)
     total = 0
     for path, about in files:
         total += about.st_size

@@ -490,6 +490,7 @@ def _add_dashboard(parser: argparse.ArgumentParser) -> None:
     parser.description = "Open the app in the browser: tune thresholds, tell timbres apart, listen, correct, export."
     parser.set_defaults(run=run_dashboard)
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a recording to open at once")
+    parser.add_argument("--model", metavar="NAME", help="network to begin with: a name, or a weights file (base)")
     parser.add_argument("--port", type=count, help="first port to try")
     parser.add_argument("--host", help="address to listen on (this computer only); others need a token")
     parser.add_argument("--token", help="ask visitors for this token; 'auto' makes one")
@@ -587,7 +588,7 @@ def seconds_or_number(text: str) -> float:
 def dashboard_arguments(args: argparse.Namespace) -> list[str]:
     """What is passed on to ``python -m widgets``: only what was given, whose defaults are the app's."""
     passed = [str(args.file)] if args.file is not None else []
-    for name in ("port", "host", "max_upload", "idle_timeout", "preheat", "sessions"):
+    for name in ("model", "port", "host", "max_upload", "idle_timeout", "preheat", "sessions"):
         value = getattr(args, name)
         if value is not None:
             passed.append(f"--{name.replace('_', '-')}={value:g}" if isinstance(value, float) else f"--{name}={value}")

@@ -13,6 +13,7 @@ def parser(prog: str = "python -m widgets") -> argparse.ArgumentParser:
     """The command line; ``amtsep dashboard`` has the same."""
     p = argparse.ArgumentParser(prog=prog, description="Open the amtsep dashboard in a browser.")
     p.add_argument("file", nargs="?", help="a recording to open at once")
+    p.add_argument("--model", metavar="NAME", help="network to begin with: a name, or a weights file (default: base)")
     p.add_argument("--port", type=int, default=Serve.port, help="first port to try (default: %(default)s)")
     p.add_argument("--host", default=Serve.host, help="address to listen on (default: %(default)s, this computer only)")
     p.add_argument("--token", help="ask visitors for this token; 'auto' makes one; needed for other addresses")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -14,7 +17,47 @@ OTHERS = ("mt3", "mr-mt3", "yourmt3")
 
 def writes_notes(model: str | os.PathLike[str] | None) -> bool:
     """Whether a model is a sequence network, ours or others', by its name or file."""
-    return model is not None and (str(model) in OTHERS or is_sequence(model))
+    return model is not None and (str(model) in OTHERS or weights(model) is not None)
+
+
+def weights(model: str | os.PathLike[str]) -> Path | None:
+    """Weights of a sequence network of ours, by its path or as it was shipped; ``None`` where a model is none."""
+    from amtsep.inference import models_folder
+
+    named = models_folder() / f"{model}.safetensors"
+    return next((path for path in (Path(model), named) if is_sequence(path)), None)
+
+
+def installed() -> list[str]:
+    """Names of the sequence networks that can run here: the shipped ones, and others' where their package is."""
+    from amtsep.inference import models_folder
+
+    found: list[str] = []
+    if importlib.util.find_spec("torch") is not None:
+        found += sorted(path.stem for path in models_folder().glob("*.safetensors") if is_sequence(path))
+    return found + (list(OTHERS) if importlib.util.find_spec("mt3_infer") is not None else [])
+
+
+def mark(model: str | os.PathLike[str]) -> str:
+    """Changes with everything that what a network writes follows from: its weights, and the code that runs it.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    from amtsep.inference import find_model, model_hash
+
+    if str(model) in OTHERS:
+        try:
+            version = importlib.metadata.version("mt3-infer")
+        except importlib.metadata.PackageNotFoundError:
+            version = ""
+        return f"{model} {version} {model_hash('base')}"
+    digest = hashlib.sha256(model_hash(weights(model) or find_model(model, ".safetensors")).encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def is_sequence(path: str | os.PathLike[str]) -> bool:

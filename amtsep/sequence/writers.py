@@ -7,9 +7,10 @@ from typing import Protocol
 from amtsep.audio import Recording
 from amtsep.config import Progress
 from amtsep.errors import ModelError
+from amtsep.inference import find_model
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
-from amtsep.sequence.files import OTHERS
+from amtsep.sequence.files import OTHERS, weights
 
 
 class Writer(Protocol):
@@ -39,5 +40,8 @@ def load_writer(model: str, device: str = "auto", threads: int | None = None) ->
         raise ModelError(
             f"{model} needs PyTorch and safetensors, which are not installed; run: pip install 'amtsep[train]'"
         ) from error
-    network = SequenceTranscriber(model, device, threads)
+    # A shipped one is known by its name; its checksum is looked at on the way.
+    own = weights(model)
+    path = own if own is None or str(own) == model else find_model(model, ".safetensors")
+    network = SequenceTranscriber(path or model, device, threads)
     return network, network.net.vocabulary.kind == "programs"

@@ -175,6 +175,37 @@ def web(browser, out: Path) -> None:
     server.shutdown()
 
 
+def networks(browser, files: Path, out: Path, model: str) -> None:
+    """A sequence network's notes: thresholds at rest, the picker, tracks by sound, `base` laid under them."""
+    server = Server(files, "--model", model)
+    try:
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light", locale="en-GB")
+        app = App(context.new_page(), files)
+        page = app.page
+        app.goto(server.url)
+        page.click(f'.amt-welcome [data-demo="{DUET}.ogg"]')
+        app.until("hub.transport.recording && !document.querySelector('.amt-bar')")
+        page.wait_for_selector(".amt-rest:not([hidden])")
+        page.click("[data-tab=timbres]")
+        app.hub("hub.transport.seek(6.2)")
+        keep(page, out / "networks-written.png")
+        page.click(".amt-by-sound")
+        page.wait_for_selector(".amt-by-sound[aria-checked=true]")
+        page.click(".amt-host-thresholds .amt-fold summary")
+        page.locator(".amt-network").focus()
+        keep(page, out / "networks-picker.png", 1500)
+        page.click(".amt-language")
+        keep(page, out / "networks-picker-zh.png", 1000)
+        page.click(".amt-language")
+        page.click("[data-tab=compare]")
+        page.select_option(".amt-second-network", "base")
+        page.wait_for_selector(".amt-scores")
+        keep(page, out / "networks-compare.png", 1500)
+        context.close()
+    finally:
+        server.stop()
+
+
 def main() -> None:
     """Command line."""
     from playwright.sync_api import sync_playwright
@@ -184,6 +215,7 @@ def main() -> None:
     parser.add_argument("--no-lab", action="store_true", help="leave JupyterLab out")
     parser.add_argument("--web", action="store_true", help="the page that needs no Python, and nothing else")
     parser.add_argument("--sizes", type=Path, metavar="DIR", help="every size, theme and language, and nothing else")
+    parser.add_argument("--networks", metavar="MODEL", help="a sequence network in the page, and nothing else")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as p:
         files = Path(folder)
@@ -193,11 +225,13 @@ def main() -> None:
         browser = p.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"])
         if args.sizes:
             sizes(browser, files, args.sizes)
+        elif args.networks:
+            networks(browser, files, args.out, args.networks)
         else:
             web(browser, args.out)
-        if not (args.web or args.sizes):
+        if not (args.web or args.sizes or args.networks):
             dashboard(browser, files, args.out)
-        if not (args.no_lab or args.web or args.sizes):
+        if not (args.no_lab or args.web or args.sizes or args.networks):
             lab(browser, files, args.out)
         browser.close()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +11,22 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="a sequence network needs torch (pip install 'amtsep[train]')")
 
+from tiny_sequence import write_tiny  # noqa: E402
+
 from amtsep import formats  # noqa: E402
 from amtsep.audio import Audio  # noqa: E402
 from amtsep.cli import main  # noqa: E402
-from amtsep.config import SEQUENCES  # noqa: E402
 from amtsep.errors import ModelError  # noqa: E402
 from amtsep.inference import find_model  # noqa: E402
 from amtsep.nets.checkpoint import load_end_to_end  # noqa: E402
 from amtsep.notes import Notes, Track  # noqa: E402
 from amtsep.sequence import Vocabulary  # noqa: E402
 from amtsep.sequence import transcriber as module  # noqa: E402
-from amtsep.sequence.checkpoint import load_sequence, save_sequence  # noqa: E402
-from amtsep.sequence.files import is_sequence  # noqa: E402
-from amtsep.sequence.network import SequenceNet, Trunk  # noqa: E402
+from amtsep.sequence.checkpoint import load_sequence  # noqa: E402
+from amtsep.sequence.files import installed, is_sequence, writes_notes  # noqa: E402
 from amtsep.sequence.segments import cut  # noqa: E402
 from amtsep.sequence.transcriber import SequenceTranscriber  # noqa: E402
+from amtsep.sequence.writers import load_writer  # noqa: E402
 
 RATE = 22050
 TRUTH = Notes.build(
@@ -36,16 +37,7 @@ TRUTH = Notes.build(
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that has learned nothing, on the small trunk."""
-    network = replace(
-        SEQUENCES["sequence-tiny"], trunk="light", vocabulary="programs", channels=2, width=16, heads=2,
-        feed_forward=16, encoder_layers=1, decoder_layers=1, max_tokens=12,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    net = SequenceNet(network, Trunk(load_end_to_end(find_model("light", ".safetensors"))))
-    path = tmp_path_factory.mktemp("sequence") / "mine.safetensors"
-    save_sequence(path, net.eval(), {"step": 7})
-    return path
+    return write_tiny(tmp_path_factory.mktemp("sequence") / "mine.safetensors")
 
 
 def sound() -> np.ndarray:
@@ -65,7 +57,9 @@ def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "greedy", lambda net, encoded, cached=True: said[: len(encoded)])
 
 
-def test_weights_come_back_with_what_they_know(weights: Path, tmp_path: Path) -> None:
+def test_weights_come_back_with_what_they_know(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net, info = load_sequence(weights)
     assert is_sequence(weights) and not is_sequence(find_model("light", ".safetensors")) and info["step"] == 7
     shipped = load_end_to_end(find_model("light", ".safetensors"))
@@ -73,6 +67,15 @@ def test_weights_come_back_with_what_they_know(weights: Path, tmp_path: Path) ->
     noise = torch.randn(1, 8192, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         torch.testing.assert_close(torch.sigmoid(net.trunk(noise).heard.onset + shipped.shifts[0]), shipped(noise)[0])
+    # Shipped beside the others, it is known by its name.
+    from amtsep import inference
+
+    (tmp_path / "mine.safetensors").write_bytes(weights.read_bytes())
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    (tmp_path / "SHA256SUMS").write_text(f"{digest}  mine.safetensors\n")
+    monkeypatch.setattr(inference, "models_folder", lambda: tmp_path)
+    assert "mine" in installed() and writes_notes("mine") and not writes_notes("base")
+    assert load_writer("mine", "cpu")[1]
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(weights.read_bytes()[:3000])
     assert not is_sequence(broken)

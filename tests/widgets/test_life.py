@@ -161,7 +161,7 @@ def test_what_changes_nothing_is_no_step_and_keeps_what_can_be_done_again(two):
     two.set_decoding(lasting=False, onset_threshold=0.3)
     two.set_decoding(onset_threshold=two._pending.decoding.onset_threshold)
     two.delete(np.zeros(0, np.intp))
-    first = two.note(0)
+    first = two.table.note(0)
     two.change([(0, first)])
     assert len(two._undo) == steps and two.can_redo
     two.assign(np.asarray([0]), first.track)

@@ -41,19 +41,25 @@ def test_the_next_port_is_taken_where_one_is_in_use():
 def test_voila_is_told_everything(tmp_path):
     file = tmp_path / "song.wav"
     file.write_bytes(b"RIFF")
-    serve = check(Serve(str(file), port=0, max_upload=50, idle_timeout=100, preheat=2, token="secret"))
+    serve = check(Serve(str(file), "light", port=0, max_upload=50, idle_timeout=100, preheat=2, token="secret"))
     config = settings(serve)
     assert config["Voila"]["tornado_settings"]["websocket_max_message_size"] >= 2**25
     assert config["Voila"]["token"] == "secret"
     assert config["MappingKernelManager"]["cull_idle_timeout"] == 100
     assert config["VoilaConfiguration"]["preheat_kernel"] and config["VoilaConfiguration"]["default_pool_size"] == 2
     env = environment(serve)
-    assert env["AMTSEP_OPEN"] == str(file) and env["AMTSEP_MAX_UPLOAD_MB"] == "50"
+    assert env["AMTSEP_OPEN"] == str(file) and env["AMTSEP_MODEL"] == "light" and env["AMTSEP_MAX_UPLOAD_MB"] == "50"
 
 
 @pytest.mark.parametrize(
     ("argv", "word"),
-    [(["--host", "0.0.0.0"], "--token"), (["missing.wav"], "does not exist"), (["--port", "99999"], "no port")],
+    [
+        (["--host", "0.0.0.0"], "--token"),
+        (["missing.wav"], "does not exist"),
+        (["--port", "99999"], "no port"),
+        (["--model", "missing.safetensors"], "missing.safetensors does not exist"),
+        (["--model", "grand"], "no model 'grand'; choose one of base"),
+    ],
 )
 def test_the_command_says_what_is_wrong_in_one_line(argv, word, capsys):
     assert main(argv) == 2

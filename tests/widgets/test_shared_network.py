@@ -89,3 +89,18 @@ def test_a_wrong_key_gets_nothing(told, audio, monkeypatch):
     monkeypatch.setenv(network.KEY, "00" * 32)
     with pytest.raises(Exception, match="digest|rejected"):
         network.transcribe("light", "cpu", audio)
+
+
+def test_a_sequence_network_writes_its_notes_over_there(told, audio, tmp_path):
+    pytest.importorskip("torch", reason="a sequence network needs torch (pip install 'amtsep[train]')")
+    from tiny_sequence import write_tiny
+
+    weights = str(write_tiny(tmp_path / "tiny.safetensors"))
+    seen = []
+    posteriors, notes = cache.writer(weights, "cpu")(audio, progress=lambda *p: seen.append(p))
+    expected, written = network.local_writer(weights, "cpu")(audio)
+    assert np.allclose(posteriors.onset, expected.onset, atol=1e-6) and posteriors.model == expected.model
+    assert notes.equals(written, 1e-9)
+    assert seen[-1][2] == "Writing notes"
+    assert cache.key(audio, weights) != cache.key(audio, "light")
+    assert not list(told.folder.glob("*/*.npy")), "nothing is left lying about"

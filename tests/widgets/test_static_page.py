@@ -15,7 +15,7 @@ import synthetic
 
 from amtsep.audio import from_samples
 from widgets.state.session import Session
-from widgets.state.session_file import VERSION, read_session, write_session
+from widgets.state.session_file import PLAIN_VERSION, read_session, write_session
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 SECONDS = 12.0
@@ -136,7 +136,7 @@ def test_the_page_does_what_the_dashboard_does(session, tmp_path):
     # The page's own file, opened by the dashboard.
     again = read_session(io.BytesIO((tmp_path / "page.amtsep").read_bytes()), "page.amtsep")
     with zipfile.ZipFile(tmp_path / "page.amtsep") as archive:
-        assert json.loads(archive.read("session.json"))["amtsep_session"] == VERSION
+        assert json.loads(archive.read("session.json"))["amtsep_session"] == PLAIN_VERSION
     assert again.state.edits == session.state.edits and again.state.tracks[:2] == views[:2]
     assert np.allclose(again.audio.samples, 0.25, atol=1e-6) and len(again.audio.samples) == 12 * 22050
     assert again.posteriors is not None

@@ -21,7 +21,7 @@ SPOKEN = [
     "amtsep/decoders.py",
     "amtsep/isolation.py",
     "amtsep/formats/musicxml.py",
-    *(f"widgets/state/{name}.py" for name in ("session", "session_file", "autosave", "network")),
+    *(f"widgets/state/{name}.py" for name in ("session", "session_file", "autosave", "network", "written")),
     *(f"widgets/panels/{name}.py" for name in ("source", "export", "compare", "score", "timbres", "roll")),
 ]
 PROGRAMMERS = ("must be an array", "mode 'rb'", "torchaudio", "holds numbers that are none", "looks like")

@@ -94,7 +94,7 @@ class Page {
     this.model.update({ status: { kind: "busy", key: "opening", values: { name } }, progress: { what: "read", done: 0, total: 0 } });
     const kept = before ?? (name.toLowerCase().endsWith(ENDING) ? await this.read(bytes) : undefined);
     if (turn !== this.turn) return undefined;
-    if (kept === null) return this.fail(say("damaged", { name }));
+    if (kept === null || kept === "newer") return this.fail(say(kept ?? "damaged", { name }));
     const called = kept?.name ?? name;
     const brought = kept ? (kept.original ?? kept.sound) : new Uint8Array(bytes);
     let decoded;
@@ -114,13 +114,13 @@ class Page {
     return undefined;
   }
 
-  /** What a session file holds, or null where it is none. */
+  /** What a session file holds, null where it is none, or "newer" where it holds what only the dashboard shows. */
   async read(bytes) {
     try {
       const kept = await readSession(new Uint8Array(bytes));
       return { ...kept, state: this.session.read(kept.state) };
-    } catch {
-      return null;
+    } catch (error) {
+      return error.message === "newer" ? "newer" : null;
     }
   }
 

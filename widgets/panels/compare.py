@@ -1,4 +1,4 @@
-"""Against a reference: which notes are hits, misses and extras, live with the sliders."""
+"""Against a reference, or what another network finds: which notes are in both, and which in one, as sliders move."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def figures_of(reference: Notes, estimate: Notes, hop_s: float) -> dict[str, Any
 
 
 class Compare(Panel):
-    """Precision, recall and F1 against a reference MIDI, and the F1 of other thresholds."""
+    """Precision, recall and F1 against a reference MIDI or a second network, and the F1 of other thresholds."""
 
     scores = Dict().tag(sync=True)
     verdict = Bytes(b"").tag(sync=True)
@@ -53,13 +53,40 @@ class Compare(Panel):
     heat = Dict().tag(sync=True)
     truth = Bool(False).tag(sync=True)
     """Whether the open recording is a bundled clip, whose true notes are at hand."""
+    about = Dict().tag(sync=True)
+    """Names of the ``networks`` that can be laid under the notes; whether a recording is ``open`` and its notes were
+    ``written``, so that no thresholds can be tried."""
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="compare", **kwargs)
         self.follow(self._update, ["notes", "reference"])
         self.follow(self._look_for_truth, "audio")
-        self.follow(self._clear_heat, ["reference", "posteriors"])
+        self.follow(self._clear_heat, ["reference", "posteriors", "written"])
+        self.follow(self._about, ["audio", "model", "written"])
         self._update()
+        self._about()
+
+    def _about(self, _change: Any = None) -> None:
+        session = self.session
+        others = [name for model, name in session.networks.items() if session.brought or model != session.model]
+        self.about = {
+            "networks": others if session.audio is not None else [],
+            "open": session.audio is not None,
+            "written": session.written is not None,
+        }
+
+    def do_network(self, message: dict[str, Any], _buffers: Any) -> None:
+        """Lay what another network finds under the notes."""
+        for model, name in self.session.networks.items():
+            if name == str(message["value"]):
+                self.session.compare_with(model)
+                break
+
+    def do_take(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """Work on the notes of the reference."""
+        session = self.session
+        if session.reference is not None and not session.reference_heard:
+            session.take(session.reference, session.reference_name)
 
     def _truth_file(self) -> Path | None:
         name = Path(getattr(self.session.audio, "name", "") or "none")
@@ -86,7 +113,8 @@ class Compare(Panel):
         found, right = hits(reference, notes)
         hop_s = self.session.posteriors.hop_s if self.session.posteriors is not None else FrontEnd().hop_s
         with self.hold_sync():
-            self.scores = {"name": self.session.reference_name, **figures_of(reference, notes, hop_s)}
+            named = {"name": self.session.reference_name, "heard": self.session.reference_heard}
+            self.scores = named | figures_of(reference, notes, hop_s)
             self.verdict = right.astype(np.uint8).tobytes() + (~found).astype(np.uint8).tobytes()
 
     def do_clear(self, _message: dict[str, Any], _buffers: Any) -> None:
@@ -97,7 +125,7 @@ class Compare(Panel):
         """Onset F1 over a grid of onset and frame thresholds, in a thread."""
         session = self.session
         reference, posteriors, decode = session.reference, session.posteriors, session.decode_others()
-        if reference is None or posteriors is None or self.heat.get("working"):
+        if reference is None or posteriors is None or session.written is not None or self.heat.get("working"):
             return
         grid = np.round(np.linspace(0.1, 0.9, HEAT_STEPS), 3)
 

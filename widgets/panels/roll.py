@@ -13,7 +13,7 @@ from amtsep.rhythm.bends import A4, bend_curves
 from widgets.panels.panel import Panel
 from widgets.state.corrections import correct
 from widgets.state.curves import pack_curves
-from widgets.state.grouping import places
+from widgets.state.grouping import called_by_sound, given_names, places
 from widgets.state.session import Session
 
 MAX_PICTURE_BYTES = 12_000_000
@@ -236,13 +236,16 @@ class Roll(Panel):
         session = self.session
         views = session.state.tracks
         place = places(session.notes, len(session.notes.tracks))
+        decoded = session.posteriors is not None and session.written is None
+        names = given_names(session.state, session.written)
         self.tracks = {
-            "sure": session.state.decoding.onset_threshold if session.posteriors is not None else 0.0,
+            "sure": session.state.decoding.onset_threshold if decoded else 0.0,
             "mix": [{"volume": v.volume, "mute": v.mute, "solo": v.solo, "hidden": v.hidden} for v in views],
             "list": [
                 {
                     "name": track.name,
-                    "given": bool(i < len(views) and views[i].name),
+                    "given": bool(i < len(names) and names[i]),
+                    "instrument": called_by_sound(session.state, session.written, i),
                     "place": place[i],
                     "program": track.program,
                     "color": views[i].color if i < len(views) else i,

@@ -9,7 +9,6 @@ import numpy as np
 from traitlets import Bytes, Dict, Float, Int
 
 from amtsep.config import CleanUp, Decoding
-from amtsep.inference import available_models
 from amtsep.posteriors import Posteriors
 from widgets.panels.panel import Panel
 from widgets.state.presets import PRESETS, automatic
@@ -48,7 +47,9 @@ class Thresholds(Panel):
     onset_histogram = Bytes(b"").tag(sync=True)
     frame_histogram = Bytes(b"").tag(sync=True)
     network = Dict().tag(sync=True)
-    """Name of the network, and of all that are installed."""
+    """Name of the network, and of all that are installed; or of the file that the notes were ``brought`` in."""
+    resting = Dict().tag(sync=True)
+    """Who has written the notes, where thresholds do not act on them: ``by``, and whether that is a ``network``."""
     count = Int(0).tag(sync=True)
     missed = Int(0).tag(sync=True)
     """How many of the notes were found without a start (see `Decoding.leftover_notes`)."""
@@ -60,7 +61,7 @@ class Thresholds(Panel):
         self.follow(self._on_state, "state")
         self.follow(self._on_posteriors, "posteriors")
         self.follow(self._on_notes, "notes")
-        self.follow(self._on_model, "model")
+        self.follow(self._on_model, ["model", "written"])
         self._on_state()
         self._on_posteriors()
         self._on_notes()
@@ -86,7 +87,8 @@ class Thresholds(Panel):
         self.count = len(session.notes)
         by_hand = session.hand_ids > 0 if len(session.hand_ids) == self.count else np.zeros(self.count, bool)
         unsure = session.notes.confidence < session.state.decoding.onset_threshold
-        self.missed = int(np.count_nonzero(unsure & ~by_hand)) if session.posteriors is not None else 0
+        decoded = session.posteriors is not None and session.written is None
+        self.missed = int(np.count_nonzero(unsure & ~by_hand)) if decoded else 0
 
     def _on_posteriors(self, _change: Any = None) -> None:
         posteriors: Posteriors | None = self.session.posteriors
@@ -97,13 +99,21 @@ class Thresholds(Panel):
         self.frame_histogram = histogram(posteriors.frame.reshape(-1)).tobytes()
 
     def _on_model(self, _change: Any = None) -> None:
-        self.network = {"name": self.session.model, "models": available_models()}
+        session = self.session
+        names, came = session.networks, session.written
+        brought = came.by if came is not None and session.brought else ""
+        self.resting = {} if came is None else {"by": came.by, "network": came.network}
+        self.network = {
+            "name": "" if brought else names[session.model], "models": list(names.values()), "brought": brought
+        }  # fmt: skip
 
     def do_model(self, message: dict[str, Any], _buffers: Any) -> None:
         """Listen with another network."""
         name = str(message["value"])
-        if name in available_models():
-            self.session.use(name)
+        for model, called in self.session.networks.items():
+            if called == name:
+                self.session.use(model)
+                break
 
     def do_auto(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Pick thresholds from this recording's posteriors."""

@@ -13,9 +13,10 @@ from amtsep.clustering.sounds import sounds, suggest_programs, weights_hash
 from amtsep.config import DrumDecoding
 from amtsep.inference import find_model
 from amtsep.notes import Notes
+from amtsep.sequence.files import writes_notes
 from widgets.panels.panel import Panel
 from widgets.state.edits import DRUMS, MAX_TRACKS
-from widgets.state.grouping import places
+from widgets.state.grouping import called_by_sound, given_names, places
 from widgets.state.session import Session
 
 METHOD_NAMES = ["ward-kmeans", "ward", "kmeans", "spectral", "mixture", "target-and-rest"]
@@ -42,7 +43,7 @@ class Timbres(Panel):
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="timbres", **kwargs)
         self._guessed: tuple[Notes, list[list[int]]] | None = None
-        self.follow(self._update, ["notes", "grouping", "state"])
+        self.follow(self._update, ["notes", "grouping", "state", "written"])
         self.follow(self._on_kit, ["strokes", "state", "posteriors"])
         self._update()
         self._on_kit()
@@ -62,12 +63,14 @@ class Timbres(Panel):
         )
         guesses = self._guesses()
         place = places(notes, len(notes.tracks))
+        names = given_names(state, session.written)
         self.rows = [
             {
                 "index": i,
                 "place": place[i],
                 "name": track.name,
-                "given": bool(i < len(state.tracks) and state.tracks[i].name),
+                "given": bool(i < len(names) and names[i]),
+                "instrument": called_by_sound(state, session.written, i),
                 "program": track.program,
                 "color": state.tracks[i].color if i < len(state.tracks) else i,
                 "count": int(counts[i]),
@@ -80,6 +83,10 @@ class Timbres(Panel):
         posteriors = session.posteriors
         self.about = {
             "available": posteriors is not None and posteriors.embedding is not None,
+            # Of written notes: who wrote them, and what their tracks go by.
+            "writer": "" if session.written is None else session.written.by,
+            "sorted_by": state.sorted_by if session.written is not None else "sound",
+            "by_hand": len(state.edits.added),
             "heard": bool(len(notes)),
             "wanted": state.clustering.timbres or 0,
             "at_least": state.clustering.min_timbres,
@@ -96,12 +103,14 @@ class Timbres(Panel):
     def _on_kit(self, _change: Any = None) -> None:
         session = self.session
         kit, posteriors = session.state.kit, session.posteriors
+        wrote = session.written is not None and session.written.strokes is not None
         self.kit = {
             "when": kit.when,
             "threshold": kit.threshold,
             "start": DrumDecoding.threshold,
             "count": len(session.strokes),
-            "listened": posteriors is not None and posteriors.drums is not None,
+            "listened": wrote or (posteriors is not None and posteriors.drums is not None),
+            "written": wrote,
         }
 
     def do_kit(self, message: dict[str, Any], _buffers: Any) -> None:
@@ -119,7 +128,8 @@ class Timbres(Panel):
         session = self.session
         notes = session.notes
         if self._guessed is None or self._guessed[0] is not notes:
-            known = notes.embedding.shape[1] and sounds()[0] == _hash(session.model)
+            heard = notes.embedding.shape[1] and not writes_notes(session.model)
+            known = heard and sounds()[0] == _hash(session.model)
             self._guessed = (notes, suggest_programs(notes) if known else [])
         return self._guessed[1]
 
@@ -132,6 +142,14 @@ class Timbres(Panel):
             )
         finally:
             self.send({"do": "done", "turn": message.get("turn")})
+
+    def do_sort(self, message: dict[str, Any], _buffers: Any) -> None:
+        """What the tracks of written notes go by."""
+        self.session.sort_by(str(message["value"]))
+
+    def do_sort_hand_made(self, _message: dict[str, Any], _buffers: Any) -> None:
+        """Put notes made by hand on the tracks that sound like them."""
+        self.session.sort_hand_made()
 
     def do_method(self, message: dict[str, Any], _buffers: Any) -> None:
         """How notes are clustered."""

@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets as ipw
 
 from amtsep.config import Limits
+from amtsep.sequence.files import writes_notes
 from widgets.panels.compare import Compare
 from widgets.panels.export import Export
 from widgets.panels.map import NoteMap
@@ -100,7 +101,7 @@ class Dashboard(ipw.Box):
 def warm(session: Session) -> None:
     """Load the network in a thread, so that the first recording need not wait for it."""
 
-    def load() -> None:
+    def begin() -> None:
         # What hinders it is said when a recording asks for the network.
         with contextlib.suppress(Exception):
             import amtsep.clustering
@@ -108,9 +109,10 @@ def warm(session: Session) -> None:
             from widgets.state import cache, network
 
             if not network.available():  # else one process has it for all pages
-                cache.local_transcriber(session.model, session.device)
+                load = cache.local_writer if writes_notes(session.model) else cache.local_transcriber
+                load(session.model, session.device)
 
-    threading.Thread(target=load, name="amtsep-warm", daemon=True).start()
+    threading.Thread(target=begin, name="amtsep-warm", daemon=True).start()
 
 
 def from_environment() -> Dashboard:

@@ -38,6 +38,8 @@ class Serve:
 
     file: str | None = None
     """A recording to open at once."""
+    model: str | None = None
+    """The network that a page begins with: a name, or a weights file. ``None``: the best that is installed."""
     port: int = 8866
     host: str = "127.0.0.1"
     token: str | None = None
@@ -80,6 +82,8 @@ def check(serve: Serve) -> Serve:
         )
     if serve.file is not None and not Path(serve.file).is_file():
         raise ServerError(f"{serve.file} does not exist; give the path of a recording, or none.")
+    if serve.model is not None:
+        _check_model(serve.model)
     if not 0 <= serve.port <= 65535:
         raise ServerError(f"{serve.port} is no port; choose one from 1 to 65535.")
     if serve.sessions < 1:
@@ -93,7 +97,24 @@ def check(serve: Serve) -> Serve:
         )
     file = None if serve.file is None else str(Path(serve.file).resolve())
     host = serve.host.strip("[]")
-    return replace(serve, file=file, host=host, port=free_port(host, serve.port), token=token)
+    model = serve.model
+    if model is not None and Path(model).is_file():
+        model = str(Path(model).resolve())
+    return replace(serve, file=file, model=model, host=host, port=free_port(host, serve.port), token=token)
+
+
+def _check_model(model: str) -> None:
+    from amtsep.inference import find_model
+    from amtsep.sequence.files import installed, writes_notes
+
+    if writes_notes(model):
+        if not Path(model).is_file() and model not in installed():
+            raise ServerError(f"The network {model} needs packages that are not installed: see docs/sequence.md.")
+        return
+    try:
+        find_model(model, ".onnx")
+    except AmtsepError as error:
+        raise ServerError(str(error)) from None
 
 
 def free_port(host: str, wanted: int) -> int:
@@ -161,6 +182,7 @@ def environment(serve: Serve) -> dict[str, str]:
     env["JUPYTER_PATH"] = os.pathsep.join([str(SHARE), *filter(None, [env.get("JUPYTER_PATH")])])
     env["AMTSEP_MAX_UPLOAD_MB"] = f"{serve.max_upload:g}"
     env["AMTSEP_OPEN"] = serve.file or ""
+    env["AMTSEP_MODEL"] = serve.model or ""
     env["AMTSEP_SHARED"] = "" if is_local(serve.host) else "1"
     env.pop("AMTSEP_TOKEN", None)
     return env

@@ -27,7 +27,7 @@ from amtsep.errors import FormatError
 from widgets.state import history
 from widgets.state.edits import worked_on
 from widgets.state.session import Session
-from widgets.state.session_file import MAX_ORIGINAL, Saved, about_text, read_members, sound_bytes
+from widgets.state.session_file import MAX_ORIGINAL, WRITTEN, Saved, about_text, read_members, sound_bytes
 from widgets.state.words import Status
 
 KEEP = 10
@@ -36,7 +36,7 @@ MAX_BYTES = 8 << 30
 """Of all visitors together."""
 PAUSE_S = 0.15
 """Between two writings while a slider is being dragged."""
-KEPT = ["audio", "state", "reference", "turn", "steps"]
+KEPT = ["audio", "state", "written", "reference", "turn", "steps"]
 """What of a session is worth writing when it changes."""
 ABOUT, SOUND, REFERENCE, ORIGINAL = "session.json", "audio.flac", "reference.json", "original"
 
@@ -246,10 +246,14 @@ class Autosave:
             if original is not None:
                 _replace(where / ORIGINAL, original)
             self._gain = gain
-        if saved.reference is None:
-            (where / REFERENCE).unlink(missing_ok=True)
-        else:
-            _replace(where / REFERENCE, formats.json_text(saved.reference).encode())
+        for member, table in (
+            (REFERENCE, saved.reference),
+            (WRITTEN, None if saved.written is None else saved.written.table()),
+        ):
+            if table is None:
+                (where / member).unlink(missing_ok=True)
+            else:
+                _replace(where / member, formats.json_text(table).encode())
         more = {"entry": entry.to_dict(), "history": history.pack(saved.state, saved.undo, saved.redo)}
         _replace(about, about_text(saved, self._gain, more).encode())
         self._stored = (where, saved.audio, _changed(about))

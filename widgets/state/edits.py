@@ -80,6 +80,7 @@ class TrackView:
 
 
 DRUMS = ("auto", "on", "off")
+SORTED_BY = ("writer", "sound")
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,9 @@ class State:
     kit: Kit = field(default_factory=Kit)
     strokes: Edits = field(default_factory=Edits)
     """Corrections of the drum strokes, whose pitch is a General MIDI drum sound."""
+    sorted_by: str = "writer"
+    """What written notes (see `widgets.state.written`) are in tracks by: the "writer", as they came, or the "sound"
+    under them. Decoded notes know only sound."""
 
 
 def nearest(notes: Notes, anchors: NDArray[np.float64], skip: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
@@ -204,6 +208,7 @@ def check(state: State) -> None:
     for view in state.tracks:
         _require(0 <= view.program <= 127 and 0 <= view.color < 1000 and 0 <= view.volume <= 4, "a track")
     kit = state.kit
+    _require(state.sorted_by in SORTED_BY, "what notes are sorted by")
     _require(kit.when in DRUMS and 0 <= kit.threshold <= 1 and 0 <= kit.volume <= 4, "the drums")
     for note in state.edits.added + state.strokes.added:
         _require(0 <= note.onset < note.offset < LONGEST_S, "a note's time")

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.notes import Notes, Track
-from widgets.state.edits import MAX_TRACKS, State, nearest
+from amtsep.posteriors import Posteriors
+from widgets.state.edits import MAX_TRACKS, Edits, State, nearest
+from widgets.state.written import Written
 
 STAY = 3.0
 """*Auto* changes its mind for a number of timbres that is so many times as probable as the one it is at: else a step of
@@ -41,12 +43,29 @@ def places(notes: Notes, count: int) -> list[int]:
     return [int(i) for i in place]
 
 
-def name_tracks(notes: Notes, state: State) -> Notes:
+def given_names(state: State, came: Written | None) -> tuple[str, ...]:
+    """Names of the tracks: a person's, or those that written notes came with; empty where there is none."""
+    came_with = came.names if came is not None and state.sorted_by == "writer" else ()
+    own = tuple(view.name for view in state.tracks)
+    count = max(len(own), len(came_with))
+    both = zip(own + ("",) * (count - len(own)), came_with + ("",) * (count - len(came_with)), strict=True)
+    return tuple(mine or theirs for mine, theirs in both)
+
+
+def called_by_sound(state: State, came: Written | None, index: int) -> bool:
+    """Whether a track without a name is called by its General MIDI sound, as a network that names instruments means."""
+    if came is None or state.sorted_by != "writer" or index >= len(came.instruments):
+        return False
+    return came.instruments[index]
+
+
+def name_tracks(notes: Notes, state: State, came: Written | None = None) -> Notes:
     """Tracks with the names and sounds of the state; those without a name are numbered as a person sees them."""
+    names = given_names(state, came)
     count = max(len(state.tracks), len(notes.tracks))
     tracks = tuple(
         Track(
-            (state.tracks[i].name if i < len(state.tracks) else "") or f"Timbre {place + 1}",
+            (names[i] if i < len(names) else "") or f"Timbre {place + 1}",
             state.tracks[i].program if i < len(state.tracks) else 0,
         )
         for i, place in enumerate(places(notes, count))
@@ -55,9 +74,15 @@ def name_tracks(notes: Notes, state: State) -> Notes:
 
 
 def group(
-    notes: Notes, state: State, before: Notes | None, known: Grouping, *, thorough: bool = True
+    notes: Notes,
+    state: State,
+    before: Notes | None,
+    known: Grouping,
+    *,
+    thorough: bool = True,
+    came: Written | None = None,
 ) -> tuple[Notes, Grouping]:
-    """Give every decoded note its track.
+    """Give every decoded or written note its track.
 
     Parameters
     ----------
@@ -71,11 +96,16 @@ def group(
         The grouping that `before` came from.
     thorough
         False while a slider is being dragged: notes then go to the nearest of the known timbres.
+    came
+        What the notes were written as, if they were; None where they were decoded.
     """
     track = np.zeros(len(notes), np.intp)
     result = Grouping()
     given = _given(notes, state)
-    if notes.embedding.shape[1] and len(notes):
+    if came is not None and state.sorted_by == "writer":
+        track = came.notes.track.astype(np.intp)
+        result = Grouping(timbres=len(came.notes.tracks), tracks=len(came.notes.tracks))
+    elif notes.embedding.shape[1] and len(notes):
         if not thorough and known.centroids:
             result = known
             centroids = np.asarray(known.centroids, np.float32)
@@ -110,6 +140,37 @@ def merged(notes: Notes, state: State) -> Notes:
     for source, target in state.merged:
         track = np.where(track == source, target, track)
     return _with_tracks(notes, track)
+
+
+def sorted_by_ear(
+    table: Notes, hand_ids: NDArray[np.int32], state: State, posteriors: Posteriors
+) -> Edits:
+    """The corrections of a state, its notes by hand in the tracks that sound most like them.
+
+    Parameters
+    ----------
+    table, hand_ids
+        Notes as they are shown; of each the number that names it among those made by hand, 0 for others. Where there
+        are no others, those by hand are told apart among themselves.
+    """
+    from amtsep.clustering import cluster
+    from amtsep.decoding import embed_notes
+
+    hand = hand_ids > 0
+    if not hand.any():
+        return state.edits
+    heard = embed_notes(table, posteriors)
+    if hand.all():
+        track = cluster(heard, state.clustering).track
+    else:
+        tracks = np.unique(table.track[~hand])
+        means = np.stack([heard.embedding[~hand & (table.track == t)].mean(axis=0) for t in tracks])
+        means /= np.linalg.norm(means, axis=1, keepdims=True) + 1e-9
+        track = np.where(hand, tracks[np.argmax(heard.embedding @ means.T, axis=1)], table.track)
+    place = {int(number): int(t) for number, t in zip(hand_ids[hand], track[hand], strict=True)}
+    return replace(
+        state.edits, added=tuple(replace(note, track=place.get(note.id, note.track)) for note in state.edits.added)
+    )
 
 
 def _with_tracks(notes: Notes, track: NDArray[np.intp]) -> Notes:

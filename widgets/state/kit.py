@@ -30,24 +30,29 @@ class Strokes:
     """With the corrections."""
     numbers: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     """Of those made by hand; 0 for a decoded one."""
-    heard: NDArray[np.float32] | None = None
-    """What they were decoded from."""
+    heard: NDArray[np.float32] | Notes | None = None
+    """What they were decoded from, or the table of those that were written."""
     setting: tuple[str, float] = ("off", 0.0)
     edits: Edits = field(default_factory=Edits)
 
 
-def strokes_in(posteriors: Posteriors, state: State, last: Strokes | None = None) -> Strokes:
+def strokes_in(
+    posteriors: Posteriors, state: State, last: Strokes | None = None, written: Notes | None = None
+) -> Strokes:
     """The drum strokes of a recording, as they were decoded and as they have been corrected.
 
-    What nothing has changed for is taken from `last`.
+    They are `written` where a network has done so itself. What nothing has changed for is taken from `last`.
     """
     if not wants_drums(state):
         return Strokes()
-    heard, setting = posteriors.drums, (state.kit.when, state.kit.threshold)
+    heard = posteriors.drums if written is None else written
+    setting = (state.kit.when, state.kit.threshold)
     if last is not None and last.heard is heard and last.setting == setting:
         if last.edits == state.strokes:
             return last
         found = last.decoded
+    elif written is not None:
+        found = written
     else:
         found = decode_drums(posteriors, state.kit.when, DrumDecoding(threshold=state.kit.threshold))
     return Strokes(found, *apply_edits(found, state.strokes), heard, setting, state.strokes)

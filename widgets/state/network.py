@@ -24,17 +24,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep import inference
+from amtsep import formats, inference
 from amtsep.audio import Audio
 from amtsep.errors import AmtsepError, Cancelled, ModelError
 from amtsep.inference import DRUM_MODEL
+from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
+from amtsep.sequence.files import installed, writes_notes
 from amtsep.tuning import in_tune
 from widgets.state.parent import VARIABLE, end_with_parent
 
 ADDRESS, KEY = "AMTSEP_INFERENCE", "AMTSEP_INFERENCE_KEY"
 ARRAYS = ("onset", "frame", "spectrogram", "embedding", "offset", "drums")
 NUMBERS = ("hop_s", "duration_s", "bins_per_octave", "model", "tuning")
+NOTES = "notes.json"
+"""What a network has written, beside the arrays."""
+MODEL = "AMTSEP_MODEL"
+"""The network that the server was told to begin with."""
 
 
 class UnreachableError(Exception):
@@ -46,15 +52,40 @@ _lock = threading.Lock()
 
 def default_model() -> str:
     """The installed network that tells timbres apart, or the light one."""
-    from amtsep.inference import available_models
+    return "base" if "base" in inference.available_models() else "light"
 
-    return "base" if "base" in available_models() else "light"
+
+def first_model() -> str:
+    """The network that a page begins with."""
+    return os.environ.get(MODEL) or default_model()
+
+
+def choices(*more: str) -> dict[str, str]:
+    """Networks to choose from, and how each is called: those that give posteriors, then those that write notes.
+
+    `more` are chosen already; one's own is called by its file, for where that lies is no visitor's business.
+    """
+    names = dict.fromkeys((*inference.available_models(), *installed(), first_model(), *more))
+    return {name: Path(name).name for name in names if name}
 
 
 def local_transcriber(model: str, device: str) -> Any:
     """The loaded network; a process has one of each."""
     with _lock:
         return _load_network(model, device)
+
+
+def local_writer(model: str, device: str) -> Any:
+    """The loaded network that writes notes; a process has the one used last."""
+    with _lock:
+        return _load_writer(model, device)
+
+
+@lru_cache(maxsize=1)
+def _load_writer(model: str, device: str) -> Any:
+    from amtsep.sequence.writers import load_writer
+
+    return load_writer(model, device)[0]
 
 
 @lru_cache(maxsize=2)
@@ -85,6 +116,16 @@ def transcribe(model: str, device: str, audio: Audio, progress: Any = None, drum
         If the network cannot be run.
     """
     return _load(_ask((model, device, audio.sample_rate, drums), audio, progress))
+
+
+def write(model: str, device: str, audio: Audio, progress: Any = None) -> tuple[Posteriors, Notes]:
+    """A recording's posteriors and the notes that a sequence network wrote over there.
+
+    Raises as `transcribe` does.
+    """
+    folder = _ask((model, device, audio.sample_rate, False), audio, progress)
+    notes = formats.read_json(folder / NOTES)
+    return _load(folder), notes
 
 
 def hear_drums(tuned: bool, audio: Audio, progress: Any = None) -> NDArray[np.float32]:
@@ -145,6 +186,7 @@ def serve(address: str, key: bytes) -> None:
                 line.send(("progress", (done, total, what)))  # fails when the page has changed its mind
                 return True
 
+            notes: Notes | None = None
             try:
                 while not turn.acquire(timeout=0.5):
                     report(0.0, 0.0, "transcribe")
@@ -153,7 +195,10 @@ def serve(address: str, key: bytes) -> None:
                     if model == DRUM_MODEL:
                         found = {"drums": inference.hear_drums(in_tune(audio) if drums else audio, progress=report)}
                     else:
-                        posteriors = local_transcriber(model, device)(audio, progress=report, drums=drums)
+                        if writes_notes(model):
+                            posteriors, notes = local_writer(model, device)(audio, progress=report)
+                        else:
+                            posteriors = local_transcriber(model, device)(audio, progress=report, drums=drums)
                         found = {name: getattr(posteriors, name) for name in (*ARRAYS, *NUMBERS)}
                 finally:
                     turn.release()
@@ -164,6 +209,8 @@ def serve(address: str, key: bytes) -> None:
             for name, value in found.items():
                 if value is not None:
                     np.save(where / f"{name}.npy", value)
+            if notes is not None:
+                formats.write_json(notes, where / NOTES)
             try:
                 line.send(("done", str(where)))
             except OSError:
@@ -215,7 +262,8 @@ def main() -> None:
 
     def warm() -> None:
         with suppress(Exception):  # what hinders it is said when a recording asks for the network
-            local_transcriber(default_model(), "auto")
+            model = first_model()
+            (local_writer if writes_notes(model) else local_transcriber)(model, "auto")
 
     threading.Thread(target=warm, daemon=True).start()
     serve(os.environ[ADDRESS], bytes.fromhex(os.environ[KEY]))

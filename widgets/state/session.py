@@ -32,9 +32,11 @@ from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.bends import concert_pitch, tuning_cents
 from amtsep.rhythm.cleanup import Cleaned, clean
 from amtsep.rhythm.music import PedalSpans, pedalled
+from amtsep.sequence.files import writes_notes
 from widgets.state.bars import as_base, edited_beats, found_beats, tapped_beats
 from widgets.state.edits import (
     MAX_TRACKS,
+    SORTED_BY,
     Edits,
     Kit,
     Note,
@@ -44,12 +46,13 @@ from widgets.state.edits import (
     new_track,
     worked_on,
 )
-from widgets.state.grouping import Grouping, group, merged, name_tracks
+from widgets.state.grouping import Grouping, group, merged, name_tracks, sorted_by_ear
 from widgets.state.kit import NONE, Strokes, strokes_in, wants_drums, with_strokes
-from widgets.state.network import default_model
+from widgets.state.network import choices, default_model, first_model
 from widgets.state.original import Original
 from widgets.state.table import Table
 from widgets.state.words import Status, failure
+from widgets.state.written import Written, with_sounds, written
 
 if TYPE_CHECKING:
     from widgets.state.session_file import Saved
@@ -62,7 +65,7 @@ SETTLE_S = 0.25
 
 
 class Progress:
-    """How far a piece of work is: `done` of `total` in seconds of audio; `what` is "read" or "transcribe"."""
+    """How far a piece of work is: `done` of `total` in seconds of audio; `what` is "read", "transcribe" or "write"."""
 
     __slots__ = ("done", "total", "what")
 
@@ -87,6 +90,15 @@ class _Derived:
     strokes: Strokes = field(default_factory=Strokes)
 
 
+@dataclass(frozen=True, eq=False)
+class _Heard:
+    """What a network says of a recording: posteriors, their name in the cache, and notes if it writes them."""
+
+    key: str
+    posteriors: Posteriors
+    written: Written | None = None
+
+
 class _Job:
     """One piece of work in a thread, which a later one or a person can cancel."""
 
@@ -101,7 +113,8 @@ class Session(HasTraits):
     Parameters
     ----------
     model
-        Name of the network, as `amtsep.inference.Transcriber` knows it; by default the best that is installed.
+        Name of the network, as `amtsep.inference.Transcriber` or `amtsep.sequence.writers` knows it; by default the
+        one that the server was told of, or the best that is installed.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     limits
@@ -109,20 +122,22 @@ class Session(HasTraits):
 
     Notes
     -----
-    Traits to observe: `audio`, `posteriors`, `state`, `notes` (with `hand_ids`), `strokes`, `grouping`, `reference`,
-    `status`, `progress`.
+    Traits to observe: `audio`, `posteriors`, `written`, `state`, `notes` (with `hand_ids`), `strokes`, `grouping`,
+    `reference`, `status`, `progress`.
     """
 
     audio = AnyTrait(None, allow_none=True)
     """`amtsep.audio.Audio` or ``None``."""
     posteriors = Instance(Posteriors, allow_none=True)
+    written = Instance(Written, allow_none=True)
+    """Notes that no threshold decodes, where a sequence network or a file gave them; ``None`` where posteriors did."""
     state = Instance(State)
     notes = Instance(Notes)
     strokes = Instance(Notes)
     """Strokes of drums, beside the notes: their pitch is a General MIDI drum sound."""
     grouping = Instance(Grouping)
     reference = Instance(Notes, allow_none=True)
-    """True notes to compare with."""
+    """Notes to compare with: true ones, or what another network found."""
     reference_name = Unicode("")
     status = Instance(Status)
     progress = Instance(Progress, allow_none=True)
@@ -143,7 +158,9 @@ class Session(HasTraits):
         self.version = 0
         """Counts the recordings that have been opened."""
         self.id = uuid.uuid4().hex
-        self.model, self.device = model or default_model(), device
+        self.model, self.device = model or first_model(), device
+        self.reference_heard = False
+        """Whether the reference is what another network found: then neither is the truth."""
         self.limits = limits or Limits()
         self.key = ""
         """Name of the posteriors in the cache."""
@@ -203,10 +220,10 @@ class Session(HasTraits):
             from amtsep.audio import load_audio
 
             audio = load_audio(source, name=name, limits=self.limits, progress=progress)
-            key, posteriors = self._transcribe(audio, progress)
-            decoder, derived = self._prepare(posteriors, self._fresh())
+            heard = self._transcribe(audio, progress)
+            decoder, derived = self._prepare(heard.posteriors, self._fresh(heard.written), came=heard.written)
             original = Original(source, audio.name)
-            return lambda: self._adopt(audio, posteriors, decoder, derived, key, original=original)
+            return lambda: self._adopt(audio, heard, decoder, derived, original=original)
 
         self._start(work, Status("busy", "opening", {"name": label}))
         if wait:
@@ -217,33 +234,99 @@ class Session(HasTraits):
         """Show a recording (`amtsep.audio.Audio`) whose posteriors are at hand, at once: what a lesson begins with."""
         self.cancel()
         decoder, derived = self._prepare(posteriors, self._fresh())
-        self._adopt(audio, posteriors, decoder, derived, key="")
+        self._adopt(audio, _Heard("", posteriors), decoder, derived)
 
     def use(self, model: str) -> None:
         """Listen with another network: what is open is transcribed again, and corrections stay.
 
-        The network is another one when that has been done; cancelled, everything is as it was.
+        The network is another one when that has been done; cancelled, everything is as it was. Notes of a file that
+        were worked on become the reference, where there is none.
         """
         audio = self.audio
-        if audio is None or model == self.model:
+        if audio is None or (model == self.model and not self.brought):
             self.cancel()
             self.model = model
             return
 
         def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
-            key, posteriors = self._transcribe(audio, progress, model=model)
+            heard = self._transcribe(audio, progress, model=model)
 
             def adopt() -> None:
-                exported = self._exported
-                saved = replace(self.snapshot(), posteriors=posteriors, key=key)
-                decoder, derived = self._prepare(posteriors, saved.state)
-                self.model = model
-                self._adopt(audio, posteriors, decoder, derived, key, self.slot, saved)
-                self._exported = exported
+                before = self.written
+                self._change(heard, model)
+                if before is not None and not before.network and self.reference is None:
+                    self.set_reference(before.notes, before.by)
 
             return adopt
 
         self._start(work, Status("busy", "opening", {"name": audio.name}))
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """Networks to choose from, and how each is called: those with thresholds first, then those that write notes."""
+        return choices(self.model)
+
+    @property
+    def brought(self) -> bool:
+        """Whether the notes are none of the chosen network's: those of a file, or of a network that is not here."""
+        came = self.written
+        return came is not None and (not came.network or came.by != self.networks[self.model])
+
+    def take(self, notes: Notes, name: str) -> None:
+        """Work on notes that a person brings for the recording that is open, in place of those found in it.
+
+        They keep their tracks until `sort_by` sorts them; corrections stay. If they were the reference, there is none
+        then.
+
+        Raises
+        ------
+        FormatError
+            If no recording is open, or no note lies in it.
+        """
+        posteriors = self.posteriors
+        if posteriors is None:
+            raise FormatError("Open the recording first that these notes belong to.")
+        came = written(notes, name, posteriors.duration_s, network=False)
+        self.cancel()
+        reference, reference_name = self.reference, self.reference_name
+        self._change(_Heard(self.key, posteriors, came), self.model)
+        if reference is notes:
+            self.set_reference(None)
+        else:
+            self.set_reference(reference, reference_name, heard=self.reference_heard)
+
+    def compare_with(self, model: str) -> None:
+        """Have another network hear the recording, and make what it finds the reference: with the thresholds and the
+        number of timbres as they are set now. What is open stays.
+        """
+        audio, state = self.audio, self.state
+        if audio is None:
+            return
+
+        def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
+            heard = self._transcribe(audio, progress, model=model, drums=False)
+            plain = State(decoding=state.decoding, clustering=state.clustering, clean_up=state.clean_up)
+            _, derived = self._prepare(heard.posteriors, plain, came=heard.written)
+
+            def adopt() -> None:
+                self.set_reference(derived.table, choices(model)[model], heard=True)
+                self.status = Status()
+
+            return adopt
+
+        self._start(work, Status("busy", "opening", {"name": audio.name}))
+
+    def _change(self, heard: _Heard, model: str) -> None:
+        """Put what another network or a file says in place of what there was; corrections stay, as does what is saved
+        of them."""
+        exported, came = self._exported, heard.written
+        saved = replace(self.snapshot(), posteriors=heard.posteriors, key=heard.key, written=came)
+        if came is not None or self.written is not None:
+            saved = replace(saved, state=with_sounds(saved.state, came))
+        decoder, derived = self._prepare(heard.posteriors, saved.state, came=came)
+        self.model = model
+        self._adopt(self.audio, heard, decoder, derived, self.slot, saved)
+        self._exported = exported
 
     def open_saved(self, file: BinaryIO, name: str) -> None:
         """Reopen a session file."""
@@ -260,13 +343,21 @@ class Session(HasTraits):
 
         def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
             saved = read()
-            key, posteriors = saved.key, saved.posteriors
-            if posteriors is None:
-                key, posteriors = self._transcribe(saved.audio, progress, saved.key, drums=wants_drums(saved.state))
-            decoder, derived = self._prepare(posteriors, saved.state, saved.sorted)
+            # The notes that were written are kept with the session; any network may give what is under them.
+            own = default_model() if writes_notes(self.model) else self.model
+            if saved.posteriors is None:
+                drums = wants_drums(saved.state) and (saved.written is None or saved.written.strokes is None)
+                heard = self._transcribe(saved.audio, progress, saved.key, own, drums)
+            else:
+                heard = _Heard(saved.key, saved.posteriors)
+            heard = replace(heard, written=saved.written)
+            decoder, derived = self._prepare(heard.posteriors, saved.state, saved.sorted, saved.written)
+            came = saved.written
+            wrote = [] if came is None else [model for model, name in choices().items() if name == came.by]
 
             def adopt() -> None:
-                self._adopt(saved.audio, posteriors, decoder, derived, key, slot, saved)
+                self.model = wrote[0] if came is not None and came.network and wrote else own
+                self._adopt(saved.audio, heard, decoder, derived, slot, saved)
                 if then is not None:
                     then()
 
@@ -308,6 +399,8 @@ class Session(HasTraits):
             self.state,
             self.reference,
             self.reference_name,
+            self.reference_heard,
+            self.written,
             self._last.sorted if self._last is not None and self.grouping.available else None,
             self.key,
             self.turn,
@@ -323,15 +416,17 @@ class Session(HasTraits):
         key: str = "",
         model: str = "",
         drums: bool | None = None,
-    ) -> tuple[str, Posteriors]:
+    ) -> _Heard:
         """The network's word on a recording, from the cache where it has been heard before, and its name there.
 
-        Drums are listened for where `drums` or, without it, the state asks for them.
+        Drums are listened for where `drums` or, without it, the state asks for them; a sequence network writes its own.
         """
         from amtsep.cache import load_posteriors
         from widgets.state import cache
 
         model = model or self.model
+        if writes_notes(model):
+            return self._have_written(audio, progress, model)
         drums = wants_drums(self.state) if drums is None else drums
         for name in filter(None, (key, cache.key(audio, model))):
             known = load_posteriors(name)
@@ -339,35 +434,48 @@ class Session(HasTraits):
                 if drums and known.drums is None:
                     known = cache.with_drums(known, audio, progress)
                     cache.store(name, known)
-                return name, known
+                return _Heard(name, known)
         posteriors = cache.transcriber(model, self.device)(audio, progress=progress, drums=drums)
         cache.store(name, posteriors)
-        return name, posteriors
+        return _Heard(name, posteriors)
 
-    def _prepare(self, posteriors: Posteriors, state: State, before: Notes | None = None) -> tuple[Any, _Derived]:
+    def _have_written(self, audio: Any, progress: Callable[[float, float, str], bool], model: str) -> _Heard:
+        """`_transcribe` with a network that writes its notes."""
+        from amtsep.cache import load_notes, load_posteriors
+        from widgets.state import cache
+
+        key = cache.key(audio, model)
+        posteriors, notes = load_posteriors(key), load_notes(key)
+        if posteriors is None or notes is None:
+            posteriors, notes = cache.writer(model, self.device)(audio, progress=progress)
+            cache.store(key, posteriors, notes)
+        return _Heard(key, posteriors, written(notes, choices(model)[model], posteriors.duration_s, network=True))
+
+    def _prepare(
+        self, posteriors: Posteriors, state: State, before: Notes | None = None, came: Written | None = None
+    ) -> tuple[Any, _Derived]:
         """The threshold-independent part of decoding, and the notes, so that nothing of it can fail or wait later."""
         from amtsep.decoding import Decoder
 
         decoder = Decoder(posteriors)
-        return decoder, _derive(decoder, posteriors, state, before=before)
+        return decoder, _derive(decoder, posteriors, state, before=before, came=came)
 
     def _adopt(
         self,
         audio: Any,
-        posteriors: Posteriors,
+        heard: _Heard,
         decoder: Any,
         derived: _Derived,
-        key: str,
         slot: str = "",
         saved: Saved | None = None,
         original: Original | None = None,
     ) -> None:
         """Make a transcribed recording the session's; thresholds are kept, edits belonged to the one before."""
-        fresh = self._fresh()
+        fresh = self._fresh(heard.written)
         moved = any(getattr(fresh, n) != getattr(derived.state, n) for n in ("decoding", "clustering", "kit"))
         if saved is None and moved:  # a slider moved while the network listened
-            derived = _derive(decoder, posteriors, fresh)
-        self._decoder, self.key, self.slot = decoder, key, slot
+            derived = _derive(decoder, heard.posteriors, fresh, came=heard.written)
+        self._decoder, self.key, self.slot = decoder, heard.key, slot
         self._pending = None
         self._exported = hand_work(derived.state)
         self._undo[:] = () if saved is None else saved.undo
@@ -376,22 +484,24 @@ class Session(HasTraits):
         self.version += 1
         with self.hold_trait_notifications():
             self.steps += 1
-            self.posteriors = posteriors
+            self.posteriors = heard.posteriors
+            self.written = heard.written
             self.audio = audio
             self._show(derived)
             self.reference = None if saved is None else saved.reference
             self.reference_name = "" if saved is None else saved.reference_name
+            self.reference_heard = saved is not None and saved.reference_heard
             self.turn = 0 if saved is None else saved.turn
         if derived.grouping.problem is None:
             self.status = Status("info", "opened", {"name": audio.name, "notes": len(self.notes)})
 
-    def _fresh(self) -> State:
+    def _fresh(self, came: Written | None = None) -> State:
         """What a recording begins with: thresholds stay, the number of timbres was that of the one before."""
         clustering = self.state.clustering
         if self.audio is not None:
             clustering = replace(clustering, timbres=None, min_timbres=Clustering.min_timbres)
         kit = Kit(self.state.kit.when, self.state.kit.threshold)
-        return State(decoding=self.state.decoding, clustering=clustering, kit=kit)
+        return with_sounds(State(decoding=self.state.decoding, clustering=clustering, kit=kit), came)
 
     def cancel(self) -> None:
         """Stop the work in progress; what was open stays."""
@@ -418,7 +528,8 @@ class Session(HasTraits):
             now = monotonic()
             if now - job.last >= PROGRESS_EVERY_S or done >= total:
                 job.last = now
-                kind = "read" if what.lower().startswith("read") else "transcribe"
+                words = {"read": "read", "writ": "write"}
+                kind = words.get(what.lower()[:4], "transcribe")
                 self._post(job, lambda: setattr(self, "progress", Progress(done, total, kind)))
             return True
 
@@ -616,7 +727,7 @@ class Session(HasTraits):
         audio, posteriors, key = self.audio, self.posteriors, self.key
         if audio is None or posteriors is None or posteriors.drums is not None or self.busy:
             return
-        if not wants_drums(self.state):
+        if not wants_drums(self.state) or (self.written is not None and self.written.strokes is not None):
             return
 
         def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
@@ -898,11 +1009,51 @@ class Session(HasTraits):
         # Asked anew, the estimate starts from nothing.
         self.set(lasting=lasting, clustering=clustering, found=0)
 
+    def sort_by(self, how: str) -> None:
+        """What tracks of written notes go by: "sound", as `base` hears it under each of them, or their "writer".
+
+        By sound, notes made by hand are sorted with the others (see `sort_hand_made`).
+
+        Raises
+        ------
+        FormatError
+            If the network that listened tells no timbres apart.
+        """
+        if how not in SORTED_BY:
+            raise ValueError(f"notes are sorted by {' or '.join(SORTED_BY)}, not {how}")
+        if how == "writer":
+            self.set(sorted_by=how)
+        else:
+            self._sort_hand_made(replace(self.state, sorted_by=how))
+
+    def sort_hand_made(self) -> None:
+        """Put each note made by hand on the track that sounds most like it; where there are no other notes, tell
+        those by hand apart among themselves.
+
+        Raises
+        ------
+        FormatError
+            If the network that listened tells no timbres apart.
+        """
+        self._sort_hand_made(self.state)
+
+    def _sort_hand_made(self, state: State) -> None:
+        posteriors = self.posteriors
+        if posteriors is None:
+            return
+        if posteriors.embedding is None:
+            raise FormatError("This network does not tell timbres apart; choose another one to sort notes by sound.")
+        others = _derive(self._decoder, posteriors, state, self._last, came=self.written)
+        edits = sorted_by_ear(others.table, others.hand_ids, others.state, posteriors)
+        highest = 1 + max((note.track for note in edits.added), default=0)
+        self.set(sorted_by=state.sorted_by, edits=edits, tracks=_with_views(others.state, highest).tracks)
+
     # --- reference --------------------------------------------------------------------------------------------------
 
-    def set_reference(self, notes: Notes | None, name: str = "") -> None:
-        """True notes to compare with, or none."""
+    def set_reference(self, notes: Notes | None, name: str = "", *, heard: bool = False) -> None:
+        """Notes to compare with, or none: true ones, or what another network has `heard`."""
         self.reference_name = name if notes is not None else ""
+        self.reference_heard = heard and notes is not None
         self.reference = notes
 
     # --- notes ------------------------------------------------------------------------------------------------------
@@ -911,7 +1062,8 @@ class Session(HasTraits):
         """Notes from posteriors, thresholds, edits and tracks."""
         if self._decoder is None or self.posteriors is None:
             return
-        self._show(_derive(self._decoder, self.posteriors, self.state, self._last, thorough=thorough))
+        came = self.written
+        self._show(_derive(self._decoder, self.posteriors, self.state, self._last, came=came, thorough=thorough))
 
     def _show(self, derived: _Derived) -> None:
         if derived.grouping.problem is not None and derived.grouping is not self.grouping:
@@ -954,19 +1106,20 @@ def _derive(
     last: _Derived | None = None,
     before: Notes | None = None,
     *,
+    came: Written | None = None,
     thorough: bool = True,
 ) -> _Derived:
-    """Notes from posteriors, thresholds, edits and tracks.
+    """Notes from posteriors, thresholds, edits and tracks; from those that `came` written, in place of thresholds.
 
     What nothing has changed for is taken from `last`, the step before of the same recording: notes are decoded anew
     for other thresholds alone, and sorted anew for other notes, other settings of the clustering, or notes put into
     tracks by hand.
     `before` are sorted notes from a file, whose tracks keep their numbers.
     """
-    if last is not None and last.state.decoding == state.decoding:
+    if last is not None and (came is not None or last.state.decoding == state.decoding):
         decoded = last.decoded
     else:
-        decoded = cast(Notes, decoder(state.decoding))
+        decoded = cast(Notes, decoder(state.decoding)) if came is None else came.notes
         if posteriors.embedding is not None and not decoded.embedding.shape[1]:
             from amtsep.decoding import embed_notes
 
@@ -982,8 +1135,9 @@ def _derive(
         if last is not None:
             before = last.sorted
         known = Grouping() if last is None else last.grouping
-        sorted_notes, grouping = group(decoded, state, before, known, thorough=thorough)
-    strokes = strokes_in(posteriors, state, None if last is None else last.strokes)
+        sorted_notes, grouping = group(decoded, state, before, known, thorough=thorough, came=came)
+    own_strokes = None if came is None else came.strokes
+    strokes = strokes_in(posteriors, state, None if last is None else last.strokes, own_strokes)
     if last is not None and sorted_notes is last.sorted and _same_table(state, last.state):
         return replace(last, state=state, decoded=decoded, grouping=grouping, thorough=thorough, strokes=strokes)
     found = merged(sorted_notes, state)
@@ -991,19 +1145,20 @@ def _derive(
     notes = found if tidied is None else tidied.notes
     state = _with_views(state, len(notes.tracks))
     pedal: PedalSpans = {}
-    if state.decoding.ends == "key" and posteriors.offset is None:  # the network has not learned where keys come up
+    if came is None and state.decoding.ends == "key" and posteriors.offset is None:
+        # The network has not learned where keys come up.
         notes, pedal = pedalled(name_tracks(notes, state))
     table, hand_ids = apply_edits(notes, state.edits)
     if grouping.available and thorough and grouping.timbres != state.found:
         state = replace(state, found=grouping.timbres)
     state = _with_views(state, len(table.tracks))
-    table = name_tracks(table, state)
+    table = name_tracks(table, state, came)
     return _Derived(state, decoded, sorted_notes, table, hand_ids, grouping, thorough, tidied, pedal, strokes)
 
 
 def _sorting(state: State) -> tuple[object, ...]:
     """What of a state the grouping depends on, the notes apart."""
-    return state.clustering, state.taught, state.merged, state.found
+    return state.clustering, state.taught, state.merged, state.found, state.sorted_by
 
 
 def _same_table(one: State, other: State) -> bool:

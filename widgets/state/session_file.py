@@ -1,7 +1,7 @@
 """One file that holds a session: the recording, the posteriors, thresholds, edits, tracks; reopens as it was.
 
-A zip archive (``.amtsep``) of ``session.json``, ``posteriors.npz``, ``audio.flac`` (24 bit) and, where there is one,
-``reference.json``. The autosave keeps the same members, without the posteriors, in a folder.
+A zip archive (``.amtsep``) of ``session.json``, ``posteriors.npz``, ``audio.flac`` (24 bit) and, where there are any,
+``reference.json`` and ``written.json``. The autosave keeps the same members, without the posteriors, in a folder.
 """
 
 from __future__ import annotations
@@ -25,16 +25,19 @@ from amtsep.posteriors import Posteriors
 from widgets.state import history
 from widgets.state.edits import Edits, Kit, Note, State, TrackView, check
 from widgets.state.original import Original
+from widgets.state.written import Written, kept
 
-VERSION = 2
-"""Since version 2 the energy tolerance is in seconds."""
+VERSION, PLAIN_VERSION = 3, 2
+"""Since version 2 the energy tolerance is in seconds. Version 3 is written where notes are none that thresholds decode,
+so that an older amtsep does not show others in their place; all other sessions are still of version 2."""
 ENDING = ".amtsep"
 MAX_UNPACKED = 4 << 30
 """Bytes that the members of a session file may unpack to: an hour with its embedding takes 2 GB."""
 MAX_ORIGINAL = 400 << 20
 """Bytes of the recording as it was brought: a larger one is not kept beside the copy that the network heard."""
 MAX_TEXT = 64 << 20
-"""Bytes of ``session.json`` and of ``reference.json``."""
+"""Bytes of ``session.json``, ``reference.json`` and ``written.json``."""
+WRITTEN = "written.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,10 @@ class Saved:
     state: State
     reference: Notes | None = None
     reference_name: str = ""
+    reference_heard: bool = False
+    """Whether the reference is what another network found."""
+    written: Written | None = None
+    """The notes, where they are not decoded from posteriors."""
     sorted: Notes | None = None
     """The decoded notes with their timbres, so that tracks keep their numbers."""
     key: str = ""
@@ -75,11 +82,13 @@ def about_text(saved: Saved, gain: float, more: dict[str, Any] | None = None) ->
     """``session.json``."""
     grouped = saved.sorted
     about = {
-        "amtsep_session": VERSION,
+        "amtsep_session": PLAIN_VERSION if saved.written is None else VERSION,
         "name": saved.audio.name,
         "gain": gain,
         "state": asdict(saved.state),
         "reference_name": saved.reference_name,
+        "reference_heard": saved.reference_heard,
+        "written": None if saved.written is None else {"by": saved.written.by, "network": saved.written.network},
         "posteriors": saved.key,
         "turn": saved.turn,
         "sorted": None
@@ -104,6 +113,8 @@ def write_session(saved: Saved) -> bytes:
         archive.writestr("posteriors.npz", network.getvalue())
         if saved.reference is not None:
             archive.writestr("reference.json", formats.json_text(saved.reference))
+        if saved.written is not None:
+            archive.writestr(WRITTEN, formats.json_text(saved.written.table()))
         original = None if saved.original is None else saved.original.read(MAX_ORIGINAL)
         if original is not None:
             archive.writestr("original", original)
@@ -121,7 +132,7 @@ def read_session(file: BinaryIO, name: str, limits: Limits = Limits()) -> Saved:
     try:
         with zipfile.ZipFile(file) as archive:
             size = {member.filename: member.file_size for member in archive.infolist()}
-            texts = size.get("session.json", 0) + size.get("reference.json", 0)
+            texts = sum(size.get(member, 0) for member in ("session.json", "reference.json", WRITTEN))
             if sum(size.values()) > MAX_UNPACKED or texts > MAX_TEXT:
                 raise FormatError("{name} unpacks to more than a session can hold; it was not opened.", name=name)
 
@@ -166,6 +177,12 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         turn = int(about.get("turn", 0))
         text = read("reference.json")
         reference = None if text is None else formats.read_json(text, name=name)
+        text, came = read(WRITTEN), about.get("written")
+        if (text is None) != (came is None):
+            raise ValueError("the notes as written are not there")
+        wrote = None
+        if text is not None:
+            wrote = kept(formats.read_json(text, name=name), str(came["by"]), bool(came["network"]))
         sound = read("audio.flac") or read("audio.wav") or b""  # the static page writes no FLAC
         with soundfile.SoundFile(io.BytesIO(sound)) as recording:
             if recording.channels != 1 or recording.samplerate <= 0 or recording.frames < 1:
@@ -183,7 +200,10 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         original = None if brought is None else Original(brought, audio.name)
         key = str(about.get("posteriors", ""))
         undo, redo = history.unpack(about.get("history"), state, _state)
-        return Saved(audio, None, state, reference, named, grouped, key, turn, original, undo, redo)
+        heard = bool(about.get("reference_heard", False))
+        return Saved(
+            audio, None, state, reference, named, heard, wrote, grouped, key, turn, original, undo, redo
+        )
     except FormatError:
         raise
     except _DAMAGE as error:
@@ -226,6 +246,7 @@ def _state(values: dict[str, Any]) -> State:
         # Before drums were heard there were none in a session.
         kit=_settings(Kit, values.get("kit", {"when": "off"})),
         strokes=_edits(values.get("strokes", {"removed": (), "added": ()})),
+        sorted_by=str(values.get("sorted_by", "writer")),
     )
     check(state)
     return state

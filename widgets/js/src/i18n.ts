@@ -34,15 +34,28 @@ export type Word = keyof Words;
 
 const fillIn = (text: string, values: Record<string, unknown>): string => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 
+/** What a track is called that nobody has named: by its sound where a network meant that, else by its place. */
+export function unnamed(hub: Hub, track: { place?: number; program?: number; instrument?: boolean }): string {
+  const names = sounds(hub.prefs.language).flatMap(([, family]) => family.split("|"));
+  return (track.instrument && names[track.program ?? 0]) || say(hub, "timbre_n", { n: (track.place ?? 0) + 1 });
+}
+
 /** What a track is called. */
 export function trackName(hub: Hub, index: number): string {
   const track = hub.tracks[index];
-  return track?.given || track?.place === undefined ? (track?.name ?? "") : say(hub, "timbre_n", { n: track.place + 1 });
+  return track?.given || track?.place === undefined ? (track?.name ?? "") : unnamed(hub, track);
 }
 
 /** A sentence in the language of the page, with `{name}` filled in. */
 export function say(hub: Hub, key: Word | string, values: Record<string, unknown> = {}): string {
   return wordIn(hub.prefs.language, key, values);
+}
+
+/** What a network is called in a list. */
+export function networkName(hub: Hub, name: string): string {
+  const key = ["mt3", "mr-mt3", "yourmt3"].includes(name) ? "network_other" : `network_${name}`;
+  const said = say(hub, key, { name });
+  return said === key ? name : said;
 }
 
 export function wordIn(language: string, key: Word | string, values: Record<string, unknown> = {}): string {

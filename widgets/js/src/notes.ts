@@ -20,6 +20,8 @@ export interface Track {
   /** Whether a person has named it; else it is called after its place among those that hold notes. */
   given?: boolean;
   place?: number;
+  /** Whether a network has called it by its sound. */
+  instrument?: boolean;
 }
 
 /** Pitch of a note over time: seconds, and cents from its semitone. */

@@ -28,6 +28,7 @@ export class Slider {
   private bars: Float32Array = new Float32Array(0);
   private value: number;
   dragging = false;
+  private resting = false;
 
   constructor(private readonly options: SliderOptions) {
     this.value = options.value;
@@ -67,12 +68,21 @@ export class Slider {
     this.show();
   }
 
+  /** Whether it rests: seen, and not to be moved, for it acts on nothing now. */
+  rest(resting: boolean): void {
+    this.resting = resting;
+    this.element.classList.toggle("amt-resting", resting);
+    this.track.setAttribute("aria-disabled", String(resting));
+    this.track.tabIndex = resting ? -1 : 0;
+  }
+
   setHistogram(bars: Float32Array): void {
     this.bars = bars;
     this.draw();
   }
 
   private take(value: number, lasting: boolean): void {
+    if (this.resting) return;
     const { min, max, step } = this.options;
     const rounded = Math.min(max, Math.max(min, Math.round(value / step) * step));
     const clean = Number(rounded.toFixed(6));
@@ -83,7 +93,7 @@ export class Slider {
   }
 
   private down(event: PointerEvent): void {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || this.resting) return;
     event.preventDefault();
     this.track.focus({ preventScroll: true });
     this.track.setPointerCapture(event.pointerId);

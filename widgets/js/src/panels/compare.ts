@@ -2,7 +2,7 @@
 
 import { button, fill, h } from "../dom";
 import type { Hub } from "../hub";
-import { say } from "../i18n";
+import { networkName, say } from "../i18n";
 import { info } from "../info";
 import { type Model, Scope, octets } from "../model";
 
@@ -21,26 +21,51 @@ export function mountCompare(model: Model, element: HTMLElement, hub: Hub): () =
   let here = { onset_threshold: 0.5, frame_threshold: 0.3 };
 
   const percent = (v: number) => (v * 100).toFixed(1);
+  /** Networks whose notes can be laid under these, as a reference is. */
+  const second = () => {
+    const names: string[] = model.get("about")?.networks ?? [];
+    if (!names.length) return null;
+    const select = h(
+      "select",
+      {
+        class: "amt-select amt-second-network",
+        "aria-label": t("second_network"),
+        onchange: () => {
+          if (select.value) model.send({ do: "network", value: select.value });
+          select.value = "";
+        },
+      },
+      h("option", { value: "" }, t("second_network")),
+      ...names.map((name) => h("option", { value: name }, networkName(hub, name))),
+    );
+    return select;
+  };
   const show = () => {
     const scores = model.get("scores") ?? {};
+    const about = model.get("about") ?? {};
     if (!scores.name) {
       fill(
         body,
         h("p", {}, t("compare_hint"), info(hub, "compare")),
         button({ icon: "open", text: t("choose_reference"), class: "amt-choose-reference", onclick: () => picker.click() }),
         model.get("truth") ? button({ icon: "note", text: t("use_truth"), class: "amt-use-truth", onclick: () => model.send({ do: "truth" }) }) : null,
+        second(),
       );
       return;
     }
     const row = (label: string, s: { precision: number; recall: number; f1: number } | null) =>
       s ? h("tr", {}, h("th", {}, label), h("td", {}, percent(s.precision)), h("td", {}, percent(s.recall)), h("td", { class: "amt-f1" }, percent(s.f1))) : null;
     const wanted = model.get("heat")?.f1;
+    const heatButton = about.written ? null : button({ text: t(model.get("heat")?.working ? "heat_working" : "heat"), class: "amt-small amt-make-heat", disabled: Boolean(model.get("heat")?.working), onclick: () => model.send({ do: "heat" }) });
     fill(
         body,
       h("div", { class: "amt-line amt-reference" }, h("b", { class: "amt-text" }, scores.name), button({ icon: "close", label: t("clear_reference"), class: "amt-plain", onclick: () => model.send({ do: "clear" }) })),
       h("table", { class: "amt-scores" }, h("tr", {}, h("th", {}), h("th", {}, t("precision")), h("th", {}, t("recall")), h("th", {}, "F1")), row(t("score_onset"), scores.onset), row(t("score_offset"), scores.offset), row(t("score_frame"), scores.frame), row(t("score_separated"), scores.separated)),
-      h("p", { class: "amt-legend" }, t("verdict", scores)),
-      wanted ? h("div", { class: "amt-heat-box" }, heat, h("span", { class: "amt-heat-x" }, t("onset_threshold")), h("span", { class: "amt-heat-y" }, t("frame_threshold"))) : button({ text: t(model.get("heat")?.working ? "heat_working" : "heat"), class: "amt-small amt-make-heat", disabled: Boolean(model.get("heat")?.working), onclick: () => model.send({ do: "heat" }) }),
+      h("p", { class: "amt-legend" }, t(scores.heard ? "verdict_heard" : "verdict", scores)),
+      scores.heard ? h("p", { class: "amt-legend" }, t("neither_is_true")) : null,
+      second(),
+      about.open && !scores.heard ? button({ text: t("take_notes"), title: t("hint_take_notes"), class: "amt-small amt-take", onclick: () => model.send({ do: "take" }) }) : null,
+      wanted ? h("div", { class: "amt-heat-box" }, heat, h("span", { class: "amt-heat-x" }, t("onset_threshold")), h("span", { class: "amt-heat-y" }, t("frame_threshold"))) : heatButton,
     );
     if (wanted) draw();
   };
@@ -87,6 +112,7 @@ export function mountCompare(model: Model, element: HTMLElement, hub: Hub): () =
   });
   scope.watch("scores", show);
   scope.watch("truth", show);
+  scope.watch("about", show);
   scope.watch("heat", show);
   scope.add(
     hub.on("threshold-values", (v: any) => {

@@ -85,7 +85,8 @@ export function kitElement(model: Model, scope: Scope, hub: Hub): HTMLElement {
     const there = on && kit.count > 0;
     number.textContent = there ? String(kit.count) : "";
     for (const made of [...mix.buttons, second]) made.hidden = !there;
-    threshold.element.hidden = !there && !(on && kit.when === "on");
+    // A network that writes its strokes leaves no threshold to set.
+    threshold.element.hidden = kit?.written || (!there && !(on && kit.when === "on"));
     none.hidden = there || !on;
     none.textContent = t("no_drums");
     if (latest.idle) threshold.set(Number(kit?.threshold ?? 0.5));

@@ -2,7 +2,7 @@
 
 import { button, h, opensIntoView } from "../dom";
 import type { Hub } from "../hub";
-import { say } from "../i18n";
+import { networkName, say } from "../i18n";
 import { info } from "../info";
 import { Latest, type Model, Scope, floats } from "../model";
 import { pitchName } from "../notes";
@@ -11,8 +11,6 @@ import { Slider } from "../slider";
 type Values = Record<string, number | boolean>;
 
 const EXPLAINED = new Set(["onset_threshold", "frame_threshold", "min_note_length", "energy_tolerance", "tidy_strength"]);
-/** Networks that there are words for. */
-const KNOWN = new Set(["light", "base"]);
 /** What a preset sets, in short. */
 const sets = (v: Values) => `${Number(v.onset_threshold).toFixed(2)} / ${Number(v.frame_threshold).toFixed(2)} / ${Math.round(1000 * Number(v.min_note_length))} ms`;
 
@@ -63,20 +61,27 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   );
   hub.actions.thresholds = (values: Values) => change(values, true);
   const count = h("b", { class: "amt-count" });
+  const auto = button({ icon: "wand", text: t("auto"), label: t("hint_auto"), class: "amt-small amt-auto", onclick: () => model.send({ do: "auto" }) });
+  const reset = button({ text: t("reset"), class: "amt-small amt-reset", onclick: () => change(defaults, true) });
+  const rest = h("p", { class: "amt-rest", role: "note" });
   element.append(
     h("h2", { class: "amt-unseen" }, t("thresholds")),
-    h("div", { class: "amt-presets" }, preset, button({ icon: "wand", text: t("auto"), label: t("hint_auto"), class: "amt-small amt-auto", onclick: () => model.send({ do: "auto" }) }), button({ text: t("reset"), class: "amt-small amt-reset", onclick: () => change(defaults, true) }), info(hub, "presets")),
+    rest,
+    h("div", { class: "amt-presets" }, preset, auto, reset, info(hub, "presets")),
     sliders.onset_threshold.element,
   );
 
   const energy = slider("energy_tolerance", { min: 0, max: 0.5, step: 0.01, format: (v) => `${Math.round(v * 1000)} ms` });
   sliders.energy_tolerance = energy;
-  const check = (name: string) => {
-    const box = h("input", { type: "checkbox", onchange: () => change({ [name]: box.checked }, true) });
+  const check = (name: string, rests = false) => {
+    const box: HTMLInputElement = h("input", { type: "checkbox", onchange: () => change({ [name]: box.checked }, true) });
     scope.add(hub.on("threshold-values", (v: Values) => (box.checked = Boolean(v[name]))));
     box.checked = Boolean(current[name]);
+    if (rests) resting.push(box);
     return h("label", { class: "amt-check", title: t(`hint_${name}`) }, box, t(name));
   };
+  /** What does nothing to notes that a network or a file wrote. */
+  const resting: (HTMLInputElement | HTMLSelectElement | HTMLButtonElement)[] = [];
   const pitches = (name: string, other: string, low: boolean) => {
     const select = h("select", {
       class: "amt-select",
@@ -90,6 +95,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     for (let p = 21; p <= 108; p++) select.append(h("option", { value: String(p) }, pitchName(p)));
     select.value = String(current[name]);
     scope.add(hub.on("threshold-values", (v: Values) => (select.value = String(v[name]))));
+    resting.push(select);
     return select;
   };
   // The clean-up: where there is no program (the static page) there is none.
@@ -110,7 +116,8 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   scope.watch("network", (value) => {
     const names: string[] = value?.models ?? [];
     networks.hidden = !names.length;
-    network.replaceChildren(...names.map((name) => h("option", { value: name }, KNOWN.has(name) ? t(`network_${name}`) : name)));
+    const brought = value?.brought ? [h("option", { value: "", disabled: true }, t("network_brought", { name: value.brought }))] : [];
+    network.replaceChildren(...brought, ...names.map((name) => h("option", { value: name }, networkName(hub, name))));
     network.value = value?.name ?? "";
   });
   const more = h(
@@ -127,15 +134,15 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
       pitches("max_pitch", "min_pitch", false),
       info(hub, "pitch_range"),
     ),
-    h("div", { class: "amt-line" }, check("inferred_onsets"), info(hub, "inferred_onsets")),
+    h("div", { class: "amt-line" }, check("inferred_onsets", true), info(hub, "inferred_onsets")),
     networks,
     tidy ? h("div", { class: "amt-line" }, h("span", {}, t("ends")), ends, info(hub, "ends")) : null,
-    rules.length ? h("div", { class: "amt-rules" }, h("span", {}, t("tidy_rules")), ...rules.map(check)) : null,
+    rules.length ? h("div", { class: "amt-rules" }, h("span", {}, t("tidy_rules")), ...rules.map((name) => check(name))) : null,
   );
   opensIntoView(more);
   const split = h("div", { class: "amt-kinds-of-notes" });
   element.append(
-    h("div", { class: "amt-line amt-found" }, split, h("span", { class: "amt-one-line" }, check("leftover_notes"), info(hub, "leftover_notes"))),
+    h("div", { class: "amt-line amt-found" }, split, h("span", { class: "amt-one-line" }, check("leftover_notes", true), info(hub, "leftover_notes"))),
     sliders.frame_threshold.element,
     sliders.min_note_length.element,
     more,
@@ -144,6 +151,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   const counts = () => {
     const [n, missed] = [Number(model.get("count") ?? 0), Number(model.get("missed") ?? 0)];
     count.textContent = n === 1 ? t("one_note") : t("notes_count", { n });
+    if (model.get("resting")?.by) return split.replaceChildren(h("span", { class: "amt-solid" }, count.textContent ?? ""));
     split.replaceChildren(
       h("span", { class: "amt-solid" }, t("with_start", { n: n - missed })),
       missed ? h("span", { class: "amt-hollow" }, t("without_start", { n: missed })) : "",
@@ -163,5 +171,14 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   scope.watch("frame_histogram", (v) => sliders.frame_threshold.setHistogram(floats(v)));
   scope.watch("count", counts);
   scope.watch("missed", counts);
+  resting.push(preset, auto, reset, ends);
+  scope.watch("resting", (value) => {
+    const on = Boolean(value?.by);
+    rest.hidden = !on;
+    rest.textContent = on ? t(value.network ? "resting_network" : "resting_file", { name: value.by }) : "";
+    for (const control of resting) control.disabled = on;
+    for (const [name, s] of Object.entries(sliders)) if (name !== "tidy_strength") s.rest(on);
+    counts();
+  });
   return () => scope.end();
 }

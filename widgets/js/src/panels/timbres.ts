@@ -3,7 +3,7 @@
 import { button, fill, h, opensIntoView } from "../dom";
 import { programs } from "../gm";
 import type { Hub } from "../hub";
-import { say, sounds } from "../i18n";
+import { say, sounds, unnamed } from "../i18n";
 import { info } from "../info";
 import { Latest, type Model, Scope } from "../model";
 import { kitElement } from "./kit";
@@ -18,6 +18,8 @@ interface Row {
   name: string;
   given: boolean;
   program: number;
+  /** Whether a network meant that sound. */
+  instrument?: boolean;
   color: number;
   count: number;
   /** General MIDI sounds that it may be. */
@@ -78,6 +80,26 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
       },
     }),
   );
+  // Of notes that a network or a file wrote: the tracks that they came in, or by what is heard under them.
+  const ways: HTMLButtonElement[] = ["writer", "sound"].map((value) =>
+    button({
+      text: t(`by_${value}`),
+      title: t(`hint_by_${value}`),
+      role: "radio",
+      "aria-checked": "false",
+      class: `amt-small amt-by-${value}`,
+      onclick: () => model.send({ do: "sort", value }),
+      onkeydown: (e: KeyboardEvent) => {
+        const other = ways.find((way) => way !== e.currentTarget);
+        if (!e.key.startsWith("Arrow") || !other || other.disabled) return;
+        e.preventDefault();
+        e.stopPropagation();
+        other.focus();
+        other.click();
+      },
+    }),
+  );
+  const sorting = h("div", { class: "amt-line amt-sorting" }, h("div", { class: "amt-kinds", role: "radiogroup", "aria-label": t("sorted_by") }, ...ways), info(hub, "sorted_by"));
   const sure = h("div", { class: "amt-sure" });
   const list = h("div", { class: "amt-tracks", role: "list" });
   const foot = h("div", { class: "amt-line amt-teach" });
@@ -85,7 +107,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
   for (const m of about().methods ?? []) method.append(h("option", { value: m }, t(`method_${m.replaceAll("-", "_")}`)));
   const how = h("details", { class: "amt-fold" }, h("summary", {}, t("more")), h("label", { class: "amt-line" }, h("span", {}, t("method")), method), info(hub, "method"));
   opensIntoView(how);
-  element.append(h("div", { class: "amt-kinds", role: "radiogroup", "aria-label": t("kinds") }, ...kinds), h("div", { class: "amt-how-many" }, slider.element), sure, list, kitElement(model, scope, hub), foot, how);
+  element.append(sorting, h("div", { class: "amt-kinds", role: "radiogroup", "aria-label": t("kinds") }, ...kinds), h("div", { class: "amt-how-many" }, slider.element), sure, list, kitElement(model, scope, hub), foot, how);
 
   let drawn = "";
   const mixers = new Map<number, Mixer>();
@@ -105,12 +127,19 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
     list.replaceChildren(...rows.map((row) => rowElement(row, rows)));
     fill(
       foot,
-      hub.selection.size ? h("span", {}, t("assign_hint", { n: hub.selection.size })) : h("span", {}, t(!hub.duration ? "teach_hint" : !about().heard ? "nothing_heard" : about().available ? "teach_hint" : "no_embedding")),
+      hub.selection.size ? h("span", {}, t("assign_hint", { n: hub.selection.size })) : h("span", {}, t(hint(), { name: about().writer })),
+      about().available && about().by_hand ? button({ text: t("sort_by_hand"), title: t("hint_sort_by_hand"), class: "amt-small amt-sort-by-hand", onclick: () => model.send({ do: "sort_hand_made" }) }) : null,
       model.get("edited") ? button({ text: t("drop_edits"), class: "amt-small amt-drop", onclick: () => model.send({ do: "drop_edits" }) }) : null,
     );
     mixes();
   };
-  const called = (row: Row) => (row.given ? row.name : t("timbre_n", { n: row.place + 1 }));
+  const hint = () => {
+    if (!hub.duration) return "teach_hint";
+    if (!about().heard) return "nothing_heard";
+    if (!about().available) return "no_embedding";
+    return about().writer && about().sorted_by === "writer" ? "came_in_tracks" : "teach_hint";
+  };
+  const called = (row: Row) => (row.given ? row.name : unnamed(hub, row));
   /** The mark of a track: puts the selected notes there, or, with none selected, chooses another colour. */
   const swatch = (row: Row, color: string) => {
     const label = hub.selection.size ? t("assign_to", { key: row.place + 1, name: called(row) }) : t("recolour", { name: called(row) });
@@ -186,7 +215,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
       value: called(row),
       "aria-label": t("track_name", { name: called(row) }),
       spellcheck: "false",
-      onchange: () => set(row, { name: name.value === t("timbre_n", { n: row.place + 1 }) ? "" : name.value }),
+      onchange: () => set(row, { name: name.value === unnamed(hub, row) ? "" : name.value }),
       onkeydown: (e: KeyboardEvent) => {
         e.stopPropagation();
         if (e.key === "Enter" || e.key === "Escape") name.blur();
@@ -259,11 +288,20 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
     element.classList.toggle("amt-no-timbres", !a?.available);
     slider.set(a?.wanted || a?.shown || 1);
     const kind = a?.wanted === 1 ? "one" : a?.wanted || a?.at_least > 1 ? "band" : "auto";
+    const came = Boolean(a?.writer) && a.sorted_by === "writer";
+    const free = Boolean(a?.available) && !came;
+    slider.rest(came);
+    sorting.hidden = !a?.writer;
+    ways.forEach((made, i) => {
+      made.setAttribute("aria-checked", String(came === !i));
+      made.tabIndex = came === !i ? 0 : -1;
+    });
+    ways[1].disabled = !a?.available;
     kinds.forEach((made, i) => {
-      const on = a?.available && KINDS[i][0] === kind;
+      const on = free && KINDS[i][0] === kind;
       made.setAttribute("aria-checked", String(on));
-      made.tabIndex = on || (!a?.available && !i) ? 0 : -1;
-      made.disabled = !a?.available;
+      made.tabIndex = on || (!free && !i) ? 0 : -1;
+      made.disabled = !free;
     });
     const p: number[] = a?.probability ?? [];
     const top = Math.max(...p, 1e-9);

@@ -35,5 +35,8 @@ export const errorsZh: Record<string, string> = {
   "A session without posteriors cannot be saved as a file.": "没有后验概率的会话无法存为文件。",
   "No sessions are kept here.": "这里不保存会话。",
   "That session is no longer kept; open the recording again.": "该会话已不再保存：请重新打开录音。",
+  "{name} holds no notes within the recording; choose the MIDI file that belongs to it.": "{name} 在该录音的时间范围内没有音符：请选择与录音对应的 MIDI 文件。",
+  "Open the recording first that these notes belong to.": "请先打开这些音符所属的录音。",
+  "This network does not tell timbres apart; choose another one to sort notes by sound.": "此网络不区分音色：请换用其他网络，再按音色归类。",
   "There are no notes to write as MusicXML; lower the thresholds first.": "没有可写成 MusicXML 的音符：请先降低阈值。",
 };
