@@ -366,3 +366,27 @@ def test_points_and_pairs_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> 
     asked.clear()
     cluster(notes, Clustering(unisons=True))
     assert sorted(asked) == ["neighbour_pairs", "note_points", "overlapping_pairs"]
+
+
+def test_wards_tree_is_that_of_merging_the_two_cheapest_clusters_one_by_one():
+    rng = np.random.default_rng(5)
+    x = normalize(rng.normal(size=(4, 6))[rng.integers(0, 4, 60)] + 0.5 * rng.normal(size=(60, 6)))
+    x[40:50] = x[:10]  # points that are the same, too
+    points = Points(x, rng.uniform(0.2, 2.0, 60))
+    clusters = {(i,): (x[i], points.weight[i]) for i in range(60)}
+    while clusters:
+        if len(clusters) <= 8:
+            labels = ward_partitions(points, 8)[len(clusters) - 1]
+            assert {tuple(np.flatnonzero(labels == k)) for k in range(labels.max() + 1)} == set(clusters)
+        if len(clusters) == 1:
+            break
+        (a, (mean_a, weight_a)), (b, (mean_b, weight_b)) = min(
+            ((one, other) for one in clusters.items() for other in clusters.items() if one[0] < other[0]),
+            key=lambda pair: (
+                pair[0][1][1] * pair[1][1][1] / (pair[0][1][1] + pair[1][1][1])
+                * np.sum((pair[0][1][0] - pair[1][1][0]) ** 2)
+            ),
+        )  # fmt: skip
+        del clusters[a], clusters[b]
+        total = weight_a + weight_b
+        clusters[tuple(sorted(a + b))] = (weight_a * mean_a + weight_b * mean_b) / total, total

@@ -20,8 +20,7 @@ RESTARTS = 6
 def ward_partitions(points: Points, largest: int, seed: int = 0) -> list[Labels]:
     """Partitions into 1, 2, ... `largest` clusters by Ward's criterion with weights (Ward 1963).
 
-    Merging clusters a and b costs ``w_a w_b / (w_a + w_b) * |x_a - x_b|^2``; costs to others follow by Lance and
-    Williams.
+    Merging clusters a and b costs ``w_a w_b / (w_a + w_b) * |x_a - x_b|^2`` of their means.
 
     Returns
     -------
@@ -30,39 +29,53 @@ def ward_partitions(points: Points, largest: int, seed: int = 0) -> list[Labels]
     """
     small, member = compress(points, MAX_TREE, seed)
     m = len(small)
-    weight = small.weight.copy()
-    square = np.einsum("nd,nd->n", small.x, small.x)
-    cost = np.maximum(square[:, None] + square[None] - 2.0 * small.x @ small.x.T, 0.0)
-    cost *= weight[:, None] * weight[None] / (weight[:, None] + weight[None])
-    np.fill_diagonal(cost, np.inf)
-    best, partner = cost.min(axis=1), cost.argmin(axis=1)
-    owner = np.arange(m)
-    found: list[Labels] = []
-    for count in range(m, 0, -1):
-        if count <= largest:
-            found.append(np.unique(owner, return_inverse=True)[1].reshape(-1)[member])
-        if count == 1:
-            break
-        a = int(best.argmin())
-        b = int(partner[a])
-        joint = cost[a, b]
+    merges = _merges(small)
+    found = []
+    for count in range(1, min(largest, m) + 1):
+        owner = np.arange(m)
+        kept = merges[: m - count]
+        owner[kept[:, 1]] = kept[:, 0]
+        while np.any(owner != owner[owner]):
+            owner = owner[owner]
+        found.append(np.unique(owner, return_inverse=True)[1].reshape(-1)[member])
+    return found
+
+
+def _merges(points: Points) -> Labels:
+    """All n - 1 merges of the tree, cheapest first, (n - 1, 2): the first of each outlives the second.
+
+    Clusters that are each other's nearest are merged by every order of steps, since a merge brings nobody nearer
+    (Murtagh 1983): all such pairs are joined at once, some twenty rounds instead of n steps. A cluster is called by
+    its first point.
+    """
+    first = np.arange(len(points))
+    x, weight = points.x, points.weight
+    pairs: list[Labels] = []
+    costs: list[Values] = []
+    while len(first) > 1:
+        # |x_a - x_b|^2 as one product, and few passes over what is large.
+        square, one = np.einsum("nd,nd->n", x, x)[:, None], np.ones((len(x), 1))
+        cost = np.hstack([x, square, one]) @ np.hstack([-2.0 * x, one, square]).T
+        cost /= 1.0 / weight[:, None] + 1.0 / weight
+        np.maximum(cost, 0.0, out=cost)
+        np.fill_diagonal(cost, np.inf)
+        partner = cost.argmin(axis=1)
+        here = np.arange(len(first))
+        a = here[(partner[partner] == here) & (here < partner)]
+        b = partner[a]
+        pairs.append(np.stack([first[a], first[b]], axis=1))
+        costs.append(cost[a, b])
         total = weight[a] + weight[b]
-        row = ((weight[a] + weight) * cost[a] + (weight[b] + weight) * cost[b] - weight * joint) / (total + weight)
-        row[[a, b]] = np.inf
-        row[np.isinf(cost[a])] = np.inf
-        owner[owner == b] = a
+        x, weight = x.copy(), weight.copy()
+        x[a] = (weight[a, None] * x[a] + weight[b, None] * x[b]) / total[:, None]
         weight[a] = total
-        cost[a], cost[:, a] = row, row
-        cost[b], cost[:, b] = np.inf, np.inf
-        best[b] = np.inf
-        outdated = ((partner == a) | (partner == b)) & np.isfinite(best)
-        outdated[a] = True
-        stale = np.flatnonzero(outdated)
-        partner[stale] = cost[stale].argmin(axis=1)
-        best[stale] = cost[stale, partner[stale]]
-        closer = row < best
-        best[closer], partner[closer] = row[closer], a
-    return found[::-1]
+        left = np.ones(len(first), bool)
+        left[b] = False
+        first, x, weight = first[left], x[left], weight[left]
+    if not pairs:
+        return np.zeros((0, 2), np.intp)
+    # A stable order: of equal costs (points that are the same) the earlier round was below.
+    return np.concatenate(pairs)[np.argsort(np.concatenate(costs), kind="stable")]
 
 
 def refine(points: Points, labels: Labels, k: int, rounds: int = ROUNDS) -> tuple[Labels, Values]:

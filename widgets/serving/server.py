@@ -178,6 +178,8 @@ def settings(serve: Serve, template: str = "amtsep") -> dict[str, dict[str, Any]
 def environment(serve: Serve) -> dict[str, str]:
     """What the kernels are told."""
     env = dict(os.environ)
+    # What a page computes are small matrices: threads for them cost more than they bring, and others wait.
+    env.setdefault("OPENBLAS_NUM_THREADS", "1")
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [env.get("PYTHONPATH")])])
     env["JUPYTER_PATH"] = os.pathsep.join([str(SHARE), *filter(None, [env.get("JUPYTER_PATH")])])
     env["AMTSEP_MAX_UPLOAD_MB"] = f"{serve.max_upload:g}"
