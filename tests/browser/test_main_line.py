@@ -188,7 +188,11 @@ def test_chinese_and_light(opened):
     assert opened.page.locator(".amt-thresholds details[open]").count() == 1
     assert opened.page.evaluate("() => document.activeElement.classList.contains('amt-language')")
     fold.click()
+    # Another theme reaches what is painted, too.
+    painted = "document.querySelector('.amt-thresholds .amt-tall canvas').toDataURL()"
+    dark = opened.page.evaluate(f"() => {painted}")
     opened.page.click(".amt-theme")
+    opened.page.wait_for_function(f"dark => {painted} !== dark", arg=dark)
     ground = opened.page.evaluate("() => getComputedStyle(document.querySelector('.amtsep-app')).backgroundColor")
     assert ground == "rgb(255, 255, 255)"
     assert opened.hub("hub.notes.n") > 0

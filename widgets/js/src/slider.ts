@@ -146,7 +146,8 @@ export class Slider {
     this.draw();
   }
 
-  private draw(): void {
+  /** Anew, in the colours that the page has now. */
+  draw(): void {
     if (!this.options.histogram) return;
     const box = this.track.getBoundingClientRect();
     if (!box.width) return;

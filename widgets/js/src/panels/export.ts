@@ -105,6 +105,7 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
   // Where no beats are found, the person says where they are.
   const grid = model.get("grid") ? gridLine(model, scope, hub, (text) => (done.textContent = text)) : null;
   element.append(
+    ...(grid ? [grid] : []),
     h(
       "div",
       { class: "amt-formats" },
@@ -113,7 +114,6 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
       ),
     ),
     options,
-    ...(grid ? [grid] : []),
     done,
   );
   scope.message((content, buffers) => {
@@ -181,9 +181,9 @@ function gridLine(model: Model, scope: Scope, hub: Hub, tell: (text: string) => 
     "div",
     { class: "amt-line amt-grid", role: "group", "aria-label": "MusicXML" },
     h("span", {}, "MusicXML"),
-    h("label", {}, tempo, ` ${t("grid_per_minute")}`),
+    h("label", { title: t("grid_tempo") }, "♩ = ", tempo),
     metre,
+    h("button", { type: "button", class: "amt-button amt-small", title: t("grid_tap"), onclick: tap }, t("tap")),
     h("label", {}, `${t("grid_start")} `, start),
-    h("button", { type: "button", class: "amt-button", title: t("grid_tap"), onclick: tap }, t("tap")),
   );
 }

@@ -167,6 +167,8 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     hub.emit("threshold-values", values);
   };
   scope.watch("values", show);
+  // Once the page has its new colours.
+  scope.add(hub.on("prefs", () => requestAnimationFrame(() => Object.values(sliders).forEach((s) => s.draw()))));
   scope.watch("onset_histogram", (v) => sliders.onset_threshold.setHistogram(floats(v)));
   scope.watch("frame_histogram", (v) => sliders.frame_threshold.setHistogram(floats(v)));
   scope.watch("count", counts);
