@@ -15,7 +15,7 @@ import yaml
 from amtsep.cli import build_parser, workshop_arguments
 from widgets.places import NOTEBOOK, ROOT
 from widgets.serving.server import Serve, ServerError
-from widgets.serving.workshop import alone, copy_lessons, lab_command, main
+from widgets.serving.workshop import alone, copy_lessons, for_looking, lab_command, main
 
 
 def test_copies_hold_the_lessons_and_keep_what_somebody_wrote(tmp_path: Path) -> None:
@@ -85,6 +85,15 @@ def test_rendered_pages_link_to_each_other_and_to_no_other_address() -> None:
     assert 'href="01_listen.html"' in page
     assert "zh" not in page, "only one language is written"
     assert '<script src="plotly.min.js">' in page
+
+
+def test_a_page_without_code_does_not_ask_to_run_any(tmp_path: Path) -> None:
+    copies = copy_lessons(tmp_path / "mine")
+    before = (copies / "zh" / "01_listen.ipynb").read_text("utf-8")
+    after = (for_looking(copies) / "zh" / "01_listen.ipynb").read_text("utf-8")
+    assert "Shift + Enter" in before and "Shift + Enter" not in after
+    assert len(json.loads(before)["cells"]) == len(json.loads(after)["cells"])
+    assert 0 < len(before) - len(after) < 2000, "and says all the rest"
 
 
 def test_the_command_line_passes_its_choices_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -141,8 +142,20 @@ def show_pages(serve: Serve, language: str) -> int:
     print(f"amtsep workshop: {base}voila/render/{language}/index.ipynb{'?' + token if token else ''}", flush=True)
     # From copies: the last lesson writes beside itself, and the installation may be read-only, or somebody's checkout.
     with tempfile.TemporaryDirectory(prefix="amtsep-lessons-") as made, contextlib.suppress(KeyboardInterrupt):
-        Voila.launch_instance(argv=[str(copy_lessons(Path(made)))], config=Config(config))
+        Voila.launch_instance(argv=[str(for_looking(copy_lessons(Path(made))))], config=Config(config))
     return 0
+
+
+def for_looking(folder: Path) -> Path:
+    """Take out of copies what tells a reader to run cells: a page has none to be seen. Returns the folder."""
+    for path in folder.glob("*/*.ipynb"):
+        notebook = json.loads(path.read_text("utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                paragraphs = "".join(cell["source"]).split("\n\n")
+                cell["source"] = "\n\n".join(p for p in paragraphs if "**Shift + Enter**" not in p)
+        path.write_text(json.dumps(notebook, ensure_ascii=False), "utf-8")
+    return folder
 
 
 def render(folder: Path, language: str) -> int:
