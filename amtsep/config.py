@@ -216,12 +216,12 @@ class Quantisation:
     """Of triplets after pairs, or pairs after triplets, in one track."""
     grace_s: float = 0.14
     """No grace note is longer, in seconds."""
-    legato: float = 0.6
-    """Share of the time to the next note that a note must sound to be written as reaching it."""
-    held_share: float = 0.75
-    """Share of its written length that a note usually sounds."""
-    beat_pull: float = 0.8
-    """How far (logarithm) the end of a note may lie from a beat to be written on it."""
+    held_share: float = 0.8
+    """Share of its written length that a note usually sounds; each recording tells its own."""
+    held_spread: float = 0.2
+    """Standard deviation of the logarithm of that share within a recording."""
+    end_costs: tuple[float, float, float] = (0.0, 1.0, 2.0)
+    """Of a rest that begins on a beat, at half of one (or a third), at a quarter (or a sixth)."""
     shortest_rest: int = 6
     """Ticks (24 to the quarter note): shorter rests are not written."""
     second_voice: float = 2.0

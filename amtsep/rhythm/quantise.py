@@ -26,6 +26,16 @@ COMPOUND_GRIDS = (1, 3, 6, 2, 4, 12)
 TRIPLE = frozenset((3, 6))
 COLLISION_COST = 4.0
 """Two instants of one track at one place of the grid that are too far apart for a chord."""
+HELD = np.linspace(0.4, 1.1, 71)
+"""Shares of its written length for which a note may be held: what is tried."""
+HELD_PRIOR = 0.2
+"""Standard deviation of that share over recordings."""
+PARTS = (1, 2, 4)
+"""Parts of a beat at which a note may end before the next begins."""
+PARTS_OF_THREE = (1, 3, 6)
+COMPOUND_BEAT = 3 * TICKS // 2
+SHORTEST = TICKS // 4
+"""No note that is followed by a rest is written shorter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,8 +226,38 @@ def _best_path(emission: Values, switch: Values) -> Index:
     return path
 
 
-def lengths(start: Index, sounded: Values, following: Index, period_ticks: float, settings: Quantisation) -> Index:
-    """Written length of notes of one voice, in ticks.
+def held_share(sounded: Values, gap: Values, settings: Quantisation) -> float:
+    """Share of its written length for which the players hold a note, from how far notes reach towards the next.
+
+    Most notes are followed at once by the next of their line, some by a rest as long as they are. The share is the one
+    that explains most of what is heard so.
+
+    Parameters
+    ----------
+    sounded
+        (n,) how long each instant of a line sounds, in ticks.
+    gap
+        (n,) ticks to the next instant of the line.
+
+    Returns
+    -------
+    float
+        Between 0.4 and 1.1; `Quantisation.held_share` for an empty table.
+    """
+    ratio = np.log(np.clip(sounded / np.maximum(gap, 1), 0.02, 2.0))[:, None]
+
+    def near(share: Values) -> Values:
+        return np.asarray(np.exp(-0.5 * ((ratio - np.log(share)) / settings.held_spread) ** 2))
+
+    likely = np.log(0.7 * near(HELD) + 0.2 * near(HELD / 2) + 0.05).sum(axis=0)
+    usual = -0.5 * ((HELD - settings.held_share) / HELD_PRIOR) ** 2
+    return float(HELD[int((likely + usual).argmax())])
+
+
+def lengths(
+    start: Index, sounded: Values, following: Index, period_ticks: float, settings: Quantisation, held: float
+) -> Index:
+    """Written length of notes of one voice, in ticks: to the next, or to a simpler place before it and a rest.
 
     Parameters
     ----------
@@ -229,16 +269,29 @@ def lengths(start: Index, sounded: Values, following: Index, period_ticks: float
         (n,) tick at which the next of the voice starts; where there is none, the end of the bar or later.
     period_ticks
         Length of a beat.
+    held
+        Share of its written length that a note sounds; see `held_share`.
     """
     gap = np.maximum(following - start, 1)
-    ratio = sounded / gap
-    grid = max(int(period_ticks) // 4, 1)
-    rounded = np.maximum(np.round(sounded / settings.held_share / grid).astype(int), 1) * grid
-    # A short note on a beat is an eighth and a rest: how short it is played is not a matter of note values.
-    rounded = np.where(gap >= period_ticks, np.maximum(rounded, int(period_ticks) // 2), rounded)
-    # Ends on a beat are likelier than ends between.
-    to_beat = np.ceil((start + sounded * 0.9) / period_ticks) * period_ticks - start
-    rounded = np.where(np.abs(np.log(np.maximum(to_beat, 1) / np.maximum(sounded, 1))) < settings.beat_pull,
-                       to_beat.astype(int), rounded)  # fmt: skip
-    fills = (ratio >= settings.legato) | (gap - np.minimum(rounded, gap) < settings.shortest_rest)
-    return np.where(fills, gap, np.clip(rounded, 1, gap)).astype(int)
+    period = int(period_ticks)
+    meant = np.maximum(sounded, 0.5) / held
+
+    def far(length: Values) -> Values:
+        off = (np.log(np.maximum(length, 1)) - np.log(meant)) / settings.held_spread
+        return np.asarray(0.5 * np.minimum(off**2, 40.0))
+
+    best, out = np.where(meant > gap, 0.0, far(gap)), gap.copy()
+    # A beat with an onset at a third has no end at a half or a quarter.
+    sixteenth = max(period // 4, 1)
+    three = (np.mod(start, period) % sixteenth > 0) | (np.mod(following, period) % sixteenth > 0)
+    if period % COMPOUND_BEAT == 0:
+        three[:] = True
+    for parts, thirds, cost in zip(PARTS, PARTS_OF_THREE, settings.end_costs, strict=True):
+        step = period / np.where(three, thirds, parts)
+        for turn in (np.floor, np.ceil):
+            length = np.round(turn((start + meant) / step) * step - start)
+            possible = (length >= SHORTEST) & (gap - length >= settings.shortest_rest)
+            own = cost + far(length)
+            better = possible & (own < best)
+            best, out = np.where(better, own, best), np.where(better, length, out)
+    return out.astype(int)

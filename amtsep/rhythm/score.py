@@ -120,11 +120,15 @@ def make_score(
         chord_time = _joined(notes.onset[tuned], settings.chord_s)
         in_bar = np.clip(np.searchsorted(lines, notes.onset[tuned] + 0.05, side="right") - 1, 0, None)
         fifth[tuned] = spelling.fifths(notes.pitch[tuned].astype(int), chord_time, sharps[in_bar])
-    parts = []
+    drafts = []
     for number, track in enumerate(notes.tracks):
         own = np.flatnonzero(notes.track == number)
         if len(own):
-            parts.append(_part(notes, own, track, beats, bars, fifth[own], tells(track), settings))
+            drafts.append(_draft(notes, own, track, beats, bars, fifth[own], tells(track), settings))
+    # Those who play together hold notes alike: a tune tells how short the chords under it are played.
+    spans = [np.zeros((2, 0)), *(_spans(draft) for draft in drafts if not draft.drums)]
+    held = quantise.held_share(*np.concatenate(spans, axis=1), settings)
+    parts = [_part(draft, held, beats, bars, settings) for draft in drafts]
     whole = _enough_bars(bars, parts)
     return Score(tuple(parts), beats, whole, _keys(whole, beats, lines, sharps))
 
@@ -147,7 +151,21 @@ def _joined(onset: NDArray[np.float64], within: float) -> NDArray[np.float64]:
     return onset[np.flatnonzero(first)][np.cumsum(first) - 1]
 
 
-def _part(
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """A part whose notes have places and staves, and neither voices nor lengths yet."""
+
+    track: Track
+    notes: Notes
+    table: NDArray[np.void]
+    sounded: NDArray[np.float64]
+    """How long each note sounds, in ticks."""
+    keyboard: bool
+    triple: frozenset[tuple[int, int]]
+    drums: bool
+
+
+def _draft(
     notes: Notes,
     own: NDArray[np.intp],
     track: Track,
@@ -156,7 +174,7 @@ def _part(
     fifth: NDArray[np.int_],
     drums: bool,
     settings: Quantisation,
-) -> ScorePart:
+) -> _Draft:
     table = notes.select(own)
     pitch = table.pitch.astype(int)
     keyboard = not drums and voices.two_staves(track, table)
@@ -173,20 +191,47 @@ def _part(
     out = np.zeros(len(own), SCORE_NOTE)
     out["note"], out["start"], out["grace"] = own, placed.start, placed.grace
     out["pitch"], out["fifth"], out["staff"] = pitch, fifth, staff
+    return _Draft(track, table, out, sounded, keyboard, placed.triple, drums)
+
+
+def _spans(draft: _Draft) -> NDArray[np.float64]:
+    """(2, n) how long the instants of each staff sound, and how long it is to the next, in ticks."""
+    rows = [np.zeros((2, 0))]
+    for staff in np.unique(draft.table["staff"]):
+        own = np.flatnonzero((draft.table["staff"] == staff) & ~draft.table["grace"])
+        if len(own):
+            instants, sounded, _ = _instants(draft.table["start"][own], draft.sounded[own])
+            rows.append(np.stack([sounded[:-1], np.diff(instants)]))
+    return np.concatenate(rows, axis=1)
+
+
+def _instants(
+    start: NDArray[np.int_], sounded: NDArray[np.float64]
+) -> tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.intp]]:
+    """Ticks at which something starts, how long it sounds (the median of a chord), and the instant of each note."""
+    instants, index = np.unique(start, return_inverse=True)
+    return instants, np.array([np.median(sounded[index == i]) for i in range(len(instants))]), index
+
+
+def _part(draft: _Draft, held: float, beats: Beats, bars: Bars, settings: Quantisation) -> ScorePart:
+    """A part in voices, with the lengths of its notes; see `quantise.held_share` for `held`."""
+    track, keyboard, drums = draft.track, draft.keyboard, draft.drums
+    sounded, out = draft.sounded, draft.table.copy()
+    pitch, end = out["pitch"].astype(int), int(bars.bar_tick[-1])
     for s in range(2 if keyboard else 1):
-        mine = np.flatnonzero((staff == s) & ~placed.grace)
-        mine = mine[np.lexsort((pitch[mine], placed.start[mine]))]
-        if not drums and _is_line(table.select(mine)):
+        mine = np.flatnonzero((out["staff"] == s) & ~out["grace"])
+        mine = mine[np.lexsort((pitch[mine], out["start"][mine]))]
+        if not drums and _is_line(draft.notes.select(mine)):
             voice = np.zeros(len(mine), int)
         elif drums:
             voice = np.where(np.isin(pitch[mine], (35, 36, 44)), 1, 0)
         else:
-            voice = voices.voices(placed.start[mine], sounded[mine], pitch[mine], settings)
+            voice = voices.voices(out["start"][mine].astype(int), sounded[mine] / held, pitch[mine], settings)
         out["voice"][mine] = voice
         for v in np.unique(voice):
             one = mine[voice == v]
             out["length"][one] = _lengths(
-                out["start"][one], sounded[one], bars, beats, settings, drums, int(bars.bar_tick[-1])
+                out["start"][one].astype(int), sounded[one], bars, beats, settings, drums, end, held
             )
     out = _without_doubles(out)
     transposition = TRANSPOSITION.get(track.program, 0) if not drums else 0
@@ -198,7 +243,7 @@ def _part(
     else:
         transposition = 0
     out = out[np.lexsort((out["pitch"], ~out["grace"], out["start"], out["voice"], out["staff"]))]
-    return ScorePart(track, out, 2 if keyboard else 1, clefs, transposition, placed.triple, drums)
+    return ScorePart(track, out, 2 if keyboard else 1, clefs, transposition, draft.triple, drums)
 
 
 def _is_line(notes: Notes) -> bool:
@@ -228,22 +273,22 @@ def _lengths(
     settings: Quantisation,
     drums: bool,
     end: int,
+    held: float,
 ) -> NDArray[np.int_]:
     """Written lengths of one voice, sorted by start; members of a chord get one length."""
-    instants, index = np.unique(start, return_inverse=True)
+    instants, middle, index = _instants(start, sounded)
     following = np.append(instants[1:], max(end, int(instants[-1]) + 1))
     bar = np.clip(np.searchsorted(bars.bar_tick, instants, side="right") - 1, 0, len(bars.bar_metre) - 1)
     beat = np.array([int(m.beat * TICKS) for m in beats.metres])[bars.bar_metre[bar]]
     if drums:  # a stroke lasts to the next, at most a beat
         to_beat = beat - np.mod(instants - bars.bar_tick[bar], beat)
         return np.minimum(following - instants, to_beat)[index]
-    middle = np.array([np.median(sounded[index == i]) for i in range(len(instants))])
     period = float(np.median(beat))
     # The last note of a voice fills its bar where it sounds for most of it.
     next_bar = bars.bar_tick[np.minimum(bar + 1, len(bars.bar_tick) - 1)]
     stop = int(np.ceil((instants[-1] + middle[-1] - 0.3 * period) / period) * period)
     following[-1] = max(int(next_bar[-1]), stop)
-    return quantise.lengths(instants, middle, following, period, settings)[index]
+    return quantise.lengths(instants, middle, following, period, settings, held)[index]
 
 
 def _without_doubles(table: NDArray[np.void]) -> NDArray[np.void]:

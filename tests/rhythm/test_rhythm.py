@@ -181,6 +181,24 @@ def test_short_notes_are_written_with_rests() -> None:
     assert rhythm(measures(notes, Beats.steady(120, 1.9)))[:2] == ["eighth", "reighth"]
 
 
+@pytest.mark.parametrize("held", [0.5, 0.7, 1.0])
+def test_a_detached_tune_is_not_written_with_rests_and_a_rest_under_it_is_one(held: float) -> None:
+    beats = Beats.steady(120, 12.0)
+    tune = np.arange(20) * 0.5
+    long = tune[::4]
+    off_beat = tune[1::2]
+    notes = Notes.build(
+        np.concatenate([tune, long, off_beat]),
+        np.concatenate([tune + 0.5 * held, long + 2.0 * held, off_beat + 0.25 * held]),
+        np.concatenate([76 + np.arange(20) % 3, np.full(5, 48), np.full(10, 60)]),
+        track=np.repeat([0, 1, 2], [20, 5, 10]),
+        tracks=[Track("Flute", 73), Track("Bass", 43), Track("Chords", 24)],
+    )
+    parts = make_score(notes, beats).parts
+    # Quarters; whole notes; eighths on every second beat, each followed by a rest.
+    assert [set(part.notes["length"][:-1].tolist()) for part in parts] == [{24}, {96}, {12}]
+
+
 def test_every_bar_of_every_part_is_full() -> None:
     for word in ("Chorale", "Duet", "Piano"):
         notes = demo(word)

@@ -106,6 +106,7 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
   const grid = model.get("grid") ? gridLine(model, scope, hub, (text) => (done.textContent = text)) : null;
   element.append(
     ...(grid ? [grid] : []),
+    options,
     h(
       "div",
       { class: "amt-formats" },
@@ -113,7 +114,6 @@ export function mountExport(model: Model, element: HTMLElement, hub: Hub): () =>
         h("button", { type: "button", class: "amt-format", "data-format": f, draggable: f === "midi" ? "true" : undefined, ondragstart: f === "midi" ? carry : undefined, onclick: () => ask(f) }, h("b", {}, t(`format_${f}`)), h("span", {}, t(`hint_${f}`), f === "midi" ? ` ${t("drag_out")}` : "")),
       ),
     ),
-    options,
     done,
   );
   scope.message((content, buffers) => {

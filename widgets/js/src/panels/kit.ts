@@ -61,16 +61,15 @@ export function kitElement(model: Model, scope: Scope, hub: Hub): HTMLElement {
     h("option", { value: "select" }, t("select_strokes")),
     h("option", { value: "save" }, t("save_track")),
   );
-  const second = h("span", { class: "amt-second" }, mix.volume, more);
   const element = h(
     "div",
     { class: "amt-track amt-kit", role: "group", "aria-label": name },
     h("span", { class: "amt-kit-mark", "aria-hidden": "true" }),
-    h("span", { class: "amt-line amt-kit-name" }, h("b", {}, name), when, info(hub, "drums")),
+    h("span", { class: "amt-line amt-kit-name" }, h("b", {}, name), info(hub, "drums")),
     number,
     ...mix.buttons,
+    h("span", { class: "amt-second" }, when, mix.volume, more),
     none,
-    second,
     threshold.element,
   );
   const mixes = () => {
@@ -84,7 +83,7 @@ export function kitElement(model: Model, scope: Scope, hub: Hub): HTMLElement {
     const on = Boolean(kit?.listened) && kit?.when !== "off";
     const there = on && kit.count > 0;
     number.textContent = there ? String(kit.count) : "";
-    for (const made of [...mix.buttons, second]) made.hidden = !there;
+    for (const made of [...mix.buttons, mix.volume, more]) made.hidden = !there;
     // A network that writes its strokes leaves no threshold to set.
     threshold.element.hidden = kit?.written || (!there && !(on && kit.when === "on"));
     none.hidden = there || !on;

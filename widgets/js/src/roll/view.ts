@@ -564,7 +564,7 @@ export class RollView {
       const x = this.x(k * step);
       if (x > width - 24) break;
       g.fillRect(Math.round(x), RULER - 6, 1, 6);
-      g.fillText(clock(k * step, digits), x + 4, this.hub.beats.bar.length ? 7 : RULER / 2);
+      g.fillText(clock(k * step, digits), x + 4, this.hub.beats.bar.length ? 6 : RULER / 2);
     }
     this.paintBarNumbers(g, width);
     if (this.tuning) {
@@ -602,7 +602,7 @@ export class RollView {
       const x = this.x(time[beat]);
       if (x < KEYS || x > width - 8 || x - last < 26) return;
       g.fillRect(Math.round(x), RULER - 4, 1, 4);
-      g.fillText(String(k + 1), x, RULER - 9);
+      g.fillText(String(k + 1), x, RULER - 8);
       last = x;
     });
     if (this.crowded()) return;
