@@ -218,9 +218,9 @@ class Quantisation:
     """No grace note is longer, in seconds."""
     held_share: float = 0.8
     """Share of its written length that a note usually sounds; each recording tells its own."""
-    held_spread: float = 0.2
+    held_spread: float = 0.25
     """Standard deviation of the logarithm of that share within a recording."""
-    end_costs: tuple[float, float, float] = (0.0, 1.0, 2.0)
+    end_costs: tuple[float, float, float] = (0.5, 1.5, 3.0)
     """Of a rest that begins on a beat, at half of one (or a third), at a quarter (or a sixth)."""
     shortest_rest: int = 6
     """Ticks (24 to the quarter note): shorter rests are not written."""

@@ -172,6 +172,10 @@ def test_drums_have_a_staff_of_their_own(band):
     assert page.locator(".amt-score-page g.system >> nth=0 >> g.label").last.text_content().strip() == "Drums"
     staves = page.locator(".amt-score-page g.measure >> nth=0 >> g.staff")
     assert staves.count() >= 2
+    # Another language builds the panel again: the score is still there.
+    page.click(".amt-language")
+    page.wait_for_selector(".amt-score-page g.note")
+    page.click(".amt-language")
 
 
 def test_bends_in_the_midi_file(band):

@@ -40,6 +40,11 @@ def test_score_is_made_only_when_it_is_looked_at(session: Session) -> None:
     assert content["do"] == "score" and b"<score-partwise" in buffers[0]
     assert panel.beats["metre"] == "3/4" and panel.beats["tempo"] == pytest.approx(120, abs=3)
     assert max(content["source"]) < len(session.notes), "clicks find the notes again"
+    panel.do_visible({"value": False}, [])
+    panel.do_visible({"value": True}, [])
+    assert len(out) == 1, "a page that has it keeps it"
+    panel.do_visible({"value": True, "empty": True}, [])
+    assert len(out) == 2, "one that is built again, for another language, gets it again"
 
 
 def test_corrections_of_beats_are_undone_and_an_impossible_one_changes_nothing(session: Session) -> None:

@@ -46,9 +46,9 @@ class Score(Panel):
         self.observe(self._later, ["transposed", "tidy"])
 
     def do_visible(self, message: dict[str, Any], _buffers: Any) -> None:
-        """Make the score when its tab is looked at."""
+        """Make the score when its tab is looked at; again for a page that has been built again and holds none."""
         self._visible = bool(message["value"])
-        if self._visible and self._stale:
+        if self._visible and (self._stale or message.get("empty")):
             self._make()
 
     def do_grid(self, message: dict[str, Any], _buffers: Any) -> None:

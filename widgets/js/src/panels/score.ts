@@ -91,6 +91,8 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
 
   let worker: Worker | null = null;
   let xml = "";
+  /** A panel that is built again (for another language) has been given no score yet. */
+  let given = false;
   let turn = 0;
   let page = 1;
   let pages = 0;
@@ -235,6 +237,7 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
   scope.message((content, buffers) => {
     if (content.do === "engine") arrived?.(octets(buffers[0]).slice());
     if (content.do === "score") {
+      given = true;
       source = content.source ?? [];
       xml = new TextDecoder().decode(octets(buffers[0]));
       if (xml) void engrave();
@@ -276,7 +279,7 @@ export function mountScore(model: Model, element: HTMLElement, hub: Hub): () => 
   });
   const seen = () => {
     const under = Boolean(element.closest(".amtsep-side"));
-    model.send({ do: "visible", value: !under || hub.tab === "score" });
+    model.send({ do: "visible", value: !under || hub.tab === "score", empty: !given });
   };
   scope.add(hub.on("tab", seen));
   requestAnimationFrame(seen);
