@@ -22,9 +22,9 @@ export interface Quantisation {
   simple_costs: number[];
   switch_cost: number;
   grace_s: number;
-  legato: number;
   held_share: number;
-  beat_pull: number;
+  held_spread: number;
+  end_costs: number[];
   shortest_rest: number;
 }
 
@@ -32,6 +32,13 @@ const BEAT = 24;
 const GRIDS = [1, 2, 4, 3, 8, 6];
 const TRIPLE = [3, 6];
 const COLLISION_COST = 4;
+/** Shares of its written length for which a note may be held, and how they vary from recording to recording. */
+const HELD = Array.from({ length: 71 }, (_, i) => 0.4 + i * 0.01);
+const HELD_PRIOR = 0.2;
+/** Parts of a beat at which a note may end before the next begins. */
+const PARTS = [1, 2, 4];
+const PARTS_OF_THREE = [1, 3, 6];
+const SHORTEST = BEAT / 4;
 const VALUES: Record<number, [string, number]> = {
   192: ["breve", 0], 144: ["whole", 1], 96: ["whole", 0], 72: ["half", 1], 48: ["half", 0], 36: ["quarter", 1],
   24: ["quarter", 0], 18: ["eighth", 1], 12: ["eighth", 0], 9: ["16th", 1], 6: ["16th", 0], 3: ["32nd", 0],
@@ -168,21 +175,53 @@ function cheapest(costs: number[][], dear: number): number[] {
   return path;
 }
 
-/** Written lengths of the notes of a staff, of chords one length, as long as to the next or as they clearly sound. */
-function lengths(starts: number[], sounded: number[], bar: number, rule: Quantisation): Map<number, number> {
+/** Instants of a staff, and how long each sounds: of a chord the middle. */
+interface Line {
+  instants: number[];
+  sounded: number[];
+}
+
+function line(starts: number[], sounded: number[]): Line {
   const instants = [...new Set(starts)].sort((a, b) => a - b);
+  return { instants, sounded: instants.map((start) => middle(sounded.filter((_, i) => starts[i] === start))) };
+}
+
+/** Share of its written length for which the players hold a note: the likeliest, where most notes reach to the next. */
+function heldShare(lines: Line[], rule: Quantisation): number {
+  const ratios = lines.flatMap(({ instants, sounded }) =>
+    instants.slice(1).map((next, k) => Math.log(Math.min(Math.max(sounded[k] / Math.max(next - instants[k], 1), 0.02), 2))),
+  );
+  const near = (ratio: number, share: number) => Math.exp(-0.5 * ((ratio - Math.log(share)) / rule.held_spread) ** 2);
+  let [best, top] = [0, -Infinity];
+  for (const share of HELD) {
+    const likely = sum(ratios.map((r) => Math.log(0.7 * near(r, share) + 0.2 * near(r, share / 2) + 0.05))) - 0.5 * ((share - rule.held_share) / HELD_PRIOR) ** 2;
+    if (likely > top) [best, top] = [share, likely];
+  }
+  return best;
+}
+
+/** Written lengths of the instants of a staff: to the next, or to a simpler place before it and a rest. */
+function lengths({ instants, sounded }: Line, bar: number, held: number, rule: Quantisation): Map<number, number> {
   return new Map(
     instants.map((start, k) => {
-      const long = middle(sounded.filter((_, i) => starts[i] === start));
       // The last fills its bar where it sounds for most of it.
-      const last = Math.max((Math.floor(start / bar) + 1) * bar, Math.ceil((start + long - 0.3 * BEAT) / BEAT) * BEAT);
-      const gap = Math.max((instants[k + 1] ?? last) - start, 1);
-      let length = Math.max(rint(long / rule.held_share / (BEAT / 4)), 1) * (BEAT / 4);
-      if (gap >= BEAT) length = Math.max(length, BEAT / 2);
-      const toBeat = Math.ceil((start + long * 0.9) / BEAT) * BEAT - start;
-      if (Math.abs(Math.log(Math.max(toBeat, 1) / Math.max(long, 1))) < rule.beat_pull) length = toBeat;
-      const fills = long / gap >= rule.legato || gap - Math.min(length, gap) < rule.shortest_rest;
-      return [start, fills ? gap : Math.min(Math.max(length, 1), gap)];
+      const last = Math.max((Math.floor(start / bar) + 1) * bar, Math.ceil((start + sounded[k] - 0.3 * BEAT) / BEAT) * BEAT);
+      const following = instants[k + 1] ?? last;
+      const gap = Math.max(following - start, 1);
+      const meant = Math.max(sounded[k], 0.5) / held;
+      const far = (length: number) => 0.5 * Math.min(((Math.log(Math.max(length, 1)) - Math.log(meant)) / rule.held_spread) ** 2, 40);
+      let [best, out] = [meant > gap ? 0 : far(gap), gap];
+      // A beat with an onset at a third has no end at a half or a quarter.
+      const three = (start % BEAT) % (BEAT / 4) > 0 || (following % BEAT) % (BEAT / 4) > 0;
+      PARTS.forEach((parts, j) => {
+        const step = BEAT / (three ? PARTS_OF_THREE[j] : parts);
+        for (const turn of [Math.floor, Math.ceil]) {
+          const length = rint(turn((start + meant) / step) * step - start);
+          const cost = rule.end_costs[j] + far(length);
+          if (length >= SHORTEST && gap - length >= rule.shortest_rest && cost < best) [best, out] = [cost, length];
+        }
+      });
+      return [start, out];
     }),
   );
 }
@@ -332,16 +371,24 @@ function beamed(parts: Piece[], beats: number, offset: number): Piece[] {
   return parts;
 }
 
-/** What is written of one track: its notes by staff, and which beats of each staff have triplets. */
-function part(notes: Note[], numbers: Map<Note, number>, track: Pick<Track, "program">, grid: Grid, rule: Quantisation) {
+/** Places of the notes of one track, by staff. */
+function draft(notes: Note[], track: Pick<Track, "program">, grid: Grid, rule: Quantisation) {
   const two = twoStaves(notes, track.program);
   const staffOf = (n: Note) => (two && n.pitch < MIDDLE_C ? 1 : 0);
-  const staves = (two ? [0, 1] : [0]).map((staff) => {
+  return (two ? [0, 1] : [0]).map((staff) => {
     const own = notes.filter((n) => staffOf(n) === staff);
     const { start, grace, triple } = place(own, grid, rule);
     const kept = own.map((_, i) => i).filter((i) => !grace[i]);
     const sounded = kept.map((i) => ((own[i].offset - own[i].onset) * grid.tempo * BEAT) / 60);
-    const length = lengths(kept.map((i) => start[i]), sounded, grid.beats * BEAT, rule);
+    return { own, start, grace, triple, line: line(kept.map((i) => start[i]), sounded) };
+  });
+}
+
+/** What is written of one track: its notes by staff, and which beats of each staff have triplets. */
+function part(drafts: ReturnType<typeof draft>, numbers: Map<Note, number>, track: Pick<Track, "program">, grid: Grid, held: number, rule: Quantisation) {
+  const two = drafts.length > 1;
+  const staves = drafts.map(({ own, start, grace, triple, line: heard }, staff) => {
+    const length = lengths(heard, grid.beats * BEAT, held, rule);
     // One of each pitch at one place.
     const rows = new Map<string, Written>();
     own.forEach((n, i) => {
@@ -370,7 +417,10 @@ export function musicxmlFile(notes: Note[], title: string, tracks: Pick<Track, "
   const grid = { ...given, start: given.start - early * barS };
   const numbers = new Map(notes.map((n, i) => [n, i]));
   const playing = tracks.map((track, i) => ({ track, own: notes.filter((n) => (n.track ?? 0) === i) })).filter(({ own }) => own.length);
-  const parts = playing.map(({ track, own }) => ({ track, ...part(own, numbers, track, grid, rule) }));
+  const drafts = playing.map(({ track, own }) => draft(own, track, grid, rule));
+  // Those who play together hold notes alike.
+  const held = heldShare(drafts.flatMap((staves) => staves.map((staff) => staff.line)), rule);
+  const parts = playing.map(({ track }, i) => ({ track, ...part(drafts[i], numbers, track, grid, held, rule) }));
   const written = parts.flatMap((p) => p.staves.flatMap((s) => s.written));
   const first = Math.min(...written.map((n) => n.start));
   const bars = Math.ceil(Math.max(...written.map((n) => n.start + n.length)) / bar);
