@@ -127,7 +127,8 @@ def make_score(
             drafts.append(_draft(notes, own, track, beats, bars, fifth[own], tells(track), settings))
     # Those who play together hold notes alike: a tune tells how short the chords under it are played.
     spans = [np.zeros((2, 0)), *(_spans(draft) for draft in drafts if not draft.drums)]
-    held = quantise.held_share(*np.concatenate(spans, axis=1), settings)
+    sounded, gap = np.concatenate(spans, axis=1)
+    held = quantise.held_share(sounded, gap, settings)
     parts = [_part(draft, held, beats, bars, settings) for draft in drafts]
     whole = _enough_bars(bars, parts)
     return Score(tuple(parts), beats, whole, _keys(whole, beats, lines, sharps))
