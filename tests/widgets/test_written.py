@@ -91,6 +91,7 @@ def test_the_panels_say_so(tune) -> None:
     thresholds, roll, compare = Thresholds(tune), Roll(tune), Compare(tune)
     assert thresholds.resting == {"by": "mt3", "network": True} and thresholds.missed == 0
     assert thresholds.network["name"] == "mt3" and {"base", "light"} < set(thresholds.network["models"])
+    assert thresholds.network["writers"] == compare.about["writers"] == ["mt3"]
     assert roll.tracks["sure"] == 0.0, "no written note is drawn as an unsure one"
     assert compare.about["written"] and "mt3" not in compare.about["networks"]
     timbres = Timbres(tune)

@@ -54,8 +54,8 @@ class Compare(Panel):
     truth = Bool(False).tag(sync=True)
     """Whether the open recording is a bundled clip, whose true notes are at hand."""
     about = Dict().tag(sync=True)
-    """Names of the ``networks`` that can be laid under the notes; whether a recording is ``open`` and its notes were
-    ``written``, so that no thresholds can be tried."""
+    """Names of the ``networks`` that can be laid under the notes, and of those that are ``writers``; whether a
+    recording is ``open``, and whether its notes were ``written``, so that no thresholds can be tried."""
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="compare", **kwargs)
@@ -71,6 +71,7 @@ class Compare(Panel):
         others = [name for model, name in session.networks.items() if session.brought or model != session.model]
         self.about = {
             "networks": others if session.audio is not None else [],
+            "writers": session.writers,
             "open": session.audio is not None,
             "written": session.written is not None,
         }

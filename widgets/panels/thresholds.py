@@ -104,7 +104,8 @@ class Thresholds(Panel):
         brought = came.by if came is not None and session.brought else ""
         self.resting = {} if came is None else {"by": came.by, "network": came.network}
         self.network = {
-            "name": "" if brought else names[session.model], "models": list(names.values()), "brought": brought
+            "name": "" if brought else names[session.model], "models": list(names.values()), "writers": session.writers,
+            "brought": brought,
         }  # fmt: skip
 
     def do_model(self, message: dict[str, Any], _buffers: Any) -> None:

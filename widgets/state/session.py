@@ -267,6 +267,11 @@ class Session(HasTraits):
         return choices(self.model)
 
     @property
+    def writers(self) -> list[str]:
+        """How those of `networks` are called that write their notes."""
+        return [name for model, name in self.networks.items() if writes_notes(model)]
+
+    @property
     def brought(self) -> bool:
         """Whether the notes are none of the chosen network's: those of a file, or of a network that is not here."""
         came = self.written

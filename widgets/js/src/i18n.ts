@@ -52,8 +52,9 @@ export function say(hub: Hub, key: Word | string, values: Record<string, unknown
 }
 
 /** What a network is called in a list. */
-export function networkName(hub: Hub, name: string): string {
-  const key = ["mt3", "mr-mt3", "yourmt3"].includes(name) ? "network_other" : `network_${name}`;
+export function networkName(hub: Hub, name: string, writers: string[] = []): string {
+  const other = ["mt3", "mr-mt3", "yourmt3"].includes(name);
+  const key = other ? "network_other" : writers.includes(name) ? "network_writes" : `network_${name}`;
   const said = say(hub, key, { name });
   return said === key ? name : said;
 }

@@ -36,7 +36,7 @@ export function mountCompare(model: Model, element: HTMLElement, hub: Hub): () =
         },
       },
       h("option", { value: "" }, t("second_network")),
-      ...names.map((name) => h("option", { value: name }, networkName(hub, name))),
+      ...names.map((name) => h("option", { value: name }, networkName(hub, name, model.get("about")?.writers))),
     );
     return select;
   };

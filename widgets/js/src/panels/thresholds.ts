@@ -117,7 +117,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     const names: string[] = value?.models ?? [];
     networks.hidden = !names.length;
     const brought = value?.brought ? [h("option", { value: "", disabled: true }, t("network_brought", { name: value.brought }))] : [];
-    network.replaceChildren(...brought, ...names.map((name) => h("option", { value: name }, networkName(hub, name))));
+    network.replaceChildren(...brought, ...names.map((name) => h("option", { value: name }, networkName(hub, name, value?.writers))));
     network.value = value?.name ?? "";
   });
   const more = h(

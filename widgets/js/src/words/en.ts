@@ -66,6 +66,7 @@ export const en = {
   resting_network: "{name} has written these notes itself, so there are no thresholds to set. Tidy works as ever; under More is the choice of another network.",
   resting_file: "These notes come from {name}, so there are no thresholds to set. Tidy works as ever; a network under More finds notes of its own.",
   network_brought: "notes of {name}",
+  network_writes: "{name}: writes its notes itself",
   network_other: "{name}: names instruments (fetched at first use)",
   one_note: "1 note",
   hint_onset_threshold: "How sure the network must be that a note begins. The bars are the starts found in this recording: those right of the line become notes.",

@@ -66,6 +66,7 @@ export const zh: Words = {
   resting_network: "这些音符由 {name} 直接写出，因此没有阈值可调。“整理”照常可用；在“更多”中可换用其他网络。",
   resting_file: "这些音符来自 {name}，因此没有阈值可调。“整理”照常可用；在“更多”中可让网络自行找出音符。",
   network_brought: "{name} 中的音符",
+  network_writes: "{name}：自己写出音符",
   network_other: "{name}：能写出乐器名（首次使用时下载）",
   one_note: "1 个音符",
   hint_onset_threshold: "网络对“音符开始”需要多大把握。柱形是本录音中找到的起音：线右侧的成为音符。",
