@@ -112,7 +112,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   );
   scope.add(hub.on("threshold-values", (v: Values) => (ends.value = String(v.ends ?? "sound"))));
   const network = h("select", { class: "amt-select amt-network", onchange: () => model.send({ do: "model", value: network.value }) });
-  const networks = h("div", { class: "amt-line" }, h("label", { class: "amt-line" }, h("span", {}, t("network")), network), info(hub, "network"));
+  const networks = h("div", { class: "amt-line amt-networks" }, h("label", { class: "amt-line" }, h("span", {}, t("network")), network), info(hub, "network"));
   scope.watch("network", (value) => {
     const names: string[] = value?.models ?? [];
     networks.hidden = !names.length;
