@@ -58,7 +58,7 @@ class CorpusView(View):
         fields, settings = self.fields, CorpusSettings()
         self.name = fields.text("corpus", say("Corpus (folder)"), desk.corpus)
         self.name.observe(lambda _: self.show(), "value")
-        self.sources = fields.text("sources", say("Recordings and scores (folders)"), "tunes")
+        self.sources = fields.text("sources", say("Recordings, scores (folders)"), "tunes")
         self.sources.placeholder = say("several are parted by ;")
         self.hear = fields.tick("hear", say("Hear tempo, key and timbres (takes longer)"), settings.hear)
         self.clip_s = fields.number("clip_s", say("Length of a clip (s)"), settings.clip_s, 1, 600, 1)

@@ -54,7 +54,7 @@ ZH: dict[str, str] = {
     "MP3, WAV, FLAC, OGG, M4A, MIDI and MusicXML; genre/artist/title is read from the path.": (
         "MP3、WAV、FLAC、OGG、M4A、MIDI 和 MusicXML；曲风、艺人、曲名从路径读出。"
     ),
-    "Recordings and scores (folders)": "录音和乐谱（文件夹）",
+    "Recordings, scores (folders)": "录音、乐谱（文件夹）",
     "several are parted by ;": "多个之间用 ; 隔开",
     "Write tunes to try": "写入试用的曲子",
     "Hear tempo, key and timbres (takes longer)": "听出速度、调和音色（较慢）",
