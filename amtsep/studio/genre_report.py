@@ -136,6 +136,18 @@ def _title(classifier: Classifier, title: str) -> str:
     return f"{title}<br><sub>{SYNTHETIC}</sub>" if classifier.about["synthetic"] else title
 
 
+def _as_html(report: str) -> str:
+    """The report with its table as one of HTML; all else as paragraphs."""
+    lines = report.splitlines()
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines if line.startswith("| ")]
+    told = "".join(f"<p>{escape(line)}</p>" for line in lines if line and not line.startswith("|"))
+    kinds = ["th", *["td"] * len(rows)]
+    cells = (
+        "".join(f"<{kind}>{escape(c)}</{kind}>" for c in row) for kind, row in zip(kinds, rows, strict=False)
+    )  # fmt: skip
+    return f"{told}<div class='table'><table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table></div>"
+
+
 def write_report(
     path: Path, classifier: Classifier, outcomes: Sequence[Outcome], curves: Sequence[dict[str, float]]
 ) -> Path:
@@ -152,8 +164,10 @@ def write_report(
     page = (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Genres</title>"
         "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:#1f2933}"
-        "pre{overflow-x:auto;background:#f5f7fa;padding:1rem}</style></head><body><h1>Genres</h1>"
-        f"<pre>{escape(text(classifier, outcomes))}</pre>{''.join(bodies)}</body></html>"
+        ".table{overflow-x:auto}p{margin:.3rem 0}table{border-collapse:collapse;margin:1rem 0;white-space:nowrap}"
+        "th,td{padding:.25rem .8rem;border-bottom:1px solid #d5dbe5;text-align:left}"
+        "</style></head><body><h1>Genres</h1>"
+        f"{_as_html(text(classifier, outcomes))}{''.join(bodies)}</body></html>"
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
