@@ -209,7 +209,7 @@ def test_timbres_are_told_apart_as_python_does(page, posteriors):
     page.page.evaluate("m => amtsepPage.do_edit(m)", {"what": "assign", "at": [at], "track": other})
     session.assign(np.array([5]), other)
     same_tracks(page, session)
-    page.page.locator(".amt-merge").last.select_option(
+    page.page.locator(".amt-tracks .amt-merge").last.select_option(
         label=page.page.locator(".amt-merge").last.inner_text().split("\n")[-1]
     )
     page.page.wait_for_function("() => document.querySelectorAll('.amt-tracks .amt-track').length === 1")
