@@ -210,7 +210,7 @@ def test_timbres_are_told_apart_as_python_does(page, posteriors):
     session.assign(np.array([5]), other)
     same_tracks(page, session)
     page.page.locator(".amt-tracks .amt-merge").last.select_option(
-        label=page.page.locator(".amt-merge").last.inner_text().split("\n")[-1]
+        label=page.page.locator(".amt-tracks .amt-merge").last.inner_text().split("\n")[-1]
     )
     page.page.wait_for_function("() => document.querySelectorAll('.amt-tracks .amt-track').length === 1")
     page.page.click(".amt-undo")
