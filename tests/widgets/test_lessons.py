@@ -276,3 +276,12 @@ def test_nothing_in_the_lessons_points_to_a_file_that_is_not_there() -> None:
     for path in build.SOURCE.glob("*.md"):
         for name in re.findall(r"`((?:amtsep|docs)/[\w/]+\.(?:py|md))`", path.read_text(encoding="utf-8")):
             assert (build.WORKSHOP.parents[1] / name).is_file(), f"{path.name}: {name}"
+
+
+def test_the_dashboards_parts_in_a_lesson_speak_its_language() -> None:
+    from widgets.lessons import scores
+
+    for language in ("zh", "en"):
+        scores.speak(language)
+        assert scores.TimbreMap().player.prefs["language"] == language
+        assert scores.RandomScore().roll.prefs["language"] == language

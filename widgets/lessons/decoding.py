@@ -16,8 +16,8 @@ from widgets.lessons import material
 from widgets.lessons.bars import Bars as Bars
 from widgets.lessons.check import Exercise, checker
 from widgets.lessons.figures import COLOURS, DARK, SOFT, figure, filled, line, panels, strokes
-from widgets.lessons.kit import Board, Piece, choices, note, percent, pitch_name, row, slider, whole
-from widgets.lessons.text import language, say
+from widgets.lessons.kit import Board, Piece, choices, note, percent, pitch_name, prefs, row, slider, whole
+from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 from widgets.panels.player import Player
 from widgets.panels.roll import Roll
@@ -157,7 +157,6 @@ class Tune(Board):
     """
 
     def __init__(self, clip: str = "piano", model: str = "base") -> None:
-        prefs = {"language": language(), "theme": "light"}
         self.session, self.model = Session(), str(model)
         self.clip = choices(
             say("Recording"), [(say("piano"), "piano"), (say("duet"), "duet"), (say("chorale"), "chorale")], clip
@@ -173,9 +172,9 @@ class Tune(Board):
         self.words.layout.width = "460px"
         self.truth = Notes.empty()
         self._choose()
-        self.roll = Roll(self.session, height=220, prefs=prefs)
-        self.player = Player(self.session, prefs=prefs)
-        self.thresholds = Thresholds(self.session, prefs=prefs)
+        self.roll = Roll(self.session, height=220, prefs=prefs())
+        self.player = Player(self.session, prefs=prefs())
+        self.thresholds = Thresholds(self.session, prefs=prefs())
         self.thresholds.layout = ipw.Layout(width="400px")
         self.figure.layout.width = 480
         self.clip.observe(lambda _change: self._choose(), "value")

@@ -15,6 +15,8 @@ import soundfile
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from widgets.lessons.text import language
+
 # A slider's step is little work: threads that wait for each other on a busy computer take longer.
 threadpool_limits(1, user_api="blas")
 
@@ -215,6 +217,11 @@ class Piece(Board):
     def hears(self, label: str, make: Callable[[], Values], rate: int = RATE) -> Hear:
         """A button for what it sounds like."""
         return Hear(label, make, rate)
+
+
+def prefs() -> dict[str, str]:
+    """Of the dashboard's own parts within a lesson: its language, on a notebook's white."""
+    return {"language": language(), "theme": "light"}
 
 
 def percent(value: float) -> str:

@@ -17,7 +17,7 @@ from amtsep.synthesis.scores import SCORE_DTYPE, Style, random_score
 from widgets.lessons import gm_map, material
 from widgets.lessons.check import Exercise, checker
 from widgets.lessons.figures import COLOURS, SOFT, figure, filled, heat, line, panels
-from widgets.lessons.kit import Piece, choices, note, pitch_name, row, slider, whole
+from widgets.lessons.kit import Piece, choices, note, pitch_name, prefs, row, slider, whole
 from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 from widgets.panels.player import Player
@@ -51,7 +51,7 @@ class RandomScore(Piece):
         self.longer = slider(say("Longer notes (octaves)"), 0.0, -1.5, 1.5, 0.1, ".1f")
         self.seed = whole(say("Another draw"), 1, 1, 50)
         self.instrument = Instrument("piano", "piano", 28, 100, False)
-        self.roll = Roll(Notes.empty(), height=280, prefs={"theme": "light"})
+        self.roll = Roll(Notes.empty(), height=280, prefs=prefs())
         self.figure = panels(1, 2, [say("Which pitches"), say("How long (seconds, logarithmic)")], 230)
         for column in (1, 2):
             self.figure.add_bar(x=[], y=[], marker={"color": COLOURS[column - 1]}, showlegend=False, row=1, col=column)
@@ -300,7 +300,7 @@ class TimbreMap(Piece):
         self.names = program_names()
         self.attack = slider(say("Weight of the attack"), 0.2, 0.0, 1.0, 0.05)
         self.pitch = choices(say("Pitch"), [(pitch_name(p), k) for k, p in enumerate(gm_map.PITCHES)], 1)
-        self.player = Player(Notes.empty(), prefs={"theme": "light"})
+        self.player = Player(Notes.empty(), prefs=prefs())
         self.player.layout.display = "none"
         self.words = note(say("Click once into the picture; then every point you hover over sounds."))
         self.last: Values | None = None

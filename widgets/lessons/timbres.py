@@ -20,8 +20,8 @@ from amtsep.training.losses import Embedded, affinity_loss, info_nce
 from widgets.lessons import material
 from widgets.lessons.check import Exercise, checker
 from widgets.lessons.figures import COLOURS, DARK, figure, filled, heat, line, panels, strokes
-from widgets.lessons.kit import Board, Piece, choices, menu, note, percent, row, slider, steps, whole
-from widgets.lessons.text import language, say
+from widgets.lessons.kit import Board, Piece, choices, menu, note, percent, prefs, row, slider, steps, whole
+from widgets.lessons.text import say
 from widgets.lessons.text import speak as speak
 from widgets.panels.map import NoteMap
 from widgets.panels.roll import Roll
@@ -305,11 +305,10 @@ class Tracks(Board):
     """The dashboard's own roll, map and tracks on a demo clip: select notes, press a number, and teach."""
 
     def __init__(self, clip: str = "chorale") -> None:
-        prefs = {"language": language(), "theme": "light"}
         self.session = Session()
         self.session.show(material.clip(clip), material.posteriors(clip))
-        self.roll = Roll(self.session, height=300, prefs=prefs)
-        self.map, self.timbres = NoteMap(self.session, prefs=prefs), Timbres(self.session, prefs=prefs)
+        self.roll = Roll(self.session, height=300, prefs=prefs())
+        self.map, self.timbres = NoteMap(self.session, prefs=prefs()), Timbres(self.session, prefs=prefs())
         self.map.layout = ipw.Layout(width="420px", height="300px")
         self.timbres.layout = ipw.Layout(width="460px")
         super().__init__([self.roll, row(self.timbres, self.map)])
