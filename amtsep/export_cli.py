@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``amtsep export``."""
     parser.description = (
         "Write an ONNX file from waveform to posteriors, of dynamic length, for ONNX Runtime here or in a browser.\n"
-        "Audio has a length that is a multiple of 256 samples (512 at 44,100 Hz) and a mean energy of one."
+        "Audio has a length that is a multiple of 256 samples (512 at 44,100 Hz) and a level of one,\n"
+        "as the settings of the front end in the file say (a running level, or the mean energy)."
     )
     parser.add_argument("weights", type=Path, help="weights file (.safetensors)")
     parser.add_argument("-o", "--output", type=Path, help="ONNX file to write (default: beside the weights)")

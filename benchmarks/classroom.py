@@ -8,13 +8,11 @@ file, the page once more. Prints what each took until its answer was there, note
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
 import re
 import sys
-import tempfile
 import time
 import uuid
 from collections import defaultdict
@@ -29,9 +27,8 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests" / "widgets"), str(ROOT), str(ROOT / "benchmarks")]
 
-import synthetic  # noqa: E402
-from driving import SECONDS, Server, keep  # noqa: E402
-from soak import so_far, table  # noqa: E402
+from driving import Server  # noqa: E402
+from soak import run, until_over  # noqa: E402
 
 PATIENCE_S = 60.0
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
@@ -161,39 +158,13 @@ class Person:
                 await self.timed("take the MIDI", self.take())
 
 
-async def soak(server: Server, users: int, minutes: float, seed: int) -> list[Person]:
+async def soak(server: Server, _file: Path, users: int, minutes: float, seed: int) -> list[Person]:
     """Let them work; returns them with what they met."""
     AsyncHTTPClient.configure(None, max_clients=users)
     people = [Person(number, server.url, seed) for number in range(users)]
-    end = time.monotonic() + 60 * minutes
-    working = [asyncio.create_task(person.work(end)) for person in people]
-    while time.monotonic() < end:
-        await asyncio.sleep(min(60.0, max(0.0, end - time.monotonic())))
-        so_far(server, people, minutes - (end - time.monotonic()) / 60)
-    await asyncio.gather(*working)
+    await until_over(server, people, minutes)
     return people
 
 
-def main() -> None:
-    """Start a server, let them in, print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--users", type=int, default=40)
-    parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        notes = synthetic.melody(SECONDS)
-        file = folder / "tune.wav"
-        file.write_bytes(keep(notes, SECONDS, synthetic.perfect(notes, SECONDS, timbres=True), folder / "cache"))
-        server = Server(folder, "--sessions", str(2 * args.users), str(file))
-        try:
-            table(asyncio.run(soak(server, args.users, args.minutes, args.seed)))
-            if server.process.poll() is not None:
-                print(f"The server has ended with {server.process.poll()}.")
-        finally:
-            server.stop()
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__ or "", 40, 5.0, soak, opened=True)

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,16 @@ def so_far(server: Server, people: Sequence[Any], minutes: float) -> None:
     )
 
 
+async def until_over(server: Server, people: Sequence[Any], minutes: float) -> None:
+    """Let all of them work for so long, and say every minute how it goes."""
+    end = time.monotonic() + 60 * minutes
+    working = [asyncio.create_task(person.work(end)) for person in people]
+    while time.monotonic() < end:
+        await asyncio.sleep(min(60.0, max(0.0, end - time.monotonic())))
+        so_far(server, people, minutes - (end - time.monotonic()) / 60)
+    await asyncio.gather(*working)
+
+
 async def soak(server: Server, file: Path, users: int, minutes: float, seed: int) -> list[User]:
     """Let them work; returns them with what they met."""
     from playwright.async_api import async_playwright
@@ -150,12 +160,7 @@ async def soak(server: Server, file: Path, users: int, minutes: float, seed: int
         for number in range(users):
             context = await browser.new_context(accept_downloads=True, locale="en-GB")
             people.append(User(number, await context.new_page(), server.url, file, seed))
-        end = time.monotonic() + 60 * minutes
-        working = [asyncio.create_task(person.work(end)) for person in people]
-        while time.monotonic() < end:
-            await asyncio.sleep(min(60.0, max(0.0, end - time.monotonic())))
-            so_far(server, people, minutes - (end - time.monotonic()) / 60)
-        await asyncio.gather(*working)
+        await until_over(server, people, minutes)
         await browser.close()
     return people
 
@@ -172,23 +177,21 @@ def table(people: Sequence[Any]) -> None:
             print(f"user {person.number}: {fault}")
 
 
-def main() -> None:
-    """Start a server, let them in, print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--users", type=int, default=10)
-    parser.add_argument("--minutes", type=float, default=10.0)
+def run(about: str, users: int, minutes: float, soak: Callable[..., Coroutine[Any, Any, Any]], opened: bool) -> None:
+    """Start a server, `opened` with the recording, let them in by `soak` (server, file, users, minutes, seed)."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--users", type=int, default=users)
+    parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         notes = synthetic.melody(SECONDS)
-        (folder / "tune.wav").write_bytes(
-            keep(notes, SECONDS, synthetic.perfect(notes, SECONDS, timbres=True), folder / "cache")
-        )
-        server = Server(folder, "--sessions", str(2 * args.users))
+        file = folder / "tune.wav"
+        file.write_bytes(keep(notes, SECONDS, synthetic.perfect(notes, SECONDS, timbres=True), folder / "cache"))
+        server = Server(folder, "--sessions", str(2 * args.users), *([str(file)] if opened else []))
         try:
-            people = asyncio.run(soak(server, folder / "tune.wav", args.users, args.minutes, args.seed))
-            table(people)
+            table(asyncio.run(soak(server, file, args.users, args.minutes, args.seed)))
             if server.process.poll() is not None:
                 print(f"The server has ended with {server.process.poll()}.")
         finally:
@@ -196,4 +199,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__ or "", 10, 10.0, soak, opened=False)
