@@ -22,7 +22,7 @@ from amtsep.clustering import (
     match_tracks,
     track_memberships,
 )
-from amtsep.clustering.assign import ward_partitions
+from amtsep.clustering.assign import ward_tree
 from amtsep.clustering.count import FEATURES, count_model
 from amtsep.clustering.points import Points, compress, normalize, note_points
 from amtsep.config import Clustering
@@ -321,18 +321,18 @@ def test_tree_agrees_with_scipy() -> None:
     from scipy.cluster.hierarchy import fcluster, linkage
 
     x = np.random.default_rng(5).normal(size=(120, 6))
-    partitions = ward_partitions(Points(x, np.ones(120)), 6)
+    ours = ward_tree(Points(x, np.ones(120)))
     tree = linkage(x, "ward")
     for k in range(1, 7):
-        assert v_measure_score(fcluster(tree, k, "maxclust"), partitions[k - 1]) == pytest.approx(1.0)
+        assert v_measure_score(fcluster(tree, k, "maxclust"), ours.cut(k)) == pytest.approx(1.0)
 
 
 def test_a_weight_of_two_is_two_points() -> None:
     x = np.random.default_rng(6).normal(size=(40, 5))
-    twice = ward_partitions(Points(np.repeat(x, 2, axis=0), np.ones(80)), 5)
-    heavy = ward_partitions(Points(x, np.full(40, 2.0)), 5)
-    for a, b in zip(twice, heavy):
-        assert v_measure_score(a[::2], b) == pytest.approx(1.0)
+    twice = ward_tree(Points(np.repeat(x, 2, axis=0), np.ones(80)))
+    heavy = ward_tree(Points(x, np.full(40, 2.0)))
+    for k in range(1, 6):
+        assert v_measure_score(twice.cut(k)[::2], heavy.cut(k)) == pytest.approx(1.0)
 
 
 def test_shipped_weights_say_how_they_were_made() -> None:
@@ -364,8 +364,10 @@ def test_points_and_pairs_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert grouping.problem is None and len(table) >= len(notes)
     assert sorted(asked) == ["neighbour_pairs", "note_points", "overlapping_pairs"]
     asked.clear()
+    before = ward_tree.cache_info().misses
     cluster(notes, Clustering(unisons=True))
     assert sorted(asked) == ["neighbour_pairs", "note_points", "overlapping_pairs"]
+    assert ward_tree.cache_info().misses == before + 1
 
 
 def test_wards_tree_is_that_of_merging_the_two_cheapest_clusters_one_by_one():
@@ -376,7 +378,7 @@ def test_wards_tree_is_that_of_merging_the_two_cheapest_clusters_one_by_one():
     clusters = {(i,): (x[i], points.weight[i]) for i in range(60)}
     while clusters:
         if len(clusters) <= 8:
-            labels = ward_partitions(points, 8)[len(clusters) - 1]
+            labels = ward_tree(points).cut(len(clusters))
             assert {tuple(np.flatnonzero(labels == k)) for k in range(labels.max() + 1)} == set(clusters)
         if len(clusters) == 1:
             break

@@ -6,6 +6,9 @@ of them mends what a greedy tree joined too early. Nothing here takes more than 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 
 from amtsep.clustering.points import Labels, Points, Values, compress, nearest, normalize, sums
@@ -17,28 +20,40 @@ ROUNDS = 12
 RESTARTS = 6
 
 
-def ward_partitions(points: Points, largest: int, seed: int = 0) -> list[Labels]:
-    """Partitions into 1, 2, ... `largest` clusters by Ward's criterion with weights (Ward 1963).
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """Ward's tree: cut it at any number of clusters.
 
-    Merging clusters a and b costs ``w_a w_b / (w_a + w_b) * |x_a - x_b|^2`` of their means.
-
-    Returns
-    -------
-    list of arrays
-        Labels (n,) for K = 1, ...; as many entries as there can be clusters.
+    Parameters
+    ----------
+    merges
+        (m - 1, 2), cheapest first: the first of each outlives the second.
+    member
+        Which of the m leaves each point belongs to, (n,).
     """
-    small, member = compress(points, MAX_TREE, seed)
-    m = len(small)
-    merges = _merges(small)
-    found = []
-    for count in range(1, min(largest, m) + 1):
+
+    merges: Labels
+    member: Labels
+
+    def cut(self, k: int) -> Labels:
+        """Labels (n,) of the partition into `k` clusters, or into as many as there are leaves."""
+        m = len(self.merges) + 1
         owner = np.arange(m)
-        kept = merges[: m - count]
+        kept = self.merges[: max(m - k, 0)]
         owner[kept[:, 1]] = kept[:, 0]
         while np.any(owner != owner[owner]):
             owner = owner[owner]
-        found.append(np.unique(owner, return_inverse=True)[1].reshape(-1)[member])
-    return found
+        return np.unique(owner, return_inverse=True)[1].reshape(-1)[self.member]
+
+
+@lru_cache(maxsize=2)
+def ward_tree(points: Points, seed: int = 0) -> Tree:
+    """Tree by Ward's criterion with weights (Ward 1963), kept: the number of timbres and the sorting both ask for it.
+
+    Merging clusters a and b costs ``w_a w_b / (w_a + w_b) * |x_a - x_b|^2`` of their means.
+    """
+    small, member = compress(points, MAX_TREE, seed)
+    return Tree(_merges(small), member)
 
 
 def _merges(points: Points) -> Labels:
@@ -48,15 +63,19 @@ def _merges(points: Points) -> Labels:
     (Murtagh 1983): all such pairs are joined at once, some twenty rounds instead of n steps. A cluster is called by
     its first point.
     """
-    first = np.arange(len(points))
+    n = len(points)
+    first = np.arange(n)
     x, weight = points.x, points.weight
+    room = np.empty((2, n * n))
     pairs: list[Labels] = []
     costs: list[Values] = []
     while len(first) > 1:
         # |x_a - x_b|^2 as one product, and few passes over what is large.
         square, one = np.einsum("nd,nd->n", x, x)[:, None], np.ones((len(x), 1))
-        cost = np.hstack([x, square, one]) @ np.hstack([-2.0 * x, one, square]).T
-        cost /= 1.0 / weight[:, None] + 1.0 / weight
+        cost, scale = room[:, : len(x) ** 2].reshape(2, len(x), len(x))
+        np.matmul(np.hstack([x, square, one]), np.hstack([-2.0 * x, one, square]).T, out=cost)
+        np.add.outer(1.0 / weight, 1.0 / weight, out=scale)
+        np.divide(cost, scale, out=cost)
         np.maximum(cost, 0.0, out=cost)
         np.fill_diagonal(cost, np.inf)
         partner = cost.argmin(axis=1)
@@ -121,8 +140,7 @@ def kmeans(points: Points, k: int, seed: int = 0, restarts: int = RESTARTS) -> L
 
 def ward(points: Points, k: int, seed: int = 0) -> Labels:
     """Ward's tree alone, cut at K."""
-    partitions = ward_partitions(points, k, seed)
-    return partitions[min(k, len(partitions)) - 1]
+    return ward_tree(points, seed).cut(k)
 
 
 def ward_kmeans(points: Points, k: int, seed: int = 0) -> Labels:

@@ -11,6 +11,7 @@ are taken once more with a drift over pitch, loudness and length allowed to each
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from amtsep.clustering.assign import distortion, refine, ward_partitions
+from amtsep.clustering.assign import distortion, refine, ward_tree
 from amtsep.clustering.evidence import Evidence, overlap_share
-from amtsep.clustering.points import Labels, Points, Values
+from amtsep.clustering.points import Labels, Points, Values, clusters_of, nearest
 from amtsep.config import Clustering
 from amtsep.notes import Notes
 
@@ -33,6 +34,8 @@ FEATURES = (
     *("one", "count", "count_squared"),
 )
 """Names of the figures, in the order of the columns of `features`."""
+DRIFT_PENALTY = 4.0
+"""Of a ridge regression, on what a timbre drifts with: a few notes do not drift far."""
 ENOUGH = 15
 """Notes that the smallest cluster needs to be believed: more of them, as a long recording has, make it no likelier."""
 WEIGHTS = Path(__file__).parent / "timbre_count.json"
@@ -78,24 +81,57 @@ def drift_axes(notes: Notes) -> Values:
     return np.column_stack([np.ones(len(pitch)), pitch, pitch**2, pitch**3 / 3.0, length, loudness])
 
 
-def _left_over(axes: Values, weight: Values, values: Values, penalty: float = 4.0) -> float:
-    """Weighted sum of squares of `values` (n, d) that a ridge regression on `axes` (n, a), mean free, leaves."""
-    weighted = axes * weight[:, None]
-    gram = weighted.T @ axes
-    gram[np.diag_indices(len(gram))] += np.where(np.arange(len(gram)) > 0, penalty, 1e-9)
-    projected = weighted.T @ values
-    solution = np.linalg.solve(gram, projected)
-    return float(max((weight[:, None] * values**2).sum() - (solution * projected).sum(), 0.0))
+@dataclass(frozen=True, eq=False)
+class _Moments:
+    """Weighted sums over some clusters, from which every regression on their notes follows without the notes.
+
+    Parameters
+    ----------
+    weight
+        (c,).
+    axes
+        Products of the axes of a drift with each other, (c, a, a).
+    cross
+        Of the axes with the points, (c, a, d).
+    square
+        Of the points with each other, (c, d, d).
+    """
+
+    weight: Values
+    axes: Values
+    cross: Values
+    square: Values
+
+    @classmethod
+    def of(cls, points: Points, axes: Values, members: Sequence[Labels]) -> _Moments:
+        """Of clusters that are given by the numbers of their points."""
+        a, both = axes.shape[1], np.hstack([axes, points.x])
+        weighted = both * points.weight[:, None]
+        table = np.stack([weighted[own].T @ both[own] for own in members])
+        weight = np.array([points.weight[own].sum() for own in members])
+        return cls(weight, table[:, :a, :a], table[:, :a, a:], table[:, a:, a:])
+
+    def some(self, which: slice | Labels) -> _Moments:
+        """Of some of the clusters."""
+        return _Moments(self.weight[which], self.axes[which], self.cross[which], self.square[which])
+
+
+def _penalty(size: int) -> Values:
+    """Diagonal of the ridge: the mean is free."""
+    return np.diag([1e-9, *([DRIFT_PENALTY] * (size - 1))])
+
+
+def _drifting(moments: _Moments) -> Values:
+    """Weighted sum of squares that a ridge regression of the points on the axes leaves in each cluster, (c,)."""
+    solution = np.linalg.solve(moments.axes + _penalty(moments.axes.shape[1]), moments.cross)
+    explained = (solution * moments.cross).sum(axis=(1, 2))
+    return np.maximum(np.trace(moments.square, axis1=1, axis2=2) - explained, 0.0)
 
 
 def drifting_distortion(points: Points, axes: Values, labels: Labels, k: int) -> float:
     """Like `distortion`, with a drift along `axes` allowed to every cluster (half the mean square left over)."""
-    total = 0.0
-    for cluster in range(k):
-        own = labels == cluster
-        if own.any():
-            total += _left_over(axes[own], points.weight[own], points.x[own])
-    return 0.5 * total / float(points.weight.sum())
+    moments = _Moments.of(points, axes, clusters_of(labels, k))
+    return 0.5 * float(_drifting(moments).sum()) / float(points.weight.sum())
 
 
 @dataclass(frozen=True)
@@ -114,39 +150,47 @@ class _Apart:
     """Least separation where both clusters may drift alike with pitch, length and loudness."""
 
 
-def _pairs(points: Points, pitch: Values, axes: Values, labels: Labels, centroids: Values) -> _Apart:
+def _pairs(moments: _Moments, pitch: Values, members: Sequence[Labels], centroids: Values) -> _Apart:
     """Figures over the pairs of clusters, each seen along the line between its two centroids."""
-    k = len(centroids)
-    members = [np.flatnonzero(labels == c) for c in range(k)]
-    if any(not len(own) for own in members):
+    if not all(map(len, members)):
         return _Apart(closest=1.0, least=0.0, mean=0.0, register=1.0, own=0.0)
-    closest, least, register, own = -1.0, np.inf, 0.0, np.inf
-    separations = []
-    for a in range(k):
-        for b in range(a + 1, k):
-            closest = max(closest, float(centroids[a] @ centroids[b]))
-            both = np.concatenate([members[a], members[b]])
-            side = np.repeat([0.5, -0.5], [len(members[a]), len(members[b])])
-            line = (points.x[both] @ (centroids[a] - centroids[b]))[:, None]
-            weight = points.weight[both]
-            separation, drifting = (_separation(basis, side, weight, line) for basis in (axes[both, :1], axes[both]))
-            separations.append(separation)
-            own = min(own, drifting)
-            if separation < least:
-                least = separation
-                apart = abs(pitch[members[a]].mean() - pitch[members[b]].mean())
-                register = float(np.exp(-apart / (np.std(pitch[members[a]]) + np.std(pitch[members[b]]) + 2.0)))
-    return _Apart(closest, least, float(np.mean(separations)), register, own)
+    first, second = np.triu_indices(len(centroids), 1)
+    plain, drifting = _separations(moments, first, second, centroids[first] - centroids[second])
+    least = int(plain.argmin())
+    a, b = (pitch[members[side[least]]] for side in (first, second))
+    return _Apart(
+        closest=float((centroids[first] * centroids[second]).sum(axis=1).max()),
+        least=float(plain[least]),
+        mean=float(plain.mean()),
+        register=float(np.exp(-abs(a.mean() - b.mean()) / (a.std() + b.std() + 2.0))),
+        own=float(drifting.min()),
+    )
 
 
-def _separation(basis: Values, side: Values, weight: Values, line: Values) -> float:
-    """Step between two sides over the deviation around it, beside what `basis` (n, a) explains."""
-    axes = np.column_stack([basis, side])
-    weighted = axes * weight[:, None]
-    gram = weighted.T @ axes + np.diag([1e-9, *([4.0] * (basis.shape[1] - 1)), 1e-9])
-    solution = np.linalg.solve(gram, weighted.T @ line)
-    rest = line - axes @ solution
-    return float(max(solution[-1, 0], 0.0) / np.sqrt((weight @ rest[:, 0] ** 2) / weight.sum() + 1e-3))
+def _separations(moments: _Moments, first: Labels, second: Labels, lines: Values) -> tuple[Values, Values]:
+    """Step between the two sides of each pair over the deviation around it: alone, and beside a drift; (p,) each.
+
+    The points of a pair are seen along its line (p, d), and regressed on the axes and on the side (1/2, -1/2).
+    """
+    a, b = moments.some(first), moments.some(second)
+    weight = a.weight + b.weight
+    size = a.axes.shape[1]
+    gram = np.empty((len(first), size + 1, size + 1))
+    gram[:, :size, :size] = a.axes + b.axes
+    gram[:, size, :size] = gram[:, :size, size] = 0.5 * (a.axes - b.axes)[:, 0]
+    gram[:, size, size] = 0.25 * weight
+    one, other = ((m.cross @ lines[:, :, None])[:, :, 0] for m in (a, b))
+    projected = np.column_stack([one + other, 0.5 * (one - other)[:, 0]])
+    square = np.einsum("pd,pde,pe->p", lines, a.square + b.square, lines)
+    found = []
+    for chosen in ([0, size], range(size + 1)):
+        part, right = gram[:, chosen][:, :, chosen], projected[:, chosen]
+        ridge = _penalty(len(chosen))
+        ridge[-1, -1] = 1e-9
+        step = np.linalg.solve(part + ridge, right[:, :, None])[:, :, 0]
+        rest = square - 2.0 * (step * right).sum(axis=1) + np.einsum("pa,pab,pb->p", step, part, step)
+        found.append(np.maximum(step[:, -1], 0.0) / np.sqrt(np.maximum(rest, 0.0) / weight + 1e-3))
+    return found[0], found[1]
 
 
 def features(evidence: Evidence, largest: int, seed: int = 0) -> Values:
@@ -157,14 +201,21 @@ def features(evidence: Evidence, largest: int, seed: int = 0) -> Values:
     if len(points) > SAMPLE:
         chosen = np.sort(np.random.default_rng(seed).choice(len(points), SAMPLE, replace=False))
     sample = Points(points.x[chosen], points.weight[chosen])
-    tree = ward_partitions(sample, largest + 1, seed)
-    partitions = [refine(sample, labels, k + 1, 5) for k, labels in enumerate(tree)]
+    tree = ward_tree(points, seed)
+    partitions = [
+        refine(sample, tree.cut(k)[chosen], k, 5) for k in range(1, min(largest + 1, len(tree.merges) + 1) + 1)
+    ]
     residual = np.array([max(distortion(sample, *partition), 1e-4) for partition in partitions])
     level = np.log(residual + 0.003)
     axes = drift_axes(notes)[chosen]
-    drifting = np.array([drifting_distortion(sample, axes, labels, k + 1) for k, (labels, _) in enumerate(partitions)])
+    members = [clusters_of(labels, k) for k, (labels, _) in enumerate(partitions, 1)]
+    moments = _Moments.of(sample, axes, [own for partition in members for own in partition])
+    clusters = [slice(k * (k - 1) // 2, k * (k + 1) // 2) for k in range(1, len(partitions) + 1)]
+    left = _drifting(moments)
+    drifting = np.array([0.5 * left[own].sum() for own in clusters]) / sample.weight.sum()
     drift_level = np.log(np.maximum(drifting, 1e-4) + 0.003)
-    overlap = np.array([overlap_share(pairs, np.argmax(points.x @ c.T, axis=1)) for _, c in partitions])
+    everybody = [nearest(points.x, centroids) for _, centroids in partitions]
+    overlap = np.array([overlap_share(pairs, labels) for labels in everybody])
     rows = []
     for index, (labels, centroids) in enumerate(partitions[:largest]):
         k = index + 1
@@ -173,13 +224,13 @@ def features(evidence: Evidence, largest: int, seed: int = 0) -> Values:
         silhouette = unsure = 0.0
         apart = _Apart()
         if index:
-            cosine = np.sort(sample.x @ centroids.T, axis=1)
+            cosine = np.partition(sample.x @ centroids.T, k - 2, axis=1)
             own, other = 1.0 - cosine[:, -1], 1.0 - cosine[:, -2]
             silhouette = float(np.average(1.0 - own / np.maximum(other, 1e-9), weights=sample.weight))
             unsure = float(np.average(other - own < 0.15, weights=sample.weight))
-            apart = _pairs(sample, pitch[chosen], axes, labels, centroids)
+            apart = _pairs(moments.some(clusters[index]), pitch[chosen], members[index], centroids)
         mass = np.bincount(labels, sample.weight, minlength=k)
-        count = np.bincount(np.argmax(points.x @ centroids.T, axis=1), minlength=k).min()
+        count = np.bincount(everybody[index], minlength=k).min()
         several = float(k > 1)
         figures = {
             "residual": level[index],

@@ -62,6 +62,12 @@ def nearest(x: Values, centroids: Values) -> Labels:
     return np.concatenate(parts).astype(np.intp)
 
 
+def clusters_of(labels: Labels, k: int) -> list[Labels]:
+    """The numbers of the points of every cluster, in their order."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.searchsorted(labels[order], np.arange(1, k)))
+
+
 def sums(points: Points, labels: Labels, k: int) -> Values:
     """Weighted sum of the points of every cluster, (k, D)."""
     if k <= 32:

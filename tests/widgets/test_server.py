@@ -175,3 +175,43 @@ def test_a_message_to_a_page_that_is_just_going_holds_nothing_up() -> None:
     handler.ws_connection = open_
     connection._on_zmq_reply(stream, parts)
     assert sent == [serialize_msg_to_ws_v1(parts, "iopub")]
+
+
+@pytest.mark.parametrize("where", ["prompt", "guard"])
+def test_small_messages_are_not_held_back(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of a slider took 76 ms, 40 of them waiting for an acknowledgement by TCP."""
+    import asyncio
+    import importlib
+    import socket
+
+    from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+    from tornado.httpserver import HTTPServer
+    from tornado.web import Application
+    from tornado.websocket import WebSocketHandler, websocket_connect
+
+    module = importlib.import_module(f"widgets.serving.{where}")
+    made = module.Connection if where == "guard" else module.PromptConnection
+    monkeypatch.setattr(ZMQChannelsWebsocketConnection, "connect", lambda self: None)
+    found: list[int] = []
+
+    class Page(WebSocketHandler):
+        def open(self) -> None:
+            connection = made.__new__(made)
+            monkeypatch.setattr(made, "websocket_handler", self)
+            connection.connect()
+            assert self.ws_connection is not None
+            stream = self.ws_connection.stream  # type: ignore[attr-defined]
+            found.append(stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            self.write_message("open")
+
+    async def visit() -> None:
+        server = HTTPServer(Application([("/", Page)]))
+        server.listen(0, "127.0.0.1")
+        port = next(iter(server._sockets.values())).getsockname()[1]
+        page = await websocket_connect(f"ws://127.0.0.1:{port}/")
+        assert await page.read_message() == "open"
+        page.close()
+        server.stop()
+
+    asyncio.run(visit())
+    assert found and found[0]

@@ -22,7 +22,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1
-from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from tornado.ioloop import PeriodicCallback
 from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
@@ -30,6 +29,7 @@ from voila.app import Voila
 from voila.handler import VoilaHandler
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 
+from widgets.serving.prompt import PromptConnection
 from widgets.state.network import Helper
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
@@ -336,7 +336,7 @@ class ShutdownGuard(Guard):
         self.set_status(204)
 
 
-class Connection(ZMQChannelsWebsocketConnection):
+class Connection(PromptConnection):
     """Takes messages apart only when their parts lie where they say."""
 
     @property

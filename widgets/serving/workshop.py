@@ -112,6 +112,7 @@ def lab_command(serve: Serve, folder: Path, language: str) -> list[str]:
         "--ServerApp.port_retries=0",
         f"--ServerApp.default_url={page}",
         f"--ServerApp.tornado_settings={{'websocket_max_message_size': {MESSAGE_BYTES}}}",
+        "--ServerApp.kernel_websocket_connection_class=widgets.serving.prompt.PromptConnection",
         # Nothing may be asked of the internet: neither news nor a list of extensions.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",

@@ -52,7 +52,9 @@ function features(notes: HeardNote[], largest: number, rule: Rule): Record<strin
   const pairs: Pairs = overlappingPairs(notes, rule);
   const pitch = chosen.map((i) => notes[i].pitch);
   const axes = chosen.map((i) => driftAxes(notes[i]));
-  const partitions = wardPartitions(sample, largest + 1, rule).map((labels, i) => refine(sample, labels, i + 1, K_MEANS_ROUNDS));
+  const partitions = wardPartitions(points, largest + 1, rule).map((labels, i) =>
+    refine(sample, Int32Array.from(chosen, (note) => labels[note]), i + 1, K_MEANS_ROUNDS),
+  );
   const level = partitions.map((partition) => Math.log(Math.max(distortion(sample, partition), 1e-4) + 0.003));
   const drift = partitions.map((partition) => Math.log(Math.max(driftingDistortion(sample, axes, partition), 1e-4) + 0.003));
   const everybody = partitions.map(({ centroids }) => nearest(points.x, points.n, centroids, d));
