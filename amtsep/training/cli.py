@@ -106,6 +106,7 @@ def named(text: str) -> frozenset[str]:
 def run(args: argparse.Namespace) -> int:
     """Train and say where the weights are."""
     from amtsep.training import settings as given
+    from amtsep.training.allocator import keep_memory
     from amtsep.training.loop import Run, train
 
     settings = TRAININGS[args.config]
@@ -140,6 +141,7 @@ def run(args: argparse.Namespace) -> int:
         leave_out=LeaveOut(*(named(x) for x in (args.leave_out, args.leave_out_source, args.leave_out_score))),
         **({"max_minutes": args.minutes} if args.minutes else {}),
     )
+    keep_memory()
     with asked_to_stop() as stop:
         print(f"Weights: {train(settings, where, lambda step, losses: not stop.is_set())}")
     if stop.is_set():

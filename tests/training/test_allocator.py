@@ -1,0 +1,34 @@
+"""A training step takes the memory that the one before has freed."""
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import resource
+import numpy as np
+from amtsep.training.allocator import keep_memory
+kept = {ask}
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        blocks = [np.ones(5_000_000) for _ in range(3)]
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(int(kept), faults())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has mallopt")
+def test_pages_are_made_once() -> None:
+    def run(ask: str) -> tuple[int, int]:
+        code = CODE.replace("{ask}", ask)
+        words = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.split()
+        return int(words[0]), int(words[1])
+
+    kept, faults = run("keep_memory()")
+    if not kept:
+        pytest.skip("this C library has no mallopt")
+    assert faults * 10 < run("False")[1]
