@@ -527,10 +527,10 @@ class _Collector:
             remarks.append(f"{self.broken} samples of {self.name} were not numbers and were replaced by silence.")
         if self.expected_s and self.seconds < 0.98 * self.expected_s - 0.1:
             remarks.append(
-                f"{self.name} ends early: {_clock(self.seconds)} of {_clock(self.expected_s)} could be read."
+                f"{self.name} ends early: {clock(self.seconds)} of {clock(self.expected_s)} could be read."
             )
         elif self.cut:
-            remarks.append(f"{self.name} ends early: its end is missing, {_clock(self.seconds)} could be read.")
+            remarks.append(f"{self.name} ends early: its end is missing, {clock(self.seconds)} could be read.")
         factor = np.float32(1.0 / self.peak if self.peak > BROKEN_PEAK else 1.0)
         if self.peak > BROKEN_PEAK:
             remarks.append(f"{self.name} was far over full scale and was turned down.")
@@ -549,8 +549,8 @@ class _Collector:
             raise AudioError(
                 "{name} is {length} long or more, over the limit of {limit}; cut it into pieces.",
                 name=self.name,
-                length=_clock(seconds),
-                limit=_clock(limit),
+                length=clock(seconds),
+                limit=clock(limit),
             )
 
     def _append(self, block: NDArray[np.float32]) -> None:
@@ -568,7 +568,7 @@ class _Collector:
         self.filled = end
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """A length for a sentence: "12.3 s", "4:05 min" or "2:41:00 h"."""
     if seconds < 60:
         return f"{seconds:.1f} s"

@@ -223,6 +223,12 @@ class App:
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
         touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
+    def looks(self, selector: str):
+        """A control of the box over *View*, which is opened for it where it waits there."""
+        if not self.page.locator(selector).is_visible():
+            self.page.click(".amt-view-opener")
+        return self.page.locator(selector)
+
     def slider(self, label: str):
         return self.page.get_by_role("slider", name=label)
 

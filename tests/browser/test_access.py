@@ -8,7 +8,7 @@ from driving import PATIENCE_MS, ROOT, App
 
 AXE = ROOT / "widgets" / "js" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-SIZES = {"phone": (360, 740), "tablet": (768, 1024), "laptop": (1280, 800), "beamer": (1920, 1080)}
+SIZES = {"phone": (360, 740), "tablet": (768, 1024), "small": (1024, 768), "laptop": (1280, 800), "beamer": (1920, 1080)}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,18 @@ def violations(page) -> list[str]:
         f"{v['id']} x{len(v['nodes'])}: {v['nodes'][0]['html'][:140]} {v['nodes'][0]['failureSummary'][:200]}"
         for v in found
     ]
+
+
+def out_of_reach(page) -> list[str]:
+    """Controls that stick out of the window, those of panels that scroll apart."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('.amtsep-app button, .amtsep-app input, .amtsep-app select')]
+            .filter(e => e.checkVisibility() && !e.closest('.amt-slot') && !e.closest('.amtsep-side'))
+            .filter(e => { const b = e.getBoundingClientRect();
+                const out = b.left < -1 || b.right > innerWidth + 1 || b.top < -1 || b.bottom > innerHeight + 1;
+                return b.width && out; })
+            .map(e => e.className + ' ' + e.ariaLabel)"""
+    )
 
 
 @pytest.fixture(scope="module")
@@ -77,20 +89,23 @@ def test_axe_finds_nothing_and_nothing_is_out_of_reach_at_any_size(axe, page_of,
     assert roll["width"] > min(0.9 * width, 400) and roll["height"] > 150
     if size == "phone":
         page.click(".amt-player-more")
+    elif size != "beamer":
+        page.click(".amt-view-opener")
+        page.wait_for_selector(".amt-ground")
+        assert violations(page) == [] and out_of_reach(page) == [], "view"
+        page.locator(".amt-view .amt-info:visible").first.click()
+        page.keyboard.press("Escape")
+        assert page.locator(".amt-card-info").count() == 0 and page.locator(".amt-ground").is_visible()
+    if size in ("small", "laptop"):
+        assert page.locator(".amt-player").bounding_box()["height"] < 64, "the player has one row"
+    name = page.locator(".amt-preset-name")
+    assert size == "phone" or name.inner_text() and name.evaluate("e => e.scrollWidth <= e.clientWidth"), "the preset's name is whole"
     tabs = page.locator("[role=tab]:visible")
     for tab in tabs.all():
         tab.click()
         panel = page.locator(f"#{tab.get_attribute('aria-controls')}")
         assert panel.is_visible(), tab.inner_text()
-    inside = page.evaluate(
-        """() => [...document.querySelectorAll('.amtsep-app button, .amtsep-app input, .amtsep-app select')]
-            .filter(e => e.checkVisibility() && !e.closest('.amt-slot') && !e.closest('.amtsep-side'))
-            .filter(e => { const b = e.getBoundingClientRect();
-                const out = b.left < -1 || b.right > innerWidth + 1 || b.top < -1 || b.bottom > innerHeight + 1;
-                return b.width && out; })
-            .map(e => e.className + ' ' + e.ariaLabel)"""
-    )
-    assert inside == [], "outside of the window"
+    assert out_of_reach(page) == []
     for wanted in (".amt-save", ".amt-volume", ".amt-speed", ".amt-blend", ".amt-undo"):
         assert page.locator(wanted).is_visible(), wanted
     if size == "phone":
@@ -119,10 +134,12 @@ def test_axe_finds_nothing_in_score_beats_and_everything_under_more(axe, page_of
         )
         assert violations(page) == [], fold
         page.click(f"{fold} summary")
-    page.get_by_role("button", name="About: Snap and metronome").click()
+    page_of.looks(".amt-view .amt-info >> nth=0").click()
     page.wait_for_selector(".amt-card-info")
     assert violations(page) == [], "an explanation"
     page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    assert not page.locator(".amt-ground").is_visible()
 
 
 def test_a_recording_to_a_corrected_midi_by_keys_alone(chromium, server, files):

@@ -83,7 +83,7 @@ def test_a_bar_line_is_dragged_and_taken_back(score):
 
 
 def test_edits_go_to_the_grid_and_loops_take_whole_bars(score):
-    score.page.select_option(".amt-snap", "1")
+    score.looks(".amt-snap").select_option("1")
     index = score.hub("hub.notes.onset.findIndex(t => t > 2)")
     onset, pitch = score.hub(f"[hub.notes.onset[{index}], hub.notes.pitch[{index}]]")
     beat = score.hub(f"hub.beats.time.find(t => t > {onset} + 0.3)")
@@ -119,7 +119,7 @@ def test_the_metronome_clicks_and_taps_are_heard(opened):
 
 def test_pitch_curves_are_drawn_on_demand(opened):
     app = opened
-    app.page.click(".amt-bends")
+    app.looks(".amt-bends").click()
     app.until("hub.actions.roll().curves.length > 3")
     assert app.hub("hub.actions.roll().curves.every(c => Array.from(c.cents).every(v => Math.abs(v) < 5))")
     assert "440" in str(round(app.hub("hub.actions.roll().tuning")))

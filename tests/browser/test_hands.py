@@ -97,7 +97,7 @@ def test_split_keeps_both_halves_selected(app):
 
 def test_velocities_are_drawn_in_their_lane(app):
     page = app.page
-    page.click(".amt-view-lane")
+    app.looks(".amt-view-lane").click()
     x, _ = place(app, "[n.onset[2], 60]")
     box = page.locator(".amt-canvas").bounding_box()
     was, onset, pitch = app.hub("[hub.notes.velocity[2], hub.notes.onset[2], hub.notes.pitch[2]]")
@@ -110,7 +110,7 @@ def test_velocities_are_drawn_in_their_lane(app):
     here = f"Array.from(hub.notes.onset).findIndex((o, i) => {same})"
     app.until(f"hub.notes.hand[{here}] > 0")
     assert app.hub(f"hub.notes.velocity[{here}]") < min(40, was)
-    page.click(".amt-view-lane")
+    app.looks(".amt-view-lane").click()
 
 
 def test_the_edges_of_a_loop_can_be_dragged(app):
@@ -156,16 +156,24 @@ def test_a_finger_moves_the_roll_and_two_zoom(app):
 
 def test_every_explanation_opens_and_closes(app):
     page = app.page
-    buttons = page.locator(".amt-info:visible")
-    assert buttons.count() >= 6
-    for i in range(buttons.count()):
-        buttons.nth(i).click()
+
+    def opens(button):
+        button.click()
         card = page.locator(".amt-card-info")
         assert len(card.inner_text()) > 60 and card.locator("svg > *").count() > 0
         box = card.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 1280 and box["y"] >= 0 and box["y"] + box["height"] <= 800
         page.keyboard.press("Escape")
         assert page.locator(".amt-card-info").count() == 0
+
+    buttons = page.locator(".amt-info:visible")
+    assert buttons.count() >= 6
+    for i in range(buttons.count()):
+        opens(buttons.nth(i))
+    app.looks(".amt-ground")
+    opens(page.locator(".amt-view .amt-info").last)
+    page.keyboard.press("Escape")
+    assert not page.locator(".amt-ground").is_visible()
 
 
 def test_presets_say_what_they_set(app):

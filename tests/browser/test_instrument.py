@@ -435,11 +435,11 @@ def test_hovering_tells_about_a_note(app):
 
 def test_the_posterior_can_lie_under_the_notes(app):
     before = app.pixels("ground")[100:600, 100:900]
-    app.page.select_option(".amt-ground", "posterior")
+    app.looks(".amt-ground").select_option("posterior")
     app.page.wait_for_function(f"() => {app.HUB}.actions.roll().posterior !== null")
     app.page.wait_for_timeout(200)
     assert (app.pixels("ground")[100:600, 100:900] != before).mean() > 0.02
-    app.page.select_option(".amt-ground", "spectrogram")
+    app.looks(".amt-ground").select_option("spectrogram")
 
 
 def test_the_sheet_of_keys(app):
@@ -521,11 +521,11 @@ def test_the_ground_can_be_faded(app):
         return np.std(app.pixels("ground")[60:600, 60:900, :3].astype(float))
 
     strong = contrast()
-    app.page.locator(".amt-opacity").fill("0.2")
+    app.looks(".amt-opacity").fill("0.2")
     faint = contrast()
-    app.page.locator(".amt-opacity").fill("0")
+    app.looks(".amt-opacity").fill("0")
     none = contrast()
-    app.page.locator(".amt-opacity").fill("1")
+    app.looks(".amt-opacity").fill("1")
     assert strong > faint > none and none < 0.5 * strong
     assert contrast() == pytest.approx(strong, rel=0.02)
 

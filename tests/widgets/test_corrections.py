@@ -264,7 +264,7 @@ def test_a_session_over_the_limit_of_time_is_refused(session):
     from amtsep.config import Limits
 
     data = session.saved()
-    with pytest.raises(FormatError, match="s.amtsep holds more than 0.1 minutes"):
+    with pytest.raises(FormatError, match="s.amtsep holds more than 6.0 s"):
         read_session(io.BytesIO(data), "s.amtsep", Limits(max_duration_s=6.0))
 
 

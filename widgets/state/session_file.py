@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from amtsep import formats
-from amtsep.audio import Audio
+from amtsep.audio import Audio, clock
 from amtsep.config import CleanUp, Clustering, Decoding, FrontEnd, Limits
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
@@ -188,10 +188,8 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
             if recording.channels != 1 or recording.samplerate <= 0 or recording.frames < 1:
                 raise ValueError("the recording is none of ours")
             if recording.frames > limits.max_duration_s * recording.samplerate + 1:
-                minutes = limits.max_duration_s / 60
-                raise FormatError(
-                    "{name} holds more than {minutes:g} minutes; it was not opened.", name=name, minutes=minutes
-                )
+                longest = clock(limits.max_duration_s)
+                raise FormatError("{name} holds more than {length}; it was not opened.", name=name, length=longest)
             samples, rate = recording.read(dtype="float32"), recording.samplerate
         samples = (samples.reshape(-1) * np.float32(gain)).astype(np.float32)
         audio = Audio(samples, int(rate), str(about["name"]))

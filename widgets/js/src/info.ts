@@ -45,11 +45,15 @@ const PICTURES: Record<string, string> = {
 /** A small button that explains; `topic` has words `info_…` and a picture. */
 export function info(hub: Hub, topic: string): HTMLElement {
   let card: HTMLElement | null = null;
+  /** What is open around the button, to be closed after the explanation. */
+  let around: (() => boolean) | undefined;
   const close = () => {
     card?.remove();
     card = null;
     made.setAttribute("aria-expanded", "false");
-    if (hub.actions.close === escape) delete hub.actions.close;
+    if (hub.actions.close !== escape) return;
+    if (around) hub.actions.close = around;
+    else delete hub.actions.close;
   };
   const escape = () => {
     close();
@@ -62,7 +66,8 @@ export function info(hub: Hub, topic: string): HTMLElement {
     "aria-expanded": "false",
     onclick: () => {
       if (card) return close();
-      hub.actions.close?.();
+      around = made.closest(".amt-pop") ? hub.actions.close : undefined;
+      if (!around) hub.actions.close?.();
       card = h("div", { class: "amt-card-info", role: "note" }, h("b", {}, say(hub, `about_${topic}`)), h("p", {}, say(hub, `info_${topic}`)));
       const picture = h("div", { class: "amt-picture", "aria-hidden": "true" });
       picture.innerHTML = `<svg viewBox="0 0 160 56" fill="var(--accent)">${PICTURES[topic] ?? ""}</svg>`;

@@ -57,10 +57,10 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   };
   const time = h("div", { class: "amt-time" }, h("b", {}), h("span", {}));
   const blend = h("input", { type: "range", min: "0", max: "1", step: "0.01", class: "amt-range amt-blend", "aria-label": t("blend"), oninput: () => transport.setBlend(Number(blend.value)), ondblclick: () => transport.setBlend(0.5) });
-  const split = button({ text: t("split"), label: t("split_hint"), class: "amt-split amt-small", "aria-pressed": "false", onclick: () => transport.setBlend(transport.blend, !transport.split) });
-  const speed = h("input", { type: "range", min: "-2", max: "1", step: "0.05", class: "amt-range amt-speed", "aria-label": t("speed"), oninput: () => transport.setRate(2 ** Number(speed.value)), ondblclick: () => transport.setRate(1) });
+  const split = button({ label: `${t("split")}: ${t("split_hint")}`, class: "amt-split amt-small", "aria-pressed": "false", onclick: () => transport.setBlend(transport.blend, !transport.split) }, h("span", { class: "amt-wide" }, t("split")), h("span", { class: "amt-narrow" }, t("split_short")));
+  const speed = h("input", { type: "range", min: "-2", max: "1", step: "0.05", class: "amt-range amt-speed", "aria-label": t("speed"), title: t("speed"), oninput: () => transport.setRate(2 ** Number(speed.value)), ondblclick: () => transport.setRate(1) });
   const speedValue = h("output", {});
-  const volume = h("input", { type: "range", min: "0", max: "1", step: "0.01", class: "amt-range amt-volume", "aria-label": t("volume"), oninput: () => transport.setVolume(Number(volume.value)) });
+  const volume = h("input", { type: "range", min: "0", max: "1", step: "0.01", class: "amt-range amt-volume", "aria-label": t("volume"), title: t("volume"), oninput: () => transport.setVolume(Number(volume.value)) });
   const view = () => hub.actions.roll?.();
   const follow = button({ icon: "follow", label: t("follow"), keys: "F", class: "amt-plain amt-follow", onclick: () => hub.actions.follow() });
   hub.actions.follow = () => {
@@ -107,15 +107,58 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     const all = element.classList.toggle("amt-all");
     more.setAttribute("aria-expanded", String(all));
   } });
+  // Where the bar has no room for them in one row, what changes the picture of the notes waits above one button.
+  const inBar = (word: string, ...made: (Node | null)[]) => h("span", { class: "amt-tool" }, h("span", { class: "amt-end" }, t(word)), ...made);
+  const snapping = inBar("snap", snap, snapInfo);
+  const looks = h(
+    "div",
+    { class: "amt-group amt-view amt-pop", id: `amt-view-${Math.random().toString(36).slice(2)}`, role: "group", "aria-label": t("view") },
+    snapping,
+    inBar("view_notes", names, lane, bends),
+    inBar("view_ground", ground, opacity, info(hub, "ground")),
+  );
+  const showLooks = (open: boolean) => {
+    element.classList.toggle("amt-view-open", open);
+    opener.setAttribute("aria-expanded", String(open));
+    if (open) hub.actions.close = closeLooks;
+    else if (hub.actions.close === closeLooks) delete hub.actions.close;
+  };
+  const closeLooks = () => {
+    showLooks(false);
+    opener.focus();
+    return true;
+  };
+  const isOpen = () => element.classList.contains("amt-view-open");
+  const opener = button({
+    text: t("view"),
+    class: "amt-small amt-view-opener",
+    "aria-expanded": "false",
+    "aria-controls": looks.id,
+    onclick: () => {
+      if (!isOpen()) hub.actions.close?.();
+      showLooks(!isOpen());
+    },
+  });
+  opener.append(icon("down", 12));
+  scope.listen(document, "pointerdown", (e: PointerEvent) => {
+    const at = e.target as Node;
+    if (isOpen() && !looks.contains(at) && !opener.contains(at)) showLooks(false);
+  });
+  // A menu keeps Escape to itself.
+  scope.listen(looks, "keydown", (e: KeyboardEvent) => {
+    if (e.key === "Escape") closeLooks();
+  });
+  const reach = h("div", { class: "amt-group amt-reach" }, opener, fit, follow, info(hub, "tools"));
   element.append(
     h("div", { class: "amt-group" }, back, play, loop, metronome),
     time,
     h("div", { class: "amt-group amt-mixer" }, h("span", { class: "amt-end" }, t("rec")), blend, h("span", { class: "amt-end" }, t("notes")), split, info(hub, "blend")),
-    h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("speed")), speed, speedValue, info(hub, "speed")),
-    h("div", { class: "amt-group" }, h("span", { class: "amt-end" }, t("volume")), volume, info(hub, "volume")),
+    h("div", { class: "amt-group" }, h("span", { class: "amt-end amt-wide" }, t("speed")), speed, speedValue, info(hub, "speed")),
+    h("div", { class: "amt-group" }, h("span", { class: "amt-end amt-wide" }, t("volume")), h("span", { class: "amt-end amt-narrow" }, icon("speaker") as unknown as Node), volume, info(hub, "volume")),
     more,
     sound,
-    h("div", { class: "amt-group amt-view" }, snap, snapInfo, names, lane, bends, ground, info(hub, "ground"), opacity, fit, follow, info(hub, "tools")),
+    looks,
+    reach,
   );
   hub.actions.loop = () => {
     const window = view()?.window;
@@ -134,7 +177,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     if (transport.wanted || transport.loading) sound.textContent = t(transport.wanted ? "sound_waits" : "sound_loading");
     loop.setAttribute("aria-pressed", String(transport.loop.on));
     metronome.setAttribute("aria-pressed", String(transport.metronome));
-    snapInfo.hidden = metronome.hidden = snap.hidden = bends.hidden = !hub.actions.grid;
+    snapping.hidden = metronome.hidden = bends.hidden = !hub.actions.grid;
     snap.value = hub.snap;
     bends.setAttribute("aria-pressed", String(hub.bends));
     split.setAttribute("aria-pressed", String(transport.split));
@@ -143,7 +186,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
     speedValue.textContent = `×${transport.rate.toFixed(2)}`;
     volume.value = String(transport.volume);
     follow.setAttribute("aria-pressed", String(Boolean(view()?.follow)));
-    (follow.parentElement as HTMLElement).hidden = !view();
+    looks.hidden = reach.hidden = !view();
     for (const [made, what] of [[names, "names"], [lane, "lane"]] as const) made.setAttribute("aria-pressed", String(Boolean(view()?.[what])));
     opacity.value = String(view()?.opacity ?? 1);
     ground.value = view()?.groundKind ?? "spectrogram";

@@ -72,7 +72,8 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
 
   const limits = () => {
     const { megabytes = 200, minutes = 60 } = model.get("limits") ?? {};
-    return { megabytes: Math.round(megabytes), minutes: Math.round(minutes) };
+    const length = minutes < 120 ? t("n_minutes", { n: Math.round(minutes) }) : t("n_hours", { n: Math.floor(minutes / 60) });
+    return { megabytes: Math.round(megabytes), length };
   };
   const welcome = h("div", { class: "amt-welcome" });
   let filled = "";

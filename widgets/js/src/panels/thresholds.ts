@@ -55,10 +55,12 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   const presets: Record<string, Values> = model.get("presets") ?? {};
   const preset = h(
     "select",
-    { class: "amt-select amt-preset", "aria-label": t("preset"), onchange: () => preset.value && change({ ...presets[preset.value], min_pitch: current.min_pitch, max_pitch: current.max_pitch }, true) },
+    { class: "amt-select amt-preset", "aria-label": t("preset"), title: t("preset"), onchange: () => preset.value && change({ ...presets[preset.value], min_pitch: current.min_pitch, max_pitch: current.max_pitch }, true) },
     h("option", { value: "", hidden: true }, t("preset_own")),
     ...Object.keys(presets).map((name) => h("option", { value: name, title: sets(presets[name]) }, `${t(`preset_${name}`)}  ·  ${sets(presets[name])}`)),
   );
+  // The list shows what each sets; closed there is room for a name.
+  const chosen = h("span", { class: "amt-preset-name", "aria-hidden": "true" });
   hub.actions.thresholds = (values: Values) => change(values, true);
   const count = h("b", { class: "amt-count" });
   const auto = button({ icon: "wand", text: t("auto"), label: t("hint_auto"), class: "amt-small amt-auto", onclick: () => model.send({ do: "auto" }) });
@@ -67,7 +69,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   element.append(
     h("h2", { class: "amt-unseen" }, t("thresholds")),
     rest,
-    h("div", { class: "amt-presets" }, preset, auto, reset, info(hub, "presets")),
+    h("div", { class: "amt-presets" }, h("span", { class: "amt-preset-box" }, preset, chosen), auto, reset, info(hub, "presets")),
     sliders.onset_threshold.element,
   );
 
@@ -164,6 +166,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
     for (const [name, s] of Object.entries(sliders)) s.set(Number(values[name]));
     Object.assign(current, values);
     preset.value = Object.keys(presets).find((name) => Object.entries(presets[name]).every(([k, v]) => k.endsWith("pitch") || values[k] === v)) ?? "";
+    chosen.textContent = t(`preset_${preset.value || "own"}`);
     hub.emit("threshold-values", values);
   };
   scope.watch("values", show);

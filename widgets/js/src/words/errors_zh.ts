@@ -28,7 +28,7 @@ export const errorsZh: Record<string, string> = {
   "{name} is larger than it said; the upload was stopped. Send it again.": "{name} 比声明的要大，上传已停止：请重新发送。",
   "{name} could not be stored ({why}): free some disk space.": "{name} 无法保存（{why}）：请释放磁盘空间。",
   "{name} unpacks to more than a session can hold; it was not opened.": "{name} 解包后超出会话文件的容量：没有打开。",
-  "{name} holds more than {minutes} minutes; it was not opened.": "{name} 超过 {minutes} 分钟：没有打开。",
+  "{name} holds more than {length}; it was not opened.": "{name} 超过 {length}：没有打开。",
   "{name} is no amtsep session or is damaged; choose a file saved with 'Session'.": "{name} 不是 amtsep 会话文件，或已损坏：请选择用“会话”保存的文件。",
   "There is nothing to save yet: open a recording first.": "还没有可保存的内容：请先打开一个录音。",
   "There are no posteriors to save: open a recording first.": "还没有后验概率可保存：请先打开一个录音。",
