@@ -39,6 +39,13 @@ BEND_RANGE = 2
 """Semitones either way that pitch bend spans: what every synthesizer takes for granted."""
 
 
+def program_name(program: int) -> str:
+    """What General MIDI calls a sound (0 to 127)."""
+    from pretty_midi import program_to_instrument_name
+
+    return str(program_to_instrument_name(program))
+
+
 def separate_repeats(notes: Notes, shortest_s: float = 0.001) -> Notes:
     """End each note where the next one of its pitch and track starts; see `separate_repeats_of`."""
     return separate_repeats_of(notes, shortest_s)[0]

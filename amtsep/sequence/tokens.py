@@ -27,6 +27,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from amtsep.formats.midi import program_name
 from amtsep.notes import Notes, Track
 
 Tokens = NDArray[np.int32]
@@ -224,7 +225,7 @@ def _track(voice: int, vocabulary: Vocabulary) -> Track:
         return Track("Drums", drums=True)
     if vocabulary.kind == "slots":
         return Track(f"Timbre {voice + 1}")
-    return Track(f"Program {voice}", voice)
+    return Track(program_name(voice), voice)
 
 
 def on_grid(notes: Notes, vocabulary: Vocabulary) -> Notes:

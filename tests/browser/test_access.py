@@ -8,7 +8,9 @@ from driving import PATIENCE_MS, ROOT, App
 
 AXE = ROOT / "widgets" / "js" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-SIZES = {"phone": (360, 740), "tablet": (768, 1024), "small": (1024, 768), "laptop": (1280, 800), "beamer": (1920, 1080)}
+SIZES = {
+    "phone": (360, 740), "tablet": (768, 1024), "small": (1024, 768), "laptop": (1280, 800), "beamer": (1920, 1080),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +100,9 @@ def test_axe_finds_nothing_and_nothing_is_out_of_reach_at_any_size(axe, page_of,
         assert page.locator(".amt-card-info").count() == 0 and page.locator(".amt-ground").is_visible()
     if size in ("small", "laptop"):
         assert page.locator(".amt-player").bounding_box()["height"] < 64, "the player has one row"
-    name = page.locator(".amt-preset-name")
-    assert size == "phone" or name.inner_text() and name.evaluate("e => e.scrollWidth <= e.clientWidth"), "the preset's name is whole"
+    if size != "phone":
+        name = page.locator(".amt-preset-name")
+        assert name.inner_text() and name.evaluate("e => e.scrollWidth <= e.clientWidth"), "a preset's name is whole"
     tabs = page.locator("[role=tab]:visible")
     for tab in tabs.all():
         tab.click()

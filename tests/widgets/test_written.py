@@ -15,7 +15,7 @@ from amtsep.cache import folder
 from amtsep.errors import FormatError
 from amtsep.notes import Notes, Track
 from widgets.panels.compare import Compare
-from widgets.panels.roll import Roll
+from widgets.panels.roll import Roll, pack_notes
 from widgets.panels.thresholds import Thresholds
 from widgets.panels.timbres import Timbres
 from widgets.state import cache, network
@@ -191,6 +191,42 @@ def test_a_midi_that_is_brought_is_worked_on_and_sorted(writer, recording, true_
     assert session.reference_name == "mine.mid", "what was brought is not lost"
 
 
+def test_drums_of_a_midi_are_taken_with_it_and_do_not_count_as_notes(writer, recording, true_notes, heard) -> None:
+    session = Session("base")
+    session.open(recording, name="tune.wav", wait=True)
+    compare, timbres, roll = Compare(session), Timbres(session), Roll(session)
+    whole, _ = true_notes.joined(Notes.build([1.0, 2.5], [1.1, 2.6], [36, 42], tracks=[Track("Kit", drums=True)]))
+    session.open_reference(io.BytesIO(formats.midi_bytes(whole)), "band.mid")
+    session.wait(60)
+    assert compare.scores["hits"] + compare.scores["misses"] == len(true_notes), "strokes are no notes"
+    assert roll.reference_data == pack_notes(session.reference.select(session.reference.track == 0))
+    saved = Session("base")
+    saved.open_saved(io.BytesIO(session.saved()), "band.amtsep")
+    saved.wait(60)
+    for one in (session, saved):
+        one.take(one.reference, "band.mid")
+        assert one.strokes.pitch.tolist() == [36, 42] and len(one.notes) == len(true_notes)
+    assert timbres.kit["written"] and timbres.kit["count"] == 2
+    session.use("base")
+    session.wait(60)
+    assert len(session.reference) == len(whole), "the strokes came back to where they were"
+
+
+def test_files_call_tracks_by_the_sound_that_was_meant(tune, true_notes) -> None:
+    assert [track.name for track in tune.notes.tracks] == ["Flute", "Cello"]
+    tune.set_track(1, program=43)
+    assert [track.name for track in tune.notes.tracks] == ["Flute", "Contrabass"], "another sound, another name"
+    tune.set_track(1, name="Low")
+    assert tune.notes.tracks[1].name == "Low"
+    tune.sort_by("sound")
+    assert tune.notes.tracks[0].name == "Timbre 1", "a timbre is no instrument"
+    parts = (Track("", 56), Track("Solo", 40))
+    brought = true_notes.with_tracks(np.arange(len(true_notes)) % 2, parts)
+    tune.take(Notes.from_midi(io.BytesIO(formats.midi_bytes(brought))), "mine.mid")
+    tune.sort_by("writer")
+    assert tune.notes.tracks[0].name == "Trumpet" and Timbres(tune).rows[0]["instrument"]
+
+
 def test_a_midi_of_another_recording_is_refused_and_nothing_changes(tune) -> None:
     before = tune.notes
     with pytest.raises(FormatError, match="late.mid holds no notes within the recording"):
@@ -216,8 +252,28 @@ def test_a_second_network_is_a_reference_that_is_no_truth(writer, recording, tru
     assert compare.scores["name"] == "mt3" and compare.scores["heard"]
     assert compare.scores["hits"] + compare.scores["misses"] == len(true_notes)
     assert len(compare.verdict) == len(notes) + len(true_notes)
+    assert not compare.scores["behind"]
+    session.set_decoding(onset_threshold=0.8)
+    assert not compare.scores["behind"], "no threshold decodes what is written"
     compare._receive(compare, {"do": "take"}, [])
     assert session.written is None, "a network is chosen, not brought"
+
+
+def test_a_reference_that_was_heard_says_when_settings_have_moved_on(tune, true_notes) -> None:
+    compare = Compare(tune)
+    compare._receive(compare, {"do": "network", "value": "base"}, [])
+    tune.wait(60)
+    assert compare.scores["hits"] and not compare.scores["behind"]
+    tune.set_decoding(min_note_length=0.5)
+    assert compare.scores["behind"]
+    before = compare.scores["hits"]
+    tune.set_decoding(onset_threshold=0.95, frame_threshold=0.95, leftover_notes=False, min_note_length=0.06)
+    compare._receive(compare, {"do": "network", "value": "base"}, [])
+    tune.wait(60)
+    assert not compare.scores["behind"] and compare.scores["hits"] <= before
+    tune.set_reference(true_notes, "truth.mid")
+    tune.set_decoding(onset_threshold=0.5)
+    assert not compare.scores["behind"], "a file is what it is"
 
 
 def test_written_notes_come_back_with_the_session(tune, writer, recording) -> None:

@@ -16,6 +16,7 @@ from amtsep.notes import Notes
 from widgets.panels.panel import Panel
 from widgets.places import DEMOS
 from widgets.state.session import Session
+from widgets.state.written import pitched
 
 HEAT_STEPS = 13
 
@@ -60,6 +61,7 @@ class Compare(Panel):
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="compare", **kwargs)
         self.follow(self._update, ["notes", "reference"])
+        self.follow(self._on_settings, "state")
         self.follow(self._look_for_truth, "audio")
         self.follow(self._clear_heat, ["reference", "posteriors", "written"])
         self.follow(self._about, ["audio", "model", "written"])
@@ -107,16 +109,26 @@ class Compare(Panel):
         self.heat = {}
 
     def _update(self, _change: Any = None) -> None:
-        reference, notes = self.session.reference, self.session.notes
-        if reference is None:
+        if self.session.reference is None:
             self.scores, self.verdict = {}, b""
             return
+        reference, notes = pitched(self.session.reference), self.session.notes
         found, right = hits(reference, notes)
         hop_s = self.session.posteriors.hop_s if self.session.posteriors is not None else FrontEnd().hop_s
         with self.hold_sync():
-            named = {"name": self.session.reference_name, "heard": self.session.reference_heard}
-            self.scores = named | figures_of(reference, notes, hop_s)
+            self.scores = self._named() | figures_of(reference, notes, hop_s)
             self.verdict = right.astype(np.uint8).tobytes() + (~found).astype(np.uint8).tobytes()
+
+    def _named(self) -> dict[str, Any]:
+        """What the figures are against; ``behind`` what another network finds with the settings of now."""
+        session = self.session
+        behind = session.reference_behind
+        return {"name": session.reference_name, "heard": session.reference_heard, "behind": behind}
+
+    def _on_settings(self, _change: Any = None) -> None:
+        """A setting may change and the notes stay."""
+        if self.scores and self.scores["behind"] != self.session.reference_behind:
+            self.scores = self.scores | self._named()
 
     def do_clear(self, _message: dict[str, Any], _buffers: Any) -> None:
         """Take the reference away."""
@@ -128,12 +140,12 @@ class Compare(Panel):
         reference, posteriors, decode = session.reference, session.posteriors, session.decode_others()
         if reference is None or posteriors is None or session.written is not None or self.heat.get("working"):
             return
+        true = pitched(reference)
         grid = np.round(np.linspace(0.1, 0.9, HEAT_STEPS), 3)
 
         def work() -> list[list[float]]:
             return [
-                [onset_f1(reference, decode(onset_threshold=float(x), frame_threshold=float(y))) for x in grid]
-                for y in grid
+                [onset_f1(true, decode(onset_threshold=float(x), frame_threshold=float(y))) for x in grid] for y in grid
             ]
 
         def show(table: list[list[float]]) -> None:

@@ -15,6 +15,7 @@ from widgets.state.corrections import correct
 from widgets.state.curves import pack_curves
 from widgets.state.grouping import called_by_sound, given_names, places
 from widgets.state.session import Session
+from widgets.state.written import pitched
 
 MAX_PICTURE_BYTES = 12_000_000
 """Of the spectrogram as it travels to the browser: longer recordings are thinned in time."""
@@ -171,7 +172,7 @@ class Roll(Panel):
 
     def _on_reference(self, _change: Any = None) -> None:
         reference = self.session.reference
-        self.reference_data = b"" if reference is None else pack_notes(reference)
+        self.reference_data = b"" if reference is None else pack_notes(pitched(reference))
 
     def do_edit(self, message: dict[str, Any], _buffers: Any) -> None:
         """Delete, change, add, split, join or assign notes; delete, change or add drum strokes."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from amtsep.formats.midi import program_name
 from amtsep.notes import Notes, Track
 from amtsep.posteriors import Posteriors
 from widgets.state.edits import MAX_TRACKS, Edits, State, nearest
@@ -60,16 +61,15 @@ def called_by_sound(state: State, came: Written | None, index: int) -> bool:
 
 
 def name_tracks(notes: Notes, state: State, came: Written | None = None) -> Notes:
-    """Tracks with the names and sounds of the state; those without a name are numbered as a person sees them."""
+    """Tracks with the names and sounds of the state; those without a name are called by the sound that a network or a
+    file means, or numbered as a person sees them."""
     names = given_names(state, came)
     count = max(len(state.tracks), len(notes.tracks))
-    tracks = tuple(
-        Track(
-            (names[i] if i < len(names) else "") or f"Timbre {place + 1}",
-            state.tracks[i].program if i < len(state.tracks) else 0,
-        )
-        for i, place in enumerate(places(notes, count))
-    )
+    tracks = []
+    for i, place in enumerate(places(notes, count)):
+        program = state.tracks[i].program if i < len(state.tracks) else 0
+        unnamed = program_name(program) if called_by_sound(state, came, i) else f"Timbre {place + 1}"
+        tracks.append(Track((names[i] if i < len(names) else "") or unnamed, program))
     return notes.with_tracks(notes.track, tracks)
 
 

@@ -137,7 +137,7 @@ class Session(HasTraits):
     """Strokes of drums, beside the notes: their pitch is a General MIDI drum sound."""
     grouping = Instance(Grouping)
     reference = Instance(Notes, allow_none=True)
-    """Notes to compare with: true ones, or what another network found."""
+    """Notes to compare with: true ones, or what another network found; strokes of a file on tracks of drums."""
     reference_name = Unicode("")
     status = Instance(Status)
     progress = Instance(Progress, allow_none=True)
@@ -161,6 +161,8 @@ class Session(HasTraits):
         self.model, self.device = model or first_model(), device
         self.reference_heard = False
         """Whether the reference is what another network found: then neither is the truth."""
+        self._heard_with: tuple[object, ...] = ()
+        """Those of `_settings` that it was found with; None for one that nothing follows from."""
         self.limits = limits or Limits()
         self.key = ""
         """Name of the posteriors in the cache."""
@@ -255,7 +257,7 @@ class Session(HasTraits):
                 before = self.written
                 self._change(heard, model)
                 if before is not None and not before.network and self.reference is None:
-                    self.set_reference(before.notes, before.by)
+                    self.set_reference(before.table(), before.by)
 
             return adopt
 
@@ -293,12 +295,12 @@ class Session(HasTraits):
             raise FormatError("Open the recording first that these notes belong to.")
         came = written(notes, name, posteriors.duration_s, network=False)
         self.cancel()
-        reference, reference_name = self.reference, self.reference_name
+        reference, reference_name, heard_with = self.reference, self.reference_name, self._heard_with
         self._change(_Heard(self.key, posteriors, came), self.model)
         if reference is notes:
             self.set_reference(None)
         else:
-            self.set_reference(reference, reference_name, heard=self.reference_heard)
+            self.set_reference(reference, reference_name, heard=self.reference_heard, heard_with=heard_with)
 
     def compare_with(self, model: str) -> None:
         """Have another network hear the recording, and make what it finds the reference: with the thresholds and the
@@ -314,12 +316,19 @@ class Session(HasTraits):
             _, derived = self._prepare(heard.posteriors, plain, came=heard.written)
 
             def adopt() -> None:
-                self.set_reference(derived.table, choices(model)[model], heard=True)
+                # No threshold decodes what is written.
+                used = _settings(plain) if heard.written is None else (plain.clean_up,)
+                self.set_reference(derived.table, choices(model)[model], heard=True, heard_with=used)
                 self.status = Status()
 
             return adopt
 
         self._start(work, Status("busy", "opening", {"name": audio.name}))
+
+    @property
+    def reference_behind(self) -> bool:
+        """Whether the reference is what another network found with other settings than those of now."""
+        return any(then != now for then, now in zip(self._heard_with, _settings(self.state), strict=False))
 
     def _change(self, heard: _Heard, model: str) -> None:
         """Put what another network or a file says in place of what there was; corrections stay, as does what is saved
@@ -376,7 +385,7 @@ class Session(HasTraits):
         def work(_progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
             from amtsep import formats
 
-            notes = formats.read_midi(file, name=name)
+            notes = formats.read_midi(file, name=name, drums=True)
 
             def adopt() -> None:
                 self.set_reference(notes, name)
@@ -496,6 +505,7 @@ class Session(HasTraits):
             self.reference = None if saved is None else saved.reference
             self.reference_name = "" if saved is None else saved.reference_name
             self.reference_heard = saved is not None and saved.reference_heard
+            self._heard_with = _settings(self.state) if self.reference_heard else ()
             self.turn = 0 if saved is None else saved.turn
         if derived.grouping.problem is None:
             self.status = Status("info", "opened", {"name": audio.name, "notes": len(self.notes)})
@@ -1055,8 +1065,11 @@ class Session(HasTraits):
 
     # --- reference --------------------------------------------------------------------------------------------------
 
-    def set_reference(self, notes: Notes | None, name: str = "", *, heard: bool = False) -> None:
-        """Notes to compare with, or none: true ones, or what another network has `heard`."""
+    def set_reference(
+        self, notes: Notes | None, name: str = "", *, heard: bool = False, heard_with: tuple[object, ...] = ()
+    ) -> None:
+        """Notes to compare with, or none: true ones, or what another network has `heard`, with which settings."""
+        self._heard_with = heard_with if notes is not None else ()
         self.reference_name = name if notes is not None else ""
         self.reference_heard = heard and notes is not None
         self.reference = notes
@@ -1159,6 +1172,11 @@ def _derive(
     state = _with_views(state, len(table.tracks))
     table = name_tracks(table, state, came)
     return _Derived(state, decoded, sorted_notes, table, hand_ids, grouping, thorough, tidied, pedal, strokes)
+
+
+def _settings(state: State) -> tuple[object, ...]:
+    """What of a state the notes that a network finds follow from, nothing corrected."""
+    return state.clean_up, state.decoding, state.clustering
 
 
 def _sorting(state: State) -> tuple[object, ...]:

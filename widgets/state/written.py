@@ -9,11 +9,14 @@ from functools import cached_property
 import numpy as np
 
 from amtsep.errors import FormatError
+from amtsep.formats.midi import program_name
 from amtsep.notes import Notes, Track
 from widgets.state.edits import MAX_TRACKS, State, new_track
 
 UNNAMED = re.compile(r"(Notes|Timbre \d+|Program \d+|)")
 """Names of tracks that nobody gave."""
+BY_SOUND = re.compile(r"(Notes|Track \d+|)")
+"""Names that say less than the sound that the track came with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +34,19 @@ class Written:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Of each track, empty where it came without one."""
-        return tuple("" if UNNAMED.fullmatch(track.name) else track.name for track in self.notes.tracks)
+        named = zip(self.notes.tracks, self.instruments, strict=True)
+        return tuple("" if sound or UNNAMED.fullmatch(track.name) else track.name for track, sound in named)
 
     @cached_property
     def instruments(self) -> tuple[bool, ...]:
-        """Whether a track is called by its General MIDI sound."""
-        return tuple(track.name.startswith("Program ") for track in self.notes.tracks)
+        """Whether a track is called by its General MIDI sound: a network meant that, or its file says no more."""
+        told = any(track.program for track in self.notes.tracks)
+        return tuple(
+            track.name.startswith("Program ")
+            or track.name == program_name(track.program)
+            or (told and BY_SOUND.fullmatch(track.name) is not None)
+            for track in self.notes.tracks
+        )
 
     def table(self) -> Notes:
         """Notes and strokes together, as they are kept; `kept` reads it."""
@@ -55,13 +65,21 @@ def written(notes: Notes, by: str, duration_s: float, *, network: bool) -> Writt
     inside = notes.select(notes.onset < duration_s)
     inside = replace(inside, offset=np.maximum(np.minimum(inside.offset, duration_s), inside.onset + 1e-3))
     kit = np.array([track.drums for track in inside.tracks], bool)[inside.track]
-    pitched = inside.select(~kit)
-    if not network and not len(pitched):
+    own = pitched(inside)
+    if not network and not len(own):
         sentence = "{name} holds no notes within the recording; choose the MIDI file that belongs to it."
         raise FormatError(sentence, name=by)
     struck = inside.select(kit)
-    strokes = struck.with_tracks(np.zeros(len(struck), np.int16), (Track("Drums", drums=True),)) if network else None
-    return Written(_fitted(pitched), by, network, strokes)
+    strokes = None
+    if network or len(struck):
+        strokes = struck.with_tracks(np.zeros(len(struck), np.int16), (Track("Drums", drums=True),))
+    return Written(_fitted(own), by, network, strokes)
+
+
+def pitched(notes: Notes) -> Notes:
+    """The notes of a table that are no strokes."""
+    kit = np.array([track.drums for track in notes.tracks], bool)[notes.track]
+    return notes.select(~kit) if kit.any() else notes
 
 
 def kept(table: Notes, by: str, network: bool) -> Written:

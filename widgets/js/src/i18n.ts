@@ -54,9 +54,10 @@ export function say(hub: Hub, key: Word | string, values: Record<string, unknown
 /** What a network is called in a list. */
 export function networkName(hub: Hub, name: string, writers: string[] = []): string {
   const other = ["mt3", "mr-mt3", "yourmt3"].includes(name);
-  const key = other ? "network_other" : writers.includes(name) ? "network_writes" : `network_${name}`;
-  const said = say(hub, key, { name });
-  return said === key ? name : said;
+  const own = `network_${name}`;
+  const said = say(hub, own, { name });
+  if (said !== own) return said;
+  return other || writers.includes(name) ? say(hub, other ? "network_other" : "network_writes", { name }) : name;
 }
 
 export function wordIn(language: string, key: Word | string, values: Record<string, unknown> = {}): string {

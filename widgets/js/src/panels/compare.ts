@@ -63,6 +63,7 @@ export function mountCompare(model: Model, element: HTMLElement, hub: Hub): () =
       h("table", { class: "amt-scores" }, h("tr", {}, h("th", {}), h("th", {}, t("precision")), h("th", {}, t("recall")), h("th", {}, "F1")), row(t("score_onset"), scores.onset), row(t("score_offset"), scores.offset), row(t("score_frame"), scores.frame), row(t("score_separated"), scores.separated)),
       h("p", { class: "amt-legend" }, t(scores.heard ? "verdict_heard" : "verdict", scores)),
       scores.heard ? h("p", { class: "amt-legend" }, t("neither_is_true")) : null,
+      scores.behind ? h("p", { class: "amt-legend amt-behind" }, t("heard_behind", scores), " ", button({ text: t("hear_again"), class: "amt-small amt-hear-again", onclick: () => model.send({ do: "network", value: scores.name }) })) : null,
       second(),
       about.open && !scores.heard ? button({ text: t("take_notes"), title: t("hint_take_notes"), class: "amt-small amt-take", onclick: () => model.send({ do: "take" }) }) : null,
       wanted ? h("div", { class: "amt-heat-box" }, heat, h("span", { class: "amt-heat-x" }, t("onset_threshold")), h("span", { class: "amt-heat-y" }, t("frame_threshold"))) : heatButton,
