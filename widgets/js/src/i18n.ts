@@ -51,13 +51,17 @@ export function say(hub: Hub, key: Word | string, values: Record<string, unknown
   return wordIn(hub.prefs.language, key, values);
 }
 
+/** A network that is called by its weights' file, without the ending. */
+export const shortName = (name: string): string => name.replace(/\.safetensors$/, "");
+
 /** What a network is called in a list. */
 export function networkName(hub: Hub, name: string, writers: string[] = []): string {
   const other = ["mt3", "mr-mt3", "yourmt3"].includes(name);
   const own = `network_${name}`;
   const said = say(hub, own, { name });
   if (said !== own) return said;
-  return other || writers.includes(name) ? say(hub, other ? "network_other" : "network_writes", { name }) : name;
+  const short = shortName(name);
+  return other || writers.includes(name) ? say(hub, other ? "network_other" : "network_writes", { name: short }) : short;
 }
 
 export function wordIn(language: string, key: Word | string, values: Record<string, unknown> = {}): string {

@@ -2,7 +2,7 @@
 
 import { button, fill, h } from "../dom";
 import type { Hub } from "../hub";
-import { networkName, say } from "../i18n";
+import { networkName, say, shortName } from "../i18n";
 import { info } from "../info";
 import { type Model, Scope, octets } from "../model";
 
@@ -59,11 +59,11 @@ export function mountCompare(model: Model, element: HTMLElement, hub: Hub): () =
     const heatButton = about.written ? null : button({ text: t(model.get("heat")?.working ? "heat_working" : "heat"), class: "amt-small amt-make-heat", disabled: Boolean(model.get("heat")?.working), onclick: () => model.send({ do: "heat" }) });
     fill(
         body,
-      h("div", { class: "amt-line amt-reference" }, h("b", { class: "amt-text" }, scores.name), button({ icon: "close", label: t("clear_reference"), class: "amt-plain", onclick: () => model.send({ do: "clear" }) })),
+      h("div", { class: "amt-line amt-reference" }, h("b", { class: "amt-text" }, shortName(scores.name)), button({ icon: "close", label: t("clear_reference"), class: "amt-plain", onclick: () => model.send({ do: "clear" }) })),
       h("table", { class: "amt-scores" }, h("tr", {}, h("th", {}), h("th", {}, t("precision")), h("th", {}, t("recall")), h("th", {}, "F1")), row(t("score_onset"), scores.onset), row(t("score_offset"), scores.offset), row(t("score_frame"), scores.frame), row(t("score_separated"), scores.separated)),
-      h("p", { class: "amt-legend" }, t(scores.heard ? "verdict_heard" : "verdict", scores)),
+      h("p", { class: "amt-legend" }, t(scores.heard ? "verdict_heard" : "verdict", { ...scores, name: shortName(scores.name) })),
       scores.heard ? h("p", { class: "amt-legend" }, t("neither_is_true")) : null,
-      scores.behind ? h("p", { class: "amt-legend amt-behind" }, t("heard_behind", scores), " ", button({ text: t("hear_again"), class: "amt-small amt-hear-again", onclick: () => model.send({ do: "network", value: scores.name }) })) : null,
+      scores.behind ? h("p", { class: "amt-legend amt-behind" }, t("heard_behind", { name: shortName(scores.name) }), " ", button({ text: t("hear_again"), class: "amt-small amt-hear-again", onclick: () => model.send({ do: "network", value: scores.name }) })) : null,
       second(),
       about.open && !scores.heard ? button({ text: t("take_notes"), title: t("hint_take_notes"), class: "amt-small amt-take", onclick: () => model.send({ do: "take" }) }) : null,
       wanted ? h("div", { class: "amt-heat-box" }, heat, h("span", { class: "amt-heat-x" }, t("onset_threshold")), h("span", { class: "amt-heat-y" }, t("frame_threshold"))) : heatButton,

@@ -2,7 +2,7 @@
 
 import { button, h, opensIntoView } from "../dom";
 import type { Hub } from "../hub";
-import { networkName, say } from "../i18n";
+import { networkName, say, shortName } from "../i18n";
 import { info } from "../info";
 import { Latest, type Model, Scope, floats } from "../model";
 import { pitchName } from "../notes";
@@ -118,7 +118,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   scope.watch("network", (value) => {
     const names: string[] = value?.models ?? [];
     networks.hidden = !names.length;
-    const brought = value?.brought ? [h("option", { value: "", disabled: true }, t("network_brought", { name: value.brought }))] : [];
+    const brought = value?.brought ? [h("option", { value: "", disabled: true }, t("network_brought", { name: shortName(value.brought) }))] : [];
     network.replaceChildren(...brought, ...names.map((name) => h("option", { value: name }, networkName(hub, name, value?.writers))));
     network.value = value?.name ?? "";
   });
@@ -180,7 +180,7 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   scope.watch("resting", (value) => {
     const on = Boolean(value?.by);
     rest.hidden = !on;
-    rest.textContent = on ? t(value.network ? "resting_network" : "resting_file", { name: value.by }) : "";
+    rest.textContent = on ? t(value.network ? "resting_network" : "resting_file", { name: shortName(value.by) }) : "";
     for (const control of resting) control.disabled = on;
     for (const [name, s] of Object.entries(sliders)) if (name !== "tidy_strength") s.rest(on);
     counts();

@@ -3,7 +3,7 @@
 import { button, fill, h, opensIntoView } from "../dom";
 import { programs } from "../gm";
 import type { Hub } from "../hub";
-import { say, sounds, unnamed } from "../i18n";
+import { say, shortName, sounds, unnamed } from "../i18n";
 import { info } from "../info";
 import { Latest, type Model, Scope } from "../model";
 import { kitElement } from "./kit";
@@ -127,7 +127,7 @@ export function mountTimbres(model: Model, element: HTMLElement, hub: Hub): () =
     list.replaceChildren(...rows.map((row) => rowElement(row, rows)));
     fill(
       foot,
-      hub.selection.size ? h("span", {}, t("assign_hint", { n: hub.selection.size })) : h("span", {}, t(hint(), { name: about().writer })),
+      hub.selection.size ? h("span", {}, t("assign_hint", { n: hub.selection.size })) : h("span", {}, t(hint(), { name: shortName(about().writer) })),
       about().available && about().by_hand ? button({ text: t("sort_by_hand"), title: t("hint_sort_by_hand"), class: "amt-small amt-sort-by-hand", onclick: () => model.send({ do: "sort_hand_made" }) }) : null,
       model.get("edited") ? button({ text: t("drop_edits"), class: "amt-small amt-drop", onclick: () => model.send({ do: "drop_edits" }) }) : null,
     );
