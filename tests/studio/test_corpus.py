@@ -261,6 +261,54 @@ def test_notation_is_played_with_its_repeats_and_tempo_marks(tmp_path: Path) -> 
     assert notes.tracks[0].name == "Flute" and notes.tracks[0].program == 73
 
 
+def bar(number: int, notes: str, signs: str = "") -> str:
+    """A bar of 2/4, its notes by name and octave; signs: [ and ] repeat, F is the end, = begins and - ends a tie."""
+    text = "<attributes><divisions>1</divisions><time><beats>2</beats><beat-type>4</beat-type></time></attributes>"
+    text += '<barline location="left"><repeat direction="forward"/></barline>' if "[" in signs else ""
+    each = notes.split()
+    for note in each:
+        chord = "<chord/>" if note.startswith("+") else ""
+        ties = "".join(f'<tie type="{kind}"/>' for sign, kind in (("-", "stop"), ("=", "start")) if sign in note)
+        step, octave = note.strip("+=-")
+        text += f"<note>{chord}<pitch><step>{step}</step><octave>{octave}</octave></pitch>"
+        text += f"<duration>{2 if len([n for n in each if n[0] != '+']) == 1 else 1}</duration>{ties}</note>"
+    style = "<bar-style>light-heavy</bar-style>" if "F" in signs else ""
+    back = '<repeat direction="backward"/>' if "]" in signs else ""
+    text += f'<barline location="right">{style}{back}</barline>' if style or back else ""
+    return f'<measure number="{number}">{text}</measure>'
+
+
+def notation(path: Path, *parts: str) -> Path:
+    names = [f"P{i}" for i in range(len(parts))]
+    listed = "".join(f'<score-part id="{n}"><part-name>{n}</part-name></score-part>' for n in names)
+    music = "".join(f'<part id="{n}">{own}</part>' for n, own in zip(names, parts))
+    text = f'<score-partwise version="3.1"><part-list>{listed}</part-list>{music}</score-partwise>'
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_sections_and_movements_are_repeated_each_by_itself_and_in_all_parts(tmp_path: Path) -> None:
+    pytest.importorskip("music21", reason="music21 is not installed (amtsep[studio])")
+    # Signs stand in the upper part alone; no section but the third says where it begins, and bars are counted anew.
+    upper = bar(1, "C4", "]") + bar(2, "D4", "]") + bar(3, "E4", "[") + bar(4, "F4", "]F") + bar(1, "G4", "]")
+    lower = "".join(bar(n, note) for n, note in ((1, "C3"), (2, "D3"), (3, "E3"), (4, "F3"), (1, "G3")))
+    notes = rendering.read_score(notation(tmp_path / "a.musicxml", upper, lower))
+    ways = [notes.select(notes.track == i) for i in (0, 1)]
+    assert ways[0].pitch.tolist() == [60, 60, 62, 62, 64, 65, 64, 65, 67, 67]
+    assert np.array_equal(ways[1].pitch, ways[0].pitch - 12)
+    assert np.array_equal(ways[1].onset, ways[0].onset)
+    # 96 quarters a minute where nothing is said.
+    assert notes.end == pytest.approx(20 * 60 / 96, abs=1e-3)
+
+
+def test_ties_hold_single_notes_of_chords(tmp_path: Path) -> None:
+    pytest.importorskip("music21", reason="music21 is not installed (amtsep[studio])")
+    part = bar(1, "C4= +E4") + bar(2, "C4-= +F4") + bar(3, "C4- D4")
+    notes = rendering.read_score(notation(tmp_path / "a.musicxml", part))
+    quarters = sorted(zip(notes.pitch.tolist(), np.round(notes.onset * 1.6, 2), np.round(notes.offset * 1.6, 2)))
+    assert quarters == [(60, 0, 5), (62, 5, 6), (64, 0, 2), (65, 2, 4)]
+
+
 DEMOS = sorted((Path(__file__).resolve().parents[2] / "notebooks" / "demos").glob("*.ogg"))
 
 
