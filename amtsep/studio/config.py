@@ -52,7 +52,8 @@ class GenreSettings:
     dropout: float = 0.3
     epochs: int = 60
     patience: int = 10
-    """Epochs without a lower validation loss after which training ends."""
+    """Epochs after which training ends, none of whose validation losses was lower by `least_gain` than the lowest."""
+    least_gain: float = 0.01
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4

@@ -31,7 +31,7 @@ from amtsep.studio.fingerprint import Fingerprint, fingerprint, same
 from amtsep.studio.hearing import hear
 from amtsep.studio.names import UNKNOWN, About, about, slug
 from amtsep.studio.rendering import SCORES, read_score, render, soundfont_path
-from amtsep.studio.splitting import split_by_group
+from amtsep.studio.splitting import groups_of, split_by_group
 
 VERSION = 1
 MANIFEST = "manifest.jsonl"
@@ -439,9 +439,11 @@ def without_duplicates(looks: Sequence[Look]) -> tuple[list[Source], dict[str, s
 
 def _rows(made: Sequence[Made], out: Path, settings: CorpusSettings, guess: Guess | None) -> list[Row]:
     before = {row["audio"]: row for row in read_manifest(out)} if (out / MANIFEST).is_file() else {}
+    genres = [one.source.about.genre for one in made]
+    groups = groups_of([one.source.about.work for one in made], [one.source.about.artist for one in made], genres)
     splits = split_by_group(
-        [one.source.about.work for one in made],
-        [one.source.about.genre for one in made],
+        groups,
+        genres,
         settings.validation,
         settings.test,
         settings.seed,

@@ -10,7 +10,8 @@ validation recordings; an answer less sure than a threshold found there is `UNKN
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,10 @@ class GenreNet(nn.Module):
         layers: list[nn.Module] = []
         before = 1
         for width in settings.channels:
-            layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(width)]
-            layers += [nn.MaxPool2d(2, ceil_mode=True)]
+            # Pooled before it is rectified and normalised: the same as after it (but for where the norm is taken), and
+            # a quarter of the work.
+            layers += [nn.Conv2d(before, width, 3, padding=1), nn.MaxPool2d(2, ceil_mode=True)]
+            layers += [nn.ReLU(), nn.BatchNorm2d(width)]
             before = width
         self.convolutions = nn.Sequential(*layers)
         height, width = settings.coefficients, int(settings.segment_s * settings.sample_rate / settings.hop)
@@ -52,10 +55,11 @@ class GenreNet(nn.Module):
             nn.Dropout(settings.dropout),
             nn.Linear(settings.dense, genres),
         )
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # a third less time on a processor
 
     def forward(self, segments: Tensor) -> Tensor:
         """Logits."""
-        return self.head(self.convolutions(segments[:, None]))
+        return self.head(self.convolutions(segments[:, None].contiguous(memory_format=torch.channels_last)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +163,17 @@ class Classifier:
         return cls(tuple(told["genres"]), settings, parts, told["about"])
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """So small a network gains little from more, and loses threefold where they wait for other programs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 Tell = Callable[[str, int, int], object]
 """Called with what is done, how much of it, of how much; ``False`` ends the work."""
 
@@ -188,7 +203,8 @@ def train(
     if {genres[i] for i in truth[own]} != set(genres):
         raise DataError("A genre has no recording left to train on; give it more works, or name another --seed.")
     parts = {"baseline": _baseline([found[i] for i in own], truth[own], settings)}
-    parts["cnn"], curves = _network(found, truth, own, held, len(genres), settings, say)
+    with one_thread():
+        parts["cnn"], curves = _network(found, truth, own, held, len(genres), settings, say)
     classifier = Classifier(genres, settings, parts)
     for kind in KINDS:
         raw = classifier.logits([found[i] for i in held], kind)
@@ -283,12 +299,11 @@ def _network(
             loss_held = float(nn.functional.cross_entropy(logits, vy))
         curves.append({"train": total / len(x), "validation": loss_held})
         say("epochs", epoch + 1, settings.epochs)
+        stale = 0 if loss_held < best - settings.least_gain else stale + 1
         if loss_held < best:
-            best, kept, stale = loss_held, {k: v.clone() for k, v in net.state_dict().items()}, 0
-        else:
-            stale += 1
-            if stale >= settings.patience:
-                break
+            best, kept = loss_held, {k: v.clone() for k, v in net.state_dict().items()}
+        if stale >= settings.patience:
+            break
     tensors = {f"net.{name}": tensor.cpu() for name, tensor in kept.items()}
     return Part({**tensors, "mean": mean, "scale": scale}), curves
 

@@ -20,9 +20,11 @@ from amtsep.files import replacing
 from amtsep.studio.config import GenreSettings
 from amtsep.studio.corpus import MANIFEST, read_manifest
 from amtsep.studio.names import UNKNOWN, about
-from amtsep.studio.splitting import connected, split_by_group
+from amtsep.studio.splitting import FEWEST, groups_by_label, groups_of, split_by_group
 
-VERSION = 1
+VERSION = 2
+TEMPI = np.geomspace(40.0, 320.0, 25)
+"""Beats a minute at which the pulse of a recording is looked at: eight an octave."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Example:
     Parameters
     ----------
     group
-        What must not be on both sides of a split: works, and artists where they are known, joined.
+        What must not be on both sides of a split (`groups_of`).
     synthetic
         Whether it was rendered from a score.
     """
@@ -53,7 +55,8 @@ class Features:
     segments
         (S, coefficients, frames) MFCC of every whole segment; one, filled up with its mean, of a shorter recording.
     statistics
-        (D,) means and deviations of MFCC, of their differences and of chroma, and the tempo: the baseline's.
+        (D,) means and deviations of MFCC, of their differences and of chroma, the tempo, and how strongly the onsets
+        pulse at each of `TEMPI`: the baseline's.
     """
 
     segments: NDArray[np.float32]
@@ -63,7 +66,7 @@ class Features:
 def read_examples(root: Path, settings: GenreSettings) -> list[Example]:
     """Examples of a corpus of ours, of an FMA set (with its ``tracks.csv``), or of folders named by genre, as GTZAN's.
 
-    All are split anew by work and artist together, stratified by genre.
+    A corpus is split as its manifest says; the others by work and artist (`groups_of`), stratified by genre.
 
     Raises
     ------
@@ -72,9 +75,11 @@ def read_examples(root: Path, settings: GenreSettings) -> list[Example]:
     """
     if not root.is_dir():
         raise DataError(f"{root} is no folder; name a corpus, or a folder with a folder for each genre.")
+    told: list[str] = []
     if (root / MANIFEST).is_file():
         rows = [r for r in read_manifest(root) if r["genre"] != UNKNOWN and r["genre_by"] != "guess"]
         found = [(root / r["audio"], r["genre"], r["work"], r["artist"], bool(r["rendered"])) for r in rows]
+        told = [r["split"] for r in rows]
     elif (table := _fma_table(root)) is not None:
         found = _fma(root, table)
     else:
@@ -82,18 +87,16 @@ def read_examples(root: Path, settings: GenreSettings) -> list[Example]:
         for path in sorted(root.rglob("*")):
             inner = PurePath(path.relative_to(root))
             if path.suffix.lower() in SOUND and not path.name.startswith(".") and path.is_file():
-                told = about(inner)
-                found.append((path, told.genre, told.work, told.artist, False))
+                one = about(inner)
+                found.append((path, one.genre, one.work, one.artist, False))
         found = [one for one in found if one[1] != UNKNOWN]
-    keys = [[("work", work), *([("artist", artist.casefold())] if artist else [])] for _, _, work, artist, _ in found]
-    # Named by its first member's work: the same whatever order the files come in elsewhere.
-    groups = [f"{found[i][2]}" for i in connected(keys)]
     genres = [one[1] for one in found]
-    many = {genre: len({g for g, own in zip(groups, genres) if own == genre}) for genre in sorted(set(genres))}
-    if len(many) < 2 or min(many.values()) < 3:
+    groups = groups_of([one[2] for one in found], [one[3] for one in found], genres)
+    many = groups_by_label(groups, genres)
+    if len(many) < 2 or min(many.values()) < FEWEST:
         said = ", ".join(f"{genre} {count}" for genre, count in many.items()) or "none"
         raise DataError(f"{root} needs two genres or more, of three works (or artists) each; it has: {said}.")
-    splits = split_by_group(groups, genres, settings.validation, settings.test, settings.seed)
+    splits = told or split_by_group(groups, genres, settings.validation, settings.test, settings.seed)
     return [Example(p, g, group, s, made) for (p, g, _, _, made), group, s in zip(found, groups, splits)]
 
 
@@ -152,10 +155,13 @@ def features(path: Path, settings: GenreSettings) -> Features:
     mfcc = librosa.feature.mfcc(S=mel, sr=rate, n_mfcc=settings.coefficients).astype(np.float32)
     chroma = librosa.feature.chroma_stft(S=power, sr=rate, tuning=0.0)
     envelope = librosa.onset.onset_strength(S=mel, sr=rate)
-    tempo = float(np.atleast_1d(librosa.feature.tempo(onset_envelope=envelope, sr=rate, hop_length=settings.hop))[0])
+    pulse = librosa.feature.tempogram(onset_envelope=envelope, sr=rate, hop_length=settings.hop)
+    tempo = float(np.atleast_1d(librosa.feature.tempo(tg=pulse, sr=rate, hop_length=settings.hop))[0])
+    lags = librosa.tempo_frequencies(len(pulse), sr=rate, hop_length=settings.hop)
+    pulses = np.interp(TEMPI, lags[:0:-1], pulse.mean(axis=1)[:0:-1])
     change = np.diff(mfcc, axis=1) if mfcc.shape[1] > 1 else np.zeros_like(mfcc)
     summed = [f(x, axis=1) for x in (mfcc, change, chroma) for f in (np.mean, np.std)]
-    statistics = np.concatenate([*summed, [tempo, envelope.mean(), envelope.std()]]).astype(np.float32)
+    statistics = np.concatenate([*summed, [tempo, envelope.mean(), envelope.std()], pulses]).astype(np.float32)
     frames = int(settings.segment_s * rate / settings.hop)
     if mfcc.shape[1] < frames:
         filled = np.repeat(mfcc.mean(axis=1, keepdims=True), frames, axis=1)

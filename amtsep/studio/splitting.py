@@ -27,6 +27,28 @@ def connected(keys: Sequence[Iterable[Hashable]]) -> list[int]:
     return [root(i) for i in range(len(keys))]
 
 
+FEWEST = 3
+"""Groups of a label that can be split into three parts."""
+
+
+def groups_of(works: Sequence[str], artists: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """What must not be divided: works, and with them all of an artist, where they are known.
+
+    By works alone where artists would leave a label fewer than `FEWEST` groups (all of one artist, say): then there
+    would be nothing to test on. A group is named by its first member's work.
+    """
+    keys = [[("work", work), *([("artist", by.casefold())] if by else [])] for work, by in zip(works, artists)]
+    joined = [works[i] for i in connected(keys)]
+    few = any(count < FEWEST for count in groups_by_label(joined, labels).values())
+    return list(works) if few else joined
+
+
+def groups_by_label(groups: Sequence[Hashable], labels: Sequence[str]) -> dict[str, int]:
+    """How many groups each label has, in the order of the labels' names."""
+    pairs = set(zip(groups, labels))
+    return {label: sum(own == label for _, own in pairs) for label in sorted(set(labels))}
+
+
 def split_by_group(
     groups: Sequence[Hashable], labels: Sequence[str], validation: float, test: float, seed: int
 ) -> list[str]:

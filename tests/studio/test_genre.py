@@ -29,6 +29,7 @@ from amtsep.studio.genre import (
 )
 from amtsep.studio.genre_data import features, read_examples
 from amtsep.studio.genre_report import text
+from amtsep.studio.splitting import groups_of
 
 RATE = 22_050
 SETTINGS = GenreSettings(segment_s=1.0, epochs=12, channels=(8, 8, 8, 8), dense=16, batch_size=16)
@@ -116,6 +117,25 @@ def test_no_work_and_no_artist_is_on_two_sides(tmp_path: Path) -> None:
     for artist in {e.path.parent.name for e in examples}:
         assert len({e.split for e in examples if e.path.parent.name == artist}) == 1
     assert {e.split for e in examples if e.genre == "a"} == {"train", "validation", "test"}
+
+
+def test_a_corpus_is_split_as_its_manifest_says(tmp_path: Path) -> None:
+    rows = [
+        {"audio": f"audio/{genre}{i}.flac", "genre": genre, "genre_by": "folder", "work": f"{genre} {i}", "artist": "",
+         "rendered": True, "split": ("train", "test", "validation", "train", "train")[i]}
+        for genre in ("a", "b") for i in range(5)
+    ]  # fmt: skip
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    examples = read_examples(tmp_path, SETTINGS)
+    assert [e.split for e in examples] == [row["split"] for row in rows]
+    assert all(e.synthetic for e in examples)
+
+
+def test_artists_divide_no_label_that_has_too_few_of_them() -> None:
+    works, labels = [f"w{i}" for i in range(8)], ["a"] * 4 + ["b"] * 4
+    known = ["ann", "ann", "bob", "cy", "di", "di", "ed", ""]
+    assert groups_of(works, known, labels) == ["w0", "w0", "w2", "w3", "w4", "w4", "w6", "w7"]
+    assert groups_of(works, ["ann"] * 4 + ["bob"] * 4, labels) == works
 
 
 def test_fma_is_read_by_its_table(tmp_path: Path) -> None:
