@@ -399,7 +399,7 @@ class SequenceNetwork:
     """The network whose features it reads; its weights stay as they are."""
     vocabulary: str = "slots"
     """What voices are: "slots" or "programs" (see `amtsep.sequence.tokens.Vocabulary`)."""
-    channels: int = 8
+    channels: int = 6
     """That a pitch's features are brought to."""
     pool: int = 2
     """Steps of the vocabulary's grid (10 ms) that become one position of the encoder."""
@@ -409,6 +409,8 @@ class SequenceNetwork:
     encoder_layers: int = 2
     decoder_layers: int = 2
     dropout: float = 0.1
+    pointers: int = 16
+    """Channels that a pitch is pointed at by."""
     max_tokens: int = 512
     """Of a segment; what goes on longer is cut off."""
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from amtsep.audio import Audio, load_audio
-from amtsep.config import SEQUENCES
+from amtsep.config import N_PITCHES, SEQUENCES
 from amtsep.inference import find_model
 from amtsep.nets.checkpoint import load_end_to_end
 from amtsep.nets.model import count_parameters
@@ -59,7 +59,9 @@ def main() -> None:
 
     net = transcriber.net
     net.network = replace(net.network, max_tokens=args.tokens)
-    encoded = torch.randn(SEGMENTS, 102, net.network.width, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(SEGMENTS, net.trunk.channels, N_PITCHES, 180, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        encoded = net.encode(noise, torch.zeros(SEGMENTS, 1))
     for cached in (True, False):
         began = time.perf_counter()
         said = sum(map(len, greedy(net, encoded, cached)))

@@ -4,6 +4,11 @@
 embedding are brought onto the time grid of the vocabulary, a few channels a pitch, and a small transformer reads them
 (pre-norm, sinusoidal positions) and writes tokens, one after the other, as in MT3 (Gardner et al. 2022).
 
+What MT3 learns from thousands of hours is built in here, since hours are what we have few of. Tokens tell the time, so
+the decoder can be told where it is: by the sinusoid of that time and what the encoder heard there. And two kinds of
+tokens are pointed at rather than named (Vinyals, Fortunato and Jaitly 2015, *Pointer Networks*): a pitch by what is
+heard of it at that time, in the same way for all pitches, and a time by the encoder's positions.
+
 The layers are torch's, the decoder around them ours. T5 of `transformers`, made from a configuration, would serve as
 well; but then training, and reading weights, would need one more package of seconds to import, whose caches of keys and
 values have changed their interface several times, and two layers of 128 spend most of a step in its wrappers.
@@ -12,7 +17,8 @@ values have changed their interface several times, and two layers of 128 spend m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,13 +26,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from amtsep.config import N_PITCHES, SequenceNetwork
+from amtsep.config import MIDI_MIN, N_PITCHES, SequenceNetwork
 from amtsep.nets.layers import Heard
 from amtsep.nets.model import EndToEnd, TranscriberNet
 from amtsep.sequence.tokens import PAD, Grammar, Tokens, Vocabulary
 
 LOGIT_SCALE = 0.25
 """Logits are several times as large as the other features."""
+NEAR_STEPS = 9
+"""Steps of the grid, of 10 ms, that what is heard of a pitch at one of them is taken from."""
 
 
 class Listened(NamedTuple):
@@ -108,11 +116,16 @@ def on_steps(features: Tensor, start_s: Tensor, hop_s: float, steps: int, step_s
     return before + share * (after - before)
 
 
+def sinusoids(places: Tensor, width: int) -> Tensor:
+    """Of Vaswani et al. (2017) at `places` (...), whole numbers or between them; (..., width)."""
+    rate = torch.exp(torch.arange(0, width, 2, device=places.device) * (-math.log(10000.0) / width))
+    angle = places[..., None] * rate
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)[..., :width]
+
+
 def positions(count: int, width: int, first: int = 0) -> Tensor:
-    """(count, width) sinusoids of Vaswani et al. (2017), from position `first` on."""
-    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
-    angle = torch.arange(first, first + count)[:, None] * rate
-    return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)[:, :width]
+    """(count, width) sinusoids from position `first` on."""
+    return sinusoids(torch.arange(first, first + count), width)
 
 
 class Attention(nn.Module):
@@ -171,12 +184,35 @@ class DecoderLayer(nn.Module):
         return x + self.drop(self.forward_(self.norms[2](x))), (key, value)
 
 
+class Encoded(NamedTuple):
+    """What the decoder looks at, of B segments."""
+
+    memory: Tensor
+    """(B, positions, width)."""
+    near: Tensor
+    """What is heard of every pitch at every step of the grid, (B, steps, pointers * 88)."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Encoded]) -> Encoded:
+        """Of several batches."""
+        return cls(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+    def some(self, which: slice) -> Encoded:
+        """Of some of the segments."""
+        return Encoded(self.memory[which], self.near[which])
+
+
 @dataclass
 class Cache:
     """What a decoder keeps of a batch of segments between two tokens."""
 
+    heard: Encoded
     memory: list[Kept]
-    """Of the encoder's output, a layer each."""
+    """Keys and values of what was heard, a layer each."""
+    moments: Tensor
+    """Keys of the steps of the grid, (B, steps, width / heads)."""
+    clock: Tensor
+    """Step of the grid that the tokens said so far have come to, (B,) int64."""
     own: list[Kept] = field(default_factory=list)
     """Of the tokens said so far, a layer each; empty before the first."""
 
@@ -204,6 +240,15 @@ class SequenceNet(nn.Module):
         width = network.width
         self.squeeze = nn.Sequential(nn.Conv2d(trunk.channels, network.channels, 1), nn.GELU())
         self.fold = nn.Linear(network.channels * N_PITCHES * network.pool, width)
+        self.near = nn.Sequential(
+            nn.Conv2d(network.channels, network.pointers, (1, NEAR_STEPS), padding=(0, NEAR_STEPS // 2)),
+            nn.GELU(),
+            nn.Conv2d(network.pointers, network.pointers, 1),
+        )
+        self.now = nn.Linear(width, width, bias=False)
+        self.moments = nn.Linear(width, network.pool * width // network.heads, bias=False)
+        self.to_pitch = nn.Linear(width, network.pointers, bias=False)
+        self.to_time = nn.Linear(width, width // network.heads, bias=False)
         layer = nn.TransformerEncoderLayer(
             width, network.heads, network.feed_forward, network.dropout, "gelu", batch_first=True, norm_first=True
         )
@@ -224,7 +269,7 @@ class SequenceNet(nn.Module):
         """Seconds between two frames of the features."""
         return self.trunk.ears.net.front_end.hop_s
 
-    def encode(self, features: Tensor, start_s: Tensor, hop_s: float | None = None) -> Tensor:
+    def encode(self, features: Tensor, start_s: Tensor, hop_s: float | None = None) -> Encoded:
         """What the decoder looks at.
 
         Parameters
@@ -238,21 +283,24 @@ class SequenceNet(nn.Module):
 
         Returns
         -------
-        Tensor
-            (B * S, steps / pool, width), a clip's segments one after the other.
+        Encoded
+            Of B * S segments, a clip's one after the other.
         """
         vocabulary, pool = self.vocabulary, self.network.pool
         small = self.squeeze(features).repeat_interleave(start_s.shape[1], dim=0)
         grid = on_steps(small, start_s.flatten(), hop_s or self.hop_s, vocabulary.steps, vocabulary.step_s)
+        near = self.near(grid).permute(0, 3, 1, 2).flatten(2)
         grid = grid[..., : vocabulary.steps // pool * pool].unflatten(3, (-1, pool))
         joined = self.fold(grid.permute(0, 3, 1, 2, 4).flatten(2))
         places = positions(joined.shape[1], joined.shape[2]).to(joined)
-        encoded: Tensor = self.encoder(self.drop(joined + places))
-        return encoded
+        return Encoded(self.encoder(self.drop(joined + places)), near)
 
-    def remember(self, encoded: Tensor) -> Cache:
+    def remember(self, encoded: Encoded) -> Cache:
         """A cache before the first token."""
-        return Cache([layer.heard.keys(encoded) for layer in self.layers])  # type: ignore[union-attr, operator]
+        memory = [layer.heard.keys(encoded.memory) for layer in self.layers]  # type: ignore[union-attr, operator]
+        clock = torch.zeros(len(encoded.memory), dtype=torch.long, device=encoded.memory.device)
+        moments = self.moments(encoded.memory).unflatten(2, (self.network.pool, -1)).flatten(1, 2)
+        return Cache(encoded, memory, moments, clock)
 
     def decode(self, tokens: Tensor, cache: Cache) -> Tensor:
         """Logits of what follows each of `tokens`.
@@ -269,16 +317,32 @@ class SequenceNet(nn.Module):
         Tensor
             (B, M, len(vocabulary)).
         """
-        width = self.network.width
+        width, pool = self.network.width, self.network.pool
+        heard, clock = cache.heard, self._clock(tokens, cache)
         x = self.tokens(tokens) * math.sqrt(width)
+        place = (clock // pool).clamp(max=heard.memory.shape[1] - 1)
+        x = x + sinusoids(clock / pool, width).to(x) + self.now(rows_at(heard.memory, place))
         x = self.drop(x + positions(tokens.shape[1], width, cache.length).to(x))
         own: list[Kept] = []
         for index, layer in enumerate(self.layers):
             x, kept = layer(x, cache.memory[index], cache.own[index] if cache.own else None)
             own.append(kept)
-        cache.own = own
-        logits: Tensor = self.out(self.norm(x))
-        return logits
+        cache.own, cache.clock = own, clock[:, -1]
+        x = self.norm(x)
+        logits: Tensor = self.out(x)
+        pitches, times = (self.vocabulary.ranges[kind].start for kind in ("pitch", "time"))
+        near = rows_at(heard.near, clock).unflatten(2, (self.network.pointers, N_PITCHES))
+        pointed = (self.to_pitch(x)[:, :, None] @ near)[:, :, 0] * self.network.pointers**-0.5
+        when = self.to_time(x) @ cache.moments.transpose(1, 2) * cache.moments.shape[2] ** -0.5
+        count = logits.shape[2]
+        logits = logits + functional.pad(pointed, _around(pitches + MIDI_MIN, N_PITCHES, count))
+        return logits + functional.pad(when, _around(times, when.shape[2], count))
+
+    def _clock(self, tokens: Tensor, cache: Cache) -> Tensor:
+        """Step of the grid that each token is said at, (B, M): the latest that has been named."""
+        times = self.vocabulary.ranges["time"]
+        named = torch.where((tokens >= times.start) & (tokens < times.stop), tokens - times.start, 0)
+        return torch.maximum(torch.cummax(named, dim=1).values, cache.clock[:, None])
 
     def forward(self, features: Tensor, start: Tensor, tokens: Tensor) -> Tensor:
         """Logits of every token of the truth, each from those before it (teacher forcing).
@@ -297,6 +361,18 @@ class SequenceNet(nn.Module):
         return self.decode(said, self.remember(encoded))
 
 
+def rows_at(table: Tensor, index: Tensor) -> Tensor:
+    """Of each segment's rows (B, N, D) those numbered (B, M) int64; (B, M, D)."""
+    first = torch.arange(len(table), device=table.device)[:, None] * table.shape[1]
+    # An embedding's gradient is summed in parallel, that of an index is not.
+    return functional.embedding(first + index, table.flatten(0, 1))
+
+
+def _around(first: int, size: int, count: int) -> tuple[int, int]:
+    """Zeros before and behind a part of `count` values."""
+    return first, count - first - size
+
+
 def sequence_loss(logits: Tensor, tokens: Tensor, smoothing: float = 0.0) -> Tensor:
     """Cross-entropy over the tokens that are no padding; (B, L, V) logits, (B, L) tokens."""
     return functional.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten(), ignore_index=PAD,
@@ -304,7 +380,7 @@ def sequence_loss(logits: Tensor, tokens: Tensor, smoothing: float = 0.0) -> Ten
 
 
 @torch.no_grad()
-def greedy(net: SequenceNet, encoded: Tensor, cached: bool = True) -> list[Tokens]:
+def greedy(net: SequenceNet, encoded: Encoded, cached: bool = True) -> list[Tokens]:
     """The likeliest legal token, again and again, until every segment has ended.
 
     The segments of a batch do not wait for each other: none knows what the one before left sounding, so any pitch may
@@ -316,7 +392,7 @@ def greedy(net: SequenceNet, encoded: Tensor, cached: bool = True) -> list[Token
     net
         In evaluation mode.
     encoded
-        (B, positions, width) of `SequenceNet.encode`.
+        Of `SequenceNet.encode`.
     cached
         ``False`` goes through all tokens anew at every step: only to show what the cache saves.
 
@@ -325,14 +401,16 @@ def greedy(net: SequenceNet, encoded: Tensor, cached: bool = True) -> list[Token
     list of Tokens
         Of each segment; without ``end`` where there was no room for it.
     """
-    grammars = [Grammar(net.vocabulary) for _ in range(len(encoded))]
-    said = torch.full((len(encoded), 1), PAD, dtype=torch.long, device=encoded.device)
+    count, device = len(encoded.memory), encoded.memory.device
+    grammars = [Grammar(net.vocabulary) for _ in range(count)]
+    said = torch.full((count, 1), PAD, dtype=torch.long, device=device)
     cache = net.remember(encoded)
+    start = replace(cache)
     for _ in range(net.network.max_tokens):
         # Without the cache all tokens go through the layers again.
-        rows, kept = (said[:, -1:], cache) if cached else (said, Cache(cache.memory))
+        rows, kept = (said[:, -1:], cache) if cached else (said, replace(start))
         logits = net.decode(rows, kept)[:, -1]
-        legal = torch.from_numpy(np.stack([grammar.allowed() for grammar in grammars])).to(encoded.device)
+        legal = torch.from_numpy(np.stack([grammar.allowed() for grammar in grammars])).to(device)
         chosen = logits.float().masked_fill(~legal, -torch.inf).argmax(dim=1)
         said = torch.cat([said, chosen[:, None]], dim=1)
         for grammar, token in zip(grammars, chosen.tolist(), strict=True):

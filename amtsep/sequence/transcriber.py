@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from amtsep.inference import Arrays, Transcriber
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.sequence.checkpoint import load_sequence
-from amtsep.sequence.network import SequenceNet, greedy
+from amtsep.sequence.network import Encoded, SequenceNet, greedy
 from amtsep.sequence.segments import join
 from amtsep.sequence.tokens import Tokens
 
@@ -108,14 +109,17 @@ class SequenceTranscriber:
         """
         vocabulary = self.net.vocabulary
         count = max(math.ceil(audio.duration_s / vocabulary.segment_s), 1)
-        segments = _Segments(self.net, self.device, count)
+        said: list[Tokens] = []
+
+        def write(encoded: Encoded) -> None:
+            said.extend(greedy(self.net, encoded, self.cached))
+            done = min(len(said) * vocabulary.segment_s, audio.duration_s)
+            if progress is not None and progress(done, audio.duration_s, "Writing notes") is False:
+                raise Cancelled("The transcription was cancelled.")
+
+        segments = _Segments(self.net, self.device, count, write)
         posteriors = self.transcriber(audio, progress, lean, drums, segments.take)
         segments.finish()
-        said: list[Tokens] = []
-        for first in range(0, count, SEGMENTS):
-            said += greedy(self.net, torch.cat(segments.encoded[first : first + SEGMENTS]), self.cached)
-            if progress is not None and progress(audio.duration_s, audio.duration_s, "Writing notes") is False:
-                raise Cancelled("The transcription was cancelled.")
         self.tokens = sum(map(len, said))
         notes = _until(join(said, vocabulary, posteriors), audio.duration_s)
         # Where tokens say only that a note begins, how loud it is can still be heard.
@@ -123,11 +127,12 @@ class SequenceTranscriber:
 
 
 class _Segments:
-    """Encodes each segment as soon as its frames are there, and keeps no more frames than that."""
+    """Encodes each segment as soon as its frames are there, and hands batches of them on; keeps no more than that."""
 
-    def __init__(self, net: SequenceNet, device: torch.device, count: int) -> None:
-        self.net, self.device, self.count = net, device, count
-        self.encoded: list[torch.Tensor] = []
+    def __init__(self, net: SequenceNet, device: torch.device, count: int, write: Callable[[Encoded], None]) -> None:
+        self.net, self.device, self.count, self.write = net, device, count, write
+        self.encoded: list[Encoded] = []
+        self.index = 0
         self.first = 0
         self.frames: NDArray[np.float32] | None = None
         self.hop_s = net.hop_s
@@ -138,12 +143,12 @@ class _Segments:
         self.frames = new if self.frames is None else np.concatenate([self.frames, new], axis=1)
         self.hop_s = hop_s
         # The last step of a segment lies between two frames.
-        while self.frames.shape[1] + self.first > self._end(len(self.encoded)) and len(self.encoded) < self.count:
+        while self.frames.shape[1] + self.first > self._end(self.index) and self.index < self.count:
             self._encode()
 
     def finish(self) -> None:
         """What is left when the frames have ended; after them the last one goes on."""
-        while len(self.encoded) < self.count:
+        while self.index < self.count:
             self._encode()
 
     def _end(self, index: int) -> int:
@@ -151,15 +156,18 @@ class _Segments:
 
     def _encode(self) -> None:
         assert self.frames is not None
-        index = len(self.encoded)
-        start_s = index * self.net.vocabulary.segment_s
+        start_s = self.index * self.net.vocabulary.segment_s
         low = min(max(int(start_s / self.hop_s) - 1 - self.first, 0), self.frames.shape[1] - 1)
-        part = self.frames[:, low : self._end(index) - self.first]
+        part = self.frames[:, low : self._end(self.index) - self.first]
         features = torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))[None].to(self.device)
         begin = torch.tensor([[start_s - (self.first + low) * self.hop_s]], device=self.device)
         with torch.inference_mode():
             self.encoded.append(self.net.encode(features, begin, self.hop_s))
         self.frames, self.first = self.frames[:, low:], self.first + low
+        self.index += 1
+        if len(self.encoded) == SEGMENTS or self.index == self.count:
+            encoded, self.encoded = Encoded.joined(self.encoded), []
+            self.write(encoded)
 
 
 def _until(notes: Notes, end_s: float) -> Notes:

@@ -24,6 +24,7 @@ from amtsep.sequence import Vocabulary  # noqa: E402
 from amtsep.sequence import transcriber as module  # noqa: E402
 from amtsep.sequence.checkpoint import load_sequence  # noqa: E402
 from amtsep.sequence.files import installed, is_sequence, writes_notes  # noqa: E402
+from amtsep.sequence.network import Encoded  # noqa: E402
 from amtsep.sequence.segments import cut  # noqa: E402
 from amtsep.sequence.transcriber import SequenceTranscriber  # noqa: E402
 from amtsep.sequence.writers import load_writer  # noqa: E402
@@ -88,12 +89,12 @@ def test_segments_hear_the_same_however_the_recording_is_cut_into_chunks(weights
     for frames in (1292, 100):
         transcriber = SequenceTranscriber(weights, "cpu")
         transcriber.transcriber.chunk_frames = frames
-        found: list[torch.Tensor] = []
+        found: list[Encoded] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "greedy", lambda net, encoded, cached, to=found: to.append(encoded) or [[]] * 2)
             transcriber(Audio(sound(), RATE, "two"))
-        heard.append(torch.cat(found))
-    assert heard[0].shape[0] == 2
+        heard.append(Encoded.joined(found))
+    assert len(heard[0].memory) == len(heard[0].near) == 2
     torch.testing.assert_close(heard[0], heard[1], rtol=1e-3, atol=1e-3)
 
 
