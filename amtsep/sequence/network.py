@@ -76,12 +76,13 @@ class Trunk(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, audio: Tensor) -> Listened:
-        """(B, N) with mean energy one."""
+    def forward(self, audio: Tensor, fast: bool = False) -> Listened:
+        """(B, N) with mean energy one; `fast` runs the network, not the front end, in bfloat16, as for training."""
         net = self.ears.net
         assert isinstance(net, TranscriberNet)
         power, phase = self.ears.cqt.with_phase(audio) if net.network.phase else (self.ears.cqt(audio), None)
-        trunk, heard = net.with_trunk(power, phase)
+        with torch.autocast(audio.device.type, torch.bfloat16, enabled=fast):
+            trunk, heard = net.with_trunk(power, phase)
         logits = torch.stack([heard.onset, heard.frame], dim=1) * LOGIT_SCALE
         parts = [trunk, logits] + ([heard.embedding] if heard.embedding is not None else [])
         level = torch.log(power + 1e-12) * (10.0 / math.log(10.0))
