@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from amtsep.config import BeatTracking
@@ -87,28 +88,35 @@ def find_beats(beat: NDArray[np.float32], settings: BeatTracking) -> NDArray[np.
     cost = np.minimum(change / settings.tempo_change, settings.largest_cost)
     prior = -0.5 * (np.log(lengths * FRAME_S / (60.0 / settings.usual_tempo)) / settings.tempo_spread) ** 2
     n = len(lengths)
-    # Row t % rows: a beat in frame t, of which the last was so long ago. No beat looks back further than the longest.
-    rows = high + 1
-    score = np.full((rows, n), -1e9)
+    # No beat looks back further than the longest length, and none less far than the shortest: so as many frames as that
+    # are found together, from the `high` frames before them.
+    window = np.full((high, n), -1e9)
+    row, item = window.strides
+    # [i, j, k]: the score of a beat lengths[j] before frame i of a block, of which the one before was lengths[k] ago.
+    back = as_strided(window[high - low :], (low, n, n), (row, -row, item), writeable=False)
+    previous = np.empty((low, n, n))
     origin = np.zeros((count, n), np.int16)
     order = np.arange(n)
     rest = silent[-1] - silent[np.minimum(np.arange(count) + GUARD + 1, count)]
-    end = (-np.inf, 0, 0)
-    for t in range(count):
-        previous = score[(t - lengths) % rows] - cost
-        best = previous.argmax(axis=1)
-        value = previous[order, best]
-        since = np.maximum(t - lengths + GUARD + 1, 0)
-        until = max(t - GUARD, 0)
-        value = value + (silent[np.maximum(until, since)] - silent[since])
-        first = silent[until] + prior
+    ends, end_lengths = np.empty(count), np.empty(count, np.intp)
+    for start in range(0, count, low):
+        t = np.arange(start, min(start + low, count))
+        np.subtract(back[: len(t)], cost, out=previous[: len(t)])
+        best = previous[: len(t)].argmax(axis=2)
+        value = previous[np.arange(len(t))[:, None], order, best]
+        since = np.maximum(t[:, None] - lengths + GUARD + 1, 0)
+        until = np.maximum(t - GUARD, 0)
+        value = value + (silent[np.maximum(until[:, None], since)] - silent[since])
+        first = silent[until][:, None] + prior
         begins = first > value
         origin[t] = np.where(begins, -1, best)
-        here_now = np.where(begins, first, value) + here[t] + settings.tempo_weight * prior
-        score[t % rows] = here_now
-        k = int(here_now.argmax())
-        end = max(end, (float(here_now[k] + rest[t]), -t, -k))
-    t, k = -end[1], -end[2]
+        here_now = np.where(begins, first, value) + here[t][:, None] + settings.tempo_weight * prior
+        end_lengths[t] = k = here_now.argmax(axis=1)
+        ends[t] = here_now[np.arange(len(t)), k] + rest[t]
+        window[: high - len(t)] = window[len(t) :]
+        window[high - len(t) :] = here_now
+    t = int(ends.argmax())
+    k = int(end_lengths[t])
     chain = []
     while t >= 0:
         chain.append(int(t))
