@@ -379,10 +379,10 @@ def _prepare(task: Task, work: Work) -> None:
 
 
 @lru_cache(1)
-def _transcriber(model: str, device: str, threads: int | None, backend: str) -> Transcriber:
+def _transcriber(model: str, device: str, threads: int | None, backend: str, timbre: bool) -> Transcriber:
     from amtsep.inference import Transcriber
 
-    return Transcriber(model, device, backend, threads)
+    return Transcriber(model, device, backend, threads, timbre=timbre)
 
 
 @lru_cache(1)
@@ -412,7 +412,9 @@ def _heard(
                 writer = _writer(work.network, work.device, work.threads)
                 posteriors, notes = writer(audio, tell, lean)
                 return posteriors, notes, audio.remark
-            transcriber = _transcriber(work.network, work.device, work.threads, work.backend)
+            # What is saved holds all that the network knows.
+            timbre = work.timbres is not False or task.posteriors is not None
+            transcriber = _transcriber(work.network, work.device, work.threads, work.backend, timbre)
             return transcriber(audio, tell, lean, work.drums != "off"), None, audio.remark
 
 

@@ -24,6 +24,7 @@ from amtsep.config import BACKENDS, N_PITCHES, FrontEnd, Progress
 from amtsep.drums import CLASSES
 from amtsep.errors import Cancelled, ModelError
 from amtsep.loudness import Conditioning, Loudness
+from amtsep.onnx_graph import without_outputs
 from amtsep.posteriors import Posteriors, encode_db
 from amtsep.tuning import in_tune
 
@@ -31,6 +32,9 @@ CHUNK_FRAMES = 646
 """7.5 s: long enough that the halo costs little, short enough that memory stays small and progress moves."""
 MOST_AT_ONCE = 4
 """Chunks heard side by side."""
+
+EMBEDDING = "embedding"
+"""The output that tells timbres apart."""
 
 GATHERED = 1 << 20
 """Samples whose loudness is taken at a time."""
@@ -98,7 +102,7 @@ def check(path: Path) -> None:
 class OnnxEngine:
     """ONNX Runtime on the CPU."""
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, timbre: bool = True) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -112,7 +116,8 @@ class OnnxEngine:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            graph = str(path) if timbre else without_outputs(path.read_bytes(), [EMBEDDING])
+            self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
             about = json.loads(self.session.get_modelmeta().custom_metadata_map["amtsep"])
             self.front_end = FrontEnd(**about["front_end"])
         except Exception as error:  # noqa: BLE001 - the runtime has no common base for its errors
@@ -130,13 +135,15 @@ class OnnxEngine:
 class TorchEngine:
     """Torch on CPU, CUDA or Apple's MPS."""
 
-    def __init__(self, path: Path, device: str) -> None:
+    def __init__(self, path: Path, device: str, timbre: bool = True) -> None:
         import torch
 
         from amtsep.nets.checkpoint import load_end_to_end
 
         self._torch, self.device = torch, torch.device(device)
         self.module = load_end_to_end(path).to(self.device)
+        if not timbre:
+            self.module.net.timbre = None
         self.name, self.halo = self.module.net.network.name, self.module.halo
         self.front_end = self.module.net.front_end
         self.sample_rate, self.at_once = self.front_end.sample_rate, 1
@@ -150,8 +157,12 @@ class TorchEngine:
             return {name: output[0].float().cpu().numpy() for name, output in heard.items() if output is not None}
 
 
-def choose_engine(model: str | os.PathLike[str], device: str, backend: str, threads: int | None) -> Engine:
+def choose_engine(
+    model: str | os.PathLike[str], device: str, backend: str, threads: int | None, timbre: bool = True
+) -> Engine:
     """The engine for a device: ONNX Runtime on the CPU, torch on an accelerator, unless `backend` says otherwise.
+
+    Without `timbre` it gives no embedding.
 
     Raises
     ------
@@ -173,15 +184,15 @@ def choose_engine(model: str | os.PathLike[str], device: str, backend: str, thre
             raise ModelError(f"Device '{device}' is not available on this machine; leave out --device or use cpu.")
         if device == "auto":
             device = next((name for name, here in there.items() if here), "cpu")
-        return TorchEngine(find_model(model, ".safetensors"), device)
-    onnx = OnnxEngine(find_model(model, ".onnx"), threads)
+        return TorchEngine(find_model(model, ".safetensors"), device, timbre)
+    onnx = OnnxEngine(find_model(model, ".onnx"), threads, timbre)
     if backend != "openvino":
         return onnx
     if not openvino_engine.usable():
         raise ModelError(
             "OpenVINO is not installed, or this processor does not multiply in bfloat16; leave out the backend."
         )
-    return openvino_engine.OpenVinoEngine(find_model(model, ".onnx"), onnx.at_once)
+    return openvino_engine.OpenVinoEngine(find_model(model, ".onnx"), onnx.at_once, timbre=timbre)
 
 
 class Transcriber:
@@ -201,7 +212,10 @@ class Transcriber:
     chunk_frames
         Frames computed at once; the result does not depend on it.
     engine
-        One that is there already, instead of what the options above would choose.
+        One that is there already, instead of what the options around would choose.
+    timbre
+        Whether to compute the embedding that tells timbres apart, where the network has one. Notes on one track need
+        none, and without it `base` has a quarter less to do.
 
     Examples
     --------
@@ -217,8 +231,9 @@ class Transcriber:
         threads: int | None = None,
         chunk_frames: int = CHUNK_FRAMES,
         engine: Engine | None = None,
+        timbre: bool = True,
     ) -> None:
-        self.engine = choose_engine(model, device, backend, threads) if engine is None else engine
+        self.engine = choose_engine(model, device, backend, threads, timbre) if engine is None else engine
         self.threads = threads
         self.chunk_frames = chunk_frames
 
@@ -436,7 +451,7 @@ def model_hash(model: str | os.PathLike[str]) -> str:
     """
     path = find_model(model, Path(model).suffix or ".onnx")
     code = Path(__file__).parent
-    files = [path, *(code / name for name in ("inference.py", "loudness.py", "openvino_engine.py"))]
+    files = [path, *(code / name for name in ("inference.py", "loudness.py", "onnx_graph.py", "openvino_engine.py"))]
     if path.suffix == ".safetensors":
         files += sorted((code / "nets").glob("*.py"))
     digest = hashlib.sha256()

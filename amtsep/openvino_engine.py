@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from amtsep.config import FrontEnd
 from amtsep.errors import ModelError
 
-FRONT, NETWORK = "/inner/cqt", "/inner/net"
+FRONT, NETWORK = "/inner/cqt", ("/inner/edges", "/inner/net")
 """Where the names of the exported graph's nodes begin: of the front end, and of what comes after it."""
 
 
@@ -62,11 +62,14 @@ class OpenVinoEngine:
         Of the processor; as many chunks may be heard at once.
     precision
         Of the network after the front end: "bf16" or "f32".
+    timbre
+        Whether to compute the embedding.
     """
 
-    def __init__(self, path: Path, threads: int, precision: str = "bf16") -> None:
+    def __init__(self, path: Path, threads: int, precision: str = "bf16", timbre: bool = True) -> None:
         import openvino
 
+        self._timbre = timbre
         self._openvino, self._path, self._precision = openvino, path, precision
         self._core, self._lock = openvino.Core(), Lock()
         self._compiled: _Compiled | None = None
@@ -115,6 +118,8 @@ class OpenVinoEngine:
                 for taker in takers:
                     taker.replace_source_output(inputs[-1].output(0))
         results = {next(iter(r.input_value(0).get_names())): r for r in model.get_results()}
+        if not self._timbre:
+            results.pop("embedding", None)
         front = self._openvino.Model([*ends, results.pop("level")], model.get_parameters(), "front")
         network = self._openvino.Model(list(results.values()), inputs, "network")
         about: dict[str, Any] = {"NUM_STREAMS": self.at_once, "INFERENCE_NUM_THREADS": self.at_once}

@@ -45,9 +45,14 @@ def to_posteriors(
     progress: Progress | None = None,
     sample_rate: int | None = None,
     drums: bool = False,
+    timbre: bool = True,
 ) -> Posteriors:
-    """The slow half: read a recording and run the network, and the one that hears drums where that is asked for."""
-    return Transcriber(model, device)(audio_of(source, sample_rate), progress, drums=drums)
+    """The slow half: read a recording and run the network, and the one that hears drums where that is asked for.
+
+    Without `timbre` there is no embedding, which is less work.
+    """
+    transcriber = Transcriber(model, device, timbre=timbre)
+    return transcriber(audio_of(source, sample_rate), progress, drums=drums)
 
 
 def transcribe(
@@ -92,7 +97,7 @@ def transcribe(
     """
     settings = replace(decoding or Decoding(), **thresholds)
     audio = audio_of(source, sample_rate)
-    posteriors = to_posteriors(audio, model, device, progress, drums=_listens(drums))
+    posteriors = to_posteriors(audio, model, device, progress, drums=_listens(drums), timbre=False)
     return _joined(decode(posteriors, settings), posteriors, drums)
 
 

@@ -139,7 +139,7 @@ class CQT(nn.Module):
         parts: list[Tensor] = []
         for level in range(max(self.levels) + 1):
             if level:
-                signal = functional.conv1d(signal, self.low_pass, stride=2, padding=HALF_BAND_TAPS // 2)  # type: ignore[arg-type]
+                signal = self._halved(signal, level)
             if level in self.levels:
                 parts.append(self._power(signal, level))
         frames = audio.shape[-1] // self.settings.hop_length
@@ -169,7 +169,7 @@ class CQT(nn.Module):
         advances: list[Tensor] = []
         for level in range(max(self.levels) + 1):
             if level:
-                signal = functional.conv1d(signal, self.low_pass, stride=2, padding=HALF_BAND_TAPS // 2)  # type: ignore[arg-type]
+                signal = self._halved(signal, level)
             if level in self.levels:
                 power, advance = self._advance(signal, level)
                 powers.append(power)
@@ -199,6 +199,19 @@ class CQT(nn.Module):
     def _power(self, signal: Tensor, level: int) -> Tensor:
         real, imaginary = self._transform(signal, level)
         return self._average(real * real + imaginary * imaginary, level)
+
+    def _halved(self, signal: Tensor, level: int) -> Tensor:
+        """A signal, (B, 1, N), at half its rate, which is that of `level`."""
+        low_pass: Tensor = self.low_pass  # type: ignore[assignment]
+        half = HALF_BAND_TAPS // 2
+        if not torch.onnx.is_in_onnx_export():
+            return functional.conv1d(signal, low_pass, stride=2, padding=half)
+        # Engines are slow at a filter of one channel. Several samples of the output at once, a channel each, are a
+        # product of matrices; a hop holds a whole number of such groups.
+        group = min(self.settings.hop_length >> level, 16)
+        shifted = [functional.pad(low_pass, (2 * n, 2 * (group - 1 - n))) for n in range(group)]
+        grouped = functional.conv1d(functional.pad(signal, (half, half)), torch.cat(shifted), stride=2 * group)
+        return grouped.transpose(1, 2).reshape(signal.shape[0], 1, -1)
 
     def _transform(self, signal: Tensor, level: int) -> tuple[Tensor, Tensor]:
         kernel, times = self._kernel(level), self.oversampling[level]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import copy
+from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -47,6 +49,41 @@ class ConvNorm(nn.Sequential):
         super().__init__(*layers)
 
 
+    def beside(self, x: Tensor, more: Tensor) -> Tensor:
+        """What this makes of `x` and `more`, (B, C, 88, T) and (B, c, 88, T), as channels of one."""
+        return cast("Tensor", self(torch.cat([x, more], dim=1)))
+
+    def folded(self) -> nn.Conv2d:
+        """The convolution with the normalisation, once its statistics are learned, in its weights."""
+        conv: nn.Conv2d = copy.deepcopy(self[0])  # type: ignore[assignment]
+        norm: nn.BatchNorm2d = self[1]  # type: ignore[assignment]
+        assert norm.running_mean is not None and norm.running_var is not None
+        with torch.no_grad():
+            scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+            conv.weight.mul_(scale[:, None, None, None])
+            conv.bias = nn.Parameter((norm.bias.double() - norm.running_mean.double() * scale).to(conv.weight))
+        return conv
+
+
+class Parted(nn.Module):
+    """`ConvNorm.beside` as the sum of two convolutions.
+
+    Engines multiply whole groups of 8 or 16 channels, and one channel more than that leaves their fast way.
+    """
+
+    def __init__(self, whole: ConvNorm) -> None:
+        super().__init__()
+        self.most, self.last = whole.folded(), whole.folded()
+        with torch.no_grad():
+            self.most.weight = nn.Parameter(self.most.weight[:, :-1].clone())
+            self.last.weight = nn.Parameter(self.last.weight[:, -1:].clone())
+        self.last.bias = None
+
+    def beside(self, x: Tensor, more: Tensor) -> Tensor:
+        """Of (B, C, 88, T) and (B, 1, 88, T)."""
+        return functional.relu(self.most(x) + self.last(more))
+
+
 class ResidualBlock(nn.Module):
     """relu(x + norm(conv(x)))."""
 
@@ -59,3 +96,12 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, 88, T) to the same."""
         return functional.relu(x + self.conv(x))
+
+    def as_convolution(self) -> nn.Sequential:
+        """The same, once the statistics are learned: normalisation and the sum with x lie in the weights."""
+        conv = self.conv.folded()
+        height, width = (size // 2 for size in conv.kernel_size)
+        channels = torch.arange(conv.out_channels)
+        with torch.no_grad():
+            conv.weight[channels, channels if conv.groups == 1 else 0, height, width] += 1.0
+        return nn.Sequential(conv, nn.ReLU())

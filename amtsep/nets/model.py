@@ -93,7 +93,7 @@ class TranscriberNet(nn.Module):
         self.frame_out = nn.Conv2d(head // 2, 1, (1, 3), padding=(0, 1))
         self.onset_hidden = ConvNorm(head + 1, head, (3, 5))
         self.onset_out = nn.Conv2d(head, 1, (1, 3), padding=(0, 1))
-        self.offset_hidden: nn.Module | None = None
+        self.offset_hidden: ConvNorm | None = None
         if network.offset_head:
             self.offset_hidden = ConvNorm(head + 1, head // 2, (3, 5))
             self.offset_out = nn.Conv2d(head // 2, 1, (1, 3), padding=(0, 1))
@@ -132,11 +132,11 @@ class TranscriberNet(nn.Module):
         trunk = self.blocks(self.octaves(self.stem(stack)))
         neck = self.neck(trunk)
         frame = self.frame_out(self.frame_hidden(neck))
-        with_frame = torch.cat([neck, torch.sigmoid(frame)], dim=1)
-        onset = self.onset_out(self.onset_hidden(with_frame))
+        sounding = torch.sigmoid(frame)
+        onset = self.onset_out(self.onset_hidden.beside(neck, sounding))
         offset = None
         if self.offset_hidden is not None:
-            offset = self.offset_out(self.offset_hidden(with_frame)).squeeze(1)
+            offset = self.offset_out(self.offset_hidden.beside(neck, sounding)).squeeze(1)
         embedding = self._embedding(stack, trunk, frame, phase)
         return trunk, Heard(onset.squeeze(1), frame.squeeze(1), embedding, offset)
 
@@ -162,7 +162,7 @@ class TranscriberNet(nn.Module):
     @property
     def halo(self) -> int:
         """Frames of context that the convolutions need at either end of a chunk (a memory's context is the chunk)."""
-        heads = 1 + 1 + 2 + 1
+        heads = 1 + 1 + 1 + 2 + 1  # the onset hears the frame posterior, which is itself heard in three steps
         reach = 2 + 1 + sum(block[1] for block in self.network.blocks if not isinstance(block, str)) + heads
         return max(reach, reach - heads + 3) if self.timbre is not None else reach
 
@@ -204,6 +204,22 @@ class Outputs(NamedTuple):
     """(B, 88, T) in [0, 1]."""
 
 
+class Edges(nn.Module):
+    """Takes `frames` at either end away, and puts zeros in their place."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., T) to (..., T - 2 frames)."""
+        return x[..., self.frames : -self.frames]
+
+    def back(self, x: Tensor) -> Tensor:
+        """(..., T - 2 frames) to (..., T)."""
+        return functional.pad(x, (self.frames, self.frames))
+
+
 class EndToEnd(nn.Module):
     """Waveform to posteriors: front end, network and calibration in one module, the one that is exported.
 
@@ -221,6 +237,7 @@ class EndToEnd(nn.Module):
         super().__init__()
         self.cqt = net.cqt if net.cqt is not None else CQT(net.front_end)
         self.net = net
+        self.edges = Edges(self.cqt.halo)
         self.register_buffer("shifts", torch.tensor([onset_shift, frame_shift, offset_shift]), persistent=False)
 
     @property
@@ -231,13 +248,20 @@ class EndToEnd(nn.Module):
     def forward(self, audio: Tensor) -> Outputs:
         """(B, N) with mean energy one to posteriors."""
         power, phase = self.cqt.with_phase(audio) if self.net.network.phase else (self.cqt(audio), None)
+        level = torch.log(power + 1e-12) * (10.0 / math.log(10.0))
+        # What the front end does not know at the ends of a chunk, the network need not hear: a twelfth of its work. A
+        # memory hears the whole chunk.
+        inner = torch.onnx.is_in_onnx_export() and self.net.network.memory == "none"
+        if inner:
+            power, phase = self.edges(power), None if phase is None else self.edges(phase)
         onset, frame, embedding, offset = self.net(power, phase)
         shifts: Tensor = self.shifts  # type: ignore[assignment]
-        level = torch.log(power + 1e-12) * (10.0 / math.log(10.0))
-        return Outputs(
+        outputs = (
             torch.sigmoid(onset + shifts[0]),
             torch.sigmoid(frame + shifts[1]),
-            level,
             embedding,
             None if offset is None else torch.sigmoid(offset + shifts[2]),
         )
+        if inner:
+            outputs = tuple(None if o is None else self.edges.back(o) for o in outputs)  # type: ignore[assignment]
+        return Outputs(outputs[0], outputs[1], level, *outputs[2:])
