@@ -48,20 +48,22 @@ def without_outputs(model: bytes, names: Collection[str]) -> bytes:
     needed: set[bytes] = set().union(*outputs) - unwanted
     if len(needed) == len(outputs):
         return model
-    kept: list[bytes] = []
-    # From the end, so that it is known of each node whether anything after it wants what it gives, and of each tensor.
-    for number, field, value in sorted(reversed(parts), key=lambda part: part[0] != NODE):
-        if number == NODE:
-            if not needed & _names(value, NODE_OUTPUT):
-                continue
+    nodes = [part for part in parts if part[0] == NODE]
+    useful: set[bytes] = set()
+    # From the end, so that it is known of each node whether anything after it wants what it gives.
+    for _, field, value in reversed(nodes):
+        if needed & _names(value, NODE_OUTPUT):
+            useful.add(field)
             needed |= _names(value, NODE_INPUT)
-        elif number == INITIALIZER and not needed & _names(value, TENSOR_NAME):
-            continue
-        elif number == OUTPUT and unwanted & _names(value, OUTPUT_NAME):
-            continue
-        kept.append(field)
-    kept.reverse()
-    less = b"".join(kept)
+
+    def kept(number: int, field: bytes, value: bytes) -> bool:
+        if number == NODE:
+            return field in useful
+        if number == INITIALIZER:
+            return bool(needed & _names(value, TENSOR_NAME))
+        return number != OUTPUT or not unwanted & _names(value, OUTPUT_NAME)
+
+    less = b"".join(field for number, field, value in parts if kept(number, field, value))
     return b"".join(
         _varint(GRAPH << 3 | BYTES) + _varint(len(less)) + less if number == GRAPH else model[start:stop]
         for number, _, start, _, stop in whole
@@ -90,7 +92,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
 
 
 def _names(message: bytes, wanted: int) -> set[bytes]:
-    return {message[first:stop] for number, kind, _, first, stop in _fields(message) if (number, kind) == (wanted, BYTES)}
+    found = _fields(message)
+    return {message[first:stop] for number, kind, _, first, stop in found if (number, kind) == (wanted, BYTES)}
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from amtsep.decoding import Decoder
 from amtsep.errors import Cancelled, ModelError
 from amtsep.inference import Transcriber, available_models, conditioned
 from amtsep.loudness import Conditioning
+from amtsep.onnx_graph import without_outputs
 
 GOLDEN = Path(__file__).parent / "golden"
 RATE = 22050
@@ -185,6 +186,29 @@ def test_openvino_finds_the_same_notes(model: str) -> None:
     one, other = Decoder(a)(Decoding()), Decoder(b)(Decoding())
     assert one.pitch.tolist() == other.pitch.tolist()
     np.testing.assert_allclose(other.onset, one.onset, atol=0.005)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino", "torch"])
+def test_without_timbre_the_posteriors_are_the_same(backend: str) -> None:
+    if backend == "openvino":
+        openvino()
+    if backend == "torch":
+        pytest.importorskip("torch", reason="torch comes with amtsep[train]")
+    audio = tune(2.0)
+    for model in available_models():
+        a, b = (Transcriber(model, "cpu", backend, timbre=timbre)(audio) for timbre in (True, False))
+        assert b.embedding is None
+        np.testing.assert_allclose(b.onset, a.onset, atol=1e-6)
+        np.testing.assert_allclose(b.frame, a.frame, atol=1e-6)
+
+
+def test_a_graph_loses_what_only_the_unwanted_output_needed() -> None:
+    base, light = ((inference.models_folder() / f"{name}.onnx").read_bytes() for name in ("base", "light"))
+    less = without_outputs(base, ["embedding"])
+    assert b"/inner/net/timbre/spectral" in base and b"/inner/net/timbre" not in less
+    assert without_outputs(light, ["embedding"]) == light
+    with pytest.raises(ValueError, match="no whole ONNX model"):
+        without_outputs(base[:-1], ["embedding"])
 
 
 def test_an_engine_that_is_not_there_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,6 @@ class ConvNorm(nn.Sequential):
             layers.append(nn.ReLU())
         super().__init__(*layers)
 
-
     def beside(self, x: Tensor, more: Tensor) -> Tensor:
         """What this makes of `x` and `more`, (B, C, 88, T) and (B, c, 88, T), as channels of one."""
         return cast("Tensor", self(torch.cat([x, more], dim=1)))

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 
 from amtsep import formats
-from amtsep.config import CleanUp, Quantisation
+from amtsep.config import BeatTracking, CleanUp, Quantisation
 from amtsep.notes import Notes, Track
 from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.cleanup import clean
+from amtsep.rhythm.features import FRAME_S
 from amtsep.rhythm.key import find_key
 from amtsep.rhythm.metre import Metre
 from amtsep.rhythm.pedal import by_key, by_sound, find_pedal
 from amtsep.rhythm.score import make_score
 from amtsep.rhythm.spelling import fifths
-from amtsep.rhythm.tracking import track_beats
+from amtsep.rhythm.tracking import GUARD, find_beats, track_beats
 from tests.rhythm.schema import musicxml_schema
 
 DEMOS = Path(__file__).resolve().parents[2] / "notebooks" / "demos"
@@ -65,6 +66,33 @@ def test_demos_have_the_metre_and_the_key_that_they_are_written_in(word: str, me
     beats = track_beats(demo(word))
     assert beats.main_metre == metre
     assert beats.key == key and not beats.minor
+
+
+@pytest.mark.parametrize("count", [10, 40, 61])
+def test_no_chain_of_beats_is_better_than_the_one_found(count: int) -> None:
+    settings = BeatTracking(min_tempo=60 / (9 * FRAME_S), max_tempo=60 / (7 * FRAME_S))
+    lengths = (7, 8, 9)
+    beat = (np.random.default_rng(count).random(count) ** 3).astype(np.float32)
+    p = np.clip(beat.astype(float), 1e-4, 1 - 1e-4)
+    silence = np.concatenate([[0.0], np.cumsum(np.log1p(-p))])
+    prior = {n: -0.5 * (np.log(n * FRAME_S * settings.usual_tempo / 60) / settings.tempo_spread) ** 2 for n in lengths}
+
+    def best(frame: int, length: int) -> tuple[float, list[int]]:
+        """Of the chains that go on from a beat, the last one having been so long before it."""
+        own = settings.beat_weight * np.log(p[frame]) + settings.tempo_weight * prior[length]
+        ways = [(silence[-1] - silence[min(frame + GUARD + 1, count)], [frame])]
+        for n in lengths:
+            if frame + n < count:
+                change = min(abs(np.log(n / length)) / settings.tempo_change, settings.largest_cost)
+                since, until = frame + GUARD + 1, max(frame + n - GUARD, frame + GUARD + 1)
+                value, chain = best(frame + n, n)
+                ways.append((value - change + silence[until] - silence[since], [frame, *chain]))
+        value, chain = max(ways)
+        return value + own, chain
+
+    starts = [(frame, n, *best(frame, n)) for frame in range(count) for n in lengths]
+    value, chain = max((silence[max(f - GUARD, 0)] + prior[n] + value, chain) for f, n, value, chain in starts)
+    assert find_beats(beat, settings).tolist() == chain
 
 
 def test_few_notes_still_have_beats() -> None:
