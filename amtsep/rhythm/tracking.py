@@ -100,21 +100,21 @@ def find_beats(beat: NDArray[np.float32], settings: BeatTracking) -> NDArray[np.
     rest = silent[-1] - silent[np.minimum(np.arange(count) + GUARD + 1, count)]
     ends, end_lengths = np.empty(count), np.empty(count, np.intp)
     for start in range(0, count, low):
-        t = np.arange(start, min(start + low, count))
-        np.subtract(back[: len(t)], cost, out=previous[: len(t)])
-        best = previous[: len(t)].argmax(axis=2)
-        value = previous[np.arange(len(t))[:, None], order, best]
-        since = np.maximum(t[:, None] - lengths + GUARD + 1, 0)
-        until = np.maximum(t - GUARD, 0)
+        block = np.arange(start, min(start + low, count))
+        np.subtract(back[: len(block)], cost, out=previous[: len(block)])
+        best = previous[: len(block)].argmax(axis=2)
+        value = previous[np.arange(len(block))[:, None], order, best]
+        since = np.maximum(block[:, None] - lengths + GUARD + 1, 0)
+        until = np.maximum(block - GUARD, 0)
         value = value + (silent[np.maximum(until[:, None], since)] - silent[since])
         first = silent[until][:, None] + prior
         begins = first > value
-        origin[t] = np.where(begins, -1, best)
-        here_now = np.where(begins, first, value) + here[t][:, None] + settings.tempo_weight * prior
-        end_lengths[t] = k = here_now.argmax(axis=1)
-        ends[t] = here_now[np.arange(len(t)), k] + rest[t]
-        window[: high - len(t)] = window[len(t) :]
-        window[high - len(t) :] = here_now
+        origin[block] = np.where(begins, -1, best)
+        here_now = np.where(begins, first, value) + here[block][:, None] + settings.tempo_weight * prior
+        end_lengths[block] = last = here_now.argmax(axis=1)
+        ends[block] = here_now[np.arange(len(block)), last] + rest[block]
+        window[: high - len(block)] = window[len(block) :]
+        window[high - len(block) :] = here_now
     t = int(ends.argmax())
     k = int(end_lengths[t])
     chain = []
