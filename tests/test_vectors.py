@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -145,6 +146,8 @@ def test_the_vectors_are_the_notation_of_the_library() -> None:
     files = "".join(case["file"] for case in NOTATION["cases"])
     for symbol in ("<tie ", "<tuplet ", "<grace ", "<chord/>", "<backup>", "<dot/>", "<beam ", 'implicit="yes"'):
         assert files.count(symbol) > 1, symbol
+    keys = {int(key) for key in re.findall(r"<fifths>(-?\d+)<", files)}
+    assert min(keys) < -3 and max(keys) > 3, "flats and sharps"
 
 
 def test_the_page_writes_the_same_notation() -> None:

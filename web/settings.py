@@ -17,6 +17,7 @@ from amtsep import decoding, loudness
 from amtsep.clustering import assign, constraints, count, evidence, points, soft, sounds, stability
 from amtsep.config import MIDI_MIN, Clustering, Decoding, Limits, Quantisation
 from amtsep.posteriors import DB_FLOOR, DB_STEP
+from amtsep.rhythm.key import weights
 from widgets.panels.source import demos
 from widgets.state import edits, grouping, presets
 
@@ -66,7 +67,7 @@ def settings() -> dict[str, Any]:
         "decoding": asdict(Decoding()),
         "clustering": asdict(Clustering()),
         "clustering_rule": clustering_rule(),
-        "quantisation": asdict(Quantisation()),
+        "quantisation": asdict(Quantisation()) | {"key": weights()["key"].tolist()},
         "presets": {name: asdict(preset) for name, preset in presets.PRESETS.items()},
         "automatic": {"discount": presets.DISCOUNT, "faith": presets.FAITH, "low": low, "high": high},
         "files": serve.files(),

@@ -322,6 +322,7 @@ def test_midi_csv_and_musicxml_hold_the_notes_and_a_correction(page):
     page.page.get_by_label("Time signature").select_option("3/4")
     text = page.download('[data-format="musicxml"]').read_text(encoding="utf-8")
     assert '<sound tempo="140.00"/>' in text and "<beats>3</beats>" in text
+    assert "<fifths>1</fifths>" in text, "G major"
     assert text.count("<score-part ") == page.tracks().count()
     assert {int(n) for n in re.findall(r'id="n(\d+)', text)} == set(range(len(table)))
     # Bars enough, and not more: the last note ends in the last.

@@ -8,7 +8,7 @@
 - ``edits.json``: corrections by hand in turn, and the table after each (`widgets.state.corrections`, `edits.ts`);
 - ``midi.json``: tables of notes, drums and pitch curves, and their MIDI and CSV files (`amtsep.formats`, `files.ts`).
 - ``notation.json``: tables of notes, a grid, and their MusicXML (`amtsep.formats.musicxml`, `notation.ts`), with what
-  the page does not have put out: key signatures and spelling by context, voices, hands that are found.
+  the page does not have put out: changes of key and spelling by context, voices, hands that are found.
 
 Write them again where a rule is meant to change, and change its other half in widgets/js/src with it.
 """
@@ -36,6 +36,7 @@ from amtsep.notes import Notes, Track
 from amtsep.posteriors import Posteriors
 from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.bends import Bend
+from amtsep.rhythm.key import find_key
 from amtsep.rhythm.metre import Metre
 
 FRAMES = 60
@@ -399,28 +400,32 @@ def performed(rng: np.random.Generator, beats: int, period: float, start: float,
 def notation_vectors() -> dict[str, Any]:
     """Tables, grids and files."""
 
-    def named(pitch: NDArray[np.int_], *_: object) -> NDArray[np.int_]:
-        up = 7 * pitch % 12
-        return np.where(up > 8, up - 12, up)
+    def named(pitch: NDArray[np.int_], _onset: object, signature: NDArray[np.int_]) -> NDArray[np.int_]:
+        up = (7 * pitch - signature) % 12
+        return signature + np.where(up > 8, up - 12, up)
 
     rng = np.random.default_rng(11)
     cases = []
-    for tempo, metre, start, programs in (
-        (120.0, Metre(4, 4), 0.0, (0, 40)),
-        (93.5, Metre(3, 4), 0.7, (0, 33)),
-        (66.0, Metre(2, 4), 0.31, (24, 41)),
-        (171.0, Metre(4, 4), 2.3, (70, 73)),
+    for tempo, metre, start, programs, sharps in (  # the signature that most notes belong to
+        (120.0, Metre(4, 4), 0.0, (0, 40), 2),
+        (93.5, Metre(3, 4), 0.7, (0, 33), -3),
+        (66.0, Metre(2, 4), 0.31, (24, 41), 6),
+        (171.0, Metre(4, 4), 2.3, (70, 73), -5),
     ):
         period = 60.0 / tempo
         rows = performed(rng, metre.beats, period, start, 0, 44) + performed(rng, metre.beats, period, start, 1, 60)
         columns = np.round(np.array(rows), 4).T
+        # Most notes belong to the key.
+        outside = (7 * columns[2].astype(int) - sharps + 1) % 12 > 6
+        columns[2] -= outside & (np.arange(len(rows)) % 5 > 0)
         tracks = tuple(Track(f"Timbre & {p}", p) for p in programs)
         notes = Notes.build(*columns[:4], np.full(len(rows), 0.9), columns[4].astype(int), tracks=tracks)
         # Bars go back as far as there are notes.
         bar = metre.beats * period
         first = start - max(0, int(np.ceil((start - notes.onset[0]) / bar - 1e-9))) * bar
+        key = np.array([find_key(notes)[0]])
         with (
-            mock.patch("amtsep.rhythm.score.bar_keys", lambda *_: (np.zeros(1), np.zeros(1, int))),
+            mock.patch("amtsep.rhythm.score.bar_keys", lambda *_, key=key: (np.zeros(1), key)),
             mock.patch("amtsep.rhythm.spelling.fifths", named),
             mock.patch("amtsep.rhythm.voices.voices", lambda start, *_: np.zeros(len(start), int)),
             mock.patch("amtsep.rhythm.voices.hands", lambda start, end, pitch: (pitch < 60).astype(int)),

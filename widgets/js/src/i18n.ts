@@ -52,7 +52,7 @@ export function say(hub: Hub, key: Word | string, values: Record<string, unknown
 }
 
 /** A network that is called by its weights' file, without the ending. */
-export const shortName = (name: string): string => name.replace(/\.safetensors$/, "");
+export const shortName = (name = ""): string => name.replace(/\.safetensors$/, "");
 
 /** What a network is called in a list. */
 export function networkName(hub: Hub, name: string, writers: string[] = []): string {

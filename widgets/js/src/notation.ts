@@ -1,6 +1,6 @@
 // Notes on a grid of one tempo as MusicXML: places, note values, ties, triplets and beams as amtsep.rhythm has them
 // (quantise.py, engraving.py, score.py, formats/notation.py). What the page does not have: beats found in the music,
-// voices, key signatures and spelling by context, drums. tests/vectors/notation.json holds both to the same file where
+// voices, changes of key, spelling by what is around, drums. tests/vectors/notation.json holds both to the same file where
 // those do not come in.
 
 import type { Note } from "./edits";
@@ -13,7 +13,7 @@ export interface Grid {
   start: number;
 }
 
-/** amtsep.config.Quantisation, as far as it is used. */
+/** amtsep.config.Quantisation, as far as it is used, and the learned weights of a key (amtsep.rhythm.key). */
 export interface Quantisation {
   chord_s: number;
   spread_s: number;
@@ -26,6 +26,8 @@ export interface Quantisation {
   held_spread: number;
   end_costs: number[];
   shortest_rest: number;
+  /** Of each pitch class from the tonic: its time, its notes, the first and the last bass. */
+  key: number[][];
 }
 
 const BEAT = 24;
@@ -48,8 +50,8 @@ const TRIPLETS: Record<number, string> = { 16: "quarter", 12: "eighth", 8: "eigh
 const FLAGS: Record<string, number> = { eighth: 1, "16th": 2, "32nd": 3 };
 const SCALE = "FCGDAEB";
 const NATURAL: Record<string, number> = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
-const ACCIDENTALS: Record<number, string> = { [-1]: "flat", 0: "natural", 1: "sharp" };
-/** Steps along the line of fifths: from E flat to G sharp. */
+const ACCIDENTALS: Record<number, string> = { [-2]: "flat-flat", [-1]: "flat", 0: "natural", 1: "sharp", 2: "double-sharp" };
+/** Steps along the line of fifths from the signature: in C from E flat to G sharp. */
 const SHARPEST = 8;
 const KEYBOARDS = [0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 16, 17, 18, 19, 20, 21, 22, 23, 46];
 const MIDDLE_C = 60;
@@ -405,6 +407,33 @@ function part(drafts: ReturnType<typeof draft>, numbers: Map<Note, number>, trac
   return { staves, clefs: two ? ["treble", "bass"] : [clef(staves[0].written, track.program)] };
 }
 
+/** The key signature in sharps (flats negative), by what the pitch classes and the bass are: amtsep.rhythm.key.find_key. */
+export function findKey(notes: Note[], weights: number[][]): number {
+  if (!notes.length) return 0;
+  const length = notes.map((n) => n.offset - n.onset);
+  const ranked = [...length].sort((a, b) => a - b);
+  const at = 0.95 * (ranked.length - 1);
+  const [low, high, t] = [ranked[Math.floor(at)], ranked[Math.ceil(at)], at - Math.floor(at)];
+  const longest = low + (high - low) * t;
+  const seen = weights.map(() => new Array<number>(12).fill(0));
+  notes.forEach((n, i) => {
+    seen[0][n.pitch % 12] += Math.min(length[i], longest);
+    seen[1][n.pitch % 12] += 1;
+  });
+  for (const row of seen.slice(0, 2)) {
+    const sum = Math.max(row.reduce((a, b) => a + b, 0), 1e-9);
+    row.forEach((v, i) => (row[i] = v / sum));
+  }
+  const begin = Math.min(...notes.map((n) => n.onset));
+  const end = Math.max(...notes.map((n) => n.offset));
+  const bass = (own: Note[]) => Math.min(...own.map((n) => n.pitch)) % 12;
+  seen[2][bass(notes.filter((n) => n.onset <= begin + 0.1))] = 1;
+  seen[3][bass(notes.filter((n) => n.offset >= end - 0.3))] = 1;
+  const scores = Array.from({ length: 12 }, (_, tonic) => weights.reduce((sum, row, k) => sum + row.reduce((a, w, c) => a + w * seen[k][(c + tonic) % 12], 0), 0));
+  const sharps = (7 * scores.indexOf(Math.max(...scores))) % 12;
+  return sharps <= 6 ? sharps : sharps - 12;
+}
+
 const escaped = (value: string) =>
   value.replace(/[\u0000-\u0008\u000b-\u001f]/g, "").replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
@@ -417,6 +446,7 @@ export function musicxmlFile(notes: Note[], title: string, tracks: Pick<Track, "
   const grid = { ...given, start: given.start - early * barS };
   const numbers = new Map(notes.map((n, i) => [n, i]));
   const playing = tracks.map((track, i) => ({ track, own: notes.filter((n) => (n.track ?? 0) === i) })).filter(({ own }) => own.length);
+  const key = findKey(playing.flatMap(({ own }) => own), rule.key);
   const drafts = playing.map(({ track, own }) => draft(own, track, grid, rule));
   // Those who play together hold notes alike.
   const held = heldShare(drafts.flatMap((staves) => staves.map((staff) => staff.line)), rule);
@@ -464,7 +494,7 @@ export function musicxmlFile(notes: Note[], title: string, tracks: Pick<Track, "
         const attributes = clefs.map((c, s) => `<clef${clefs.length > 1 ? ` number="${s + 1}"` : ""}>${CLEFS[c]}</clef>`);
         if (clefs.length > 1) attributes.unshift(`<staves>${clefs.length}</staves>`);
         const time = `<time><beats>${grid.beats}</beats><beat-type>4</beat-type></time>`;
-        out.push("<attributes>", `<divisions>${BEAT}</divisions>`, "<key><fifths>0</fifths></key>", time, ...attributes, "</attributes>");
+        out.push("<attributes>", `<divisions>${BEAT}</divisions>`, `<key><fifths>${key}</fifths></key>`, time, ...attributes, "</attributes>");
         const mark = `<metronome><beat-unit>quarter</beat-unit><per-minute>${rint(grid.tempo)}</per-minute></metronome>`;
         if (!i) out.push(`<direction placement="above"><direction-type>${mark}</direction-type><sound tempo="${grid.tempo.toFixed(2)}"/></direction>`);
       }
@@ -473,7 +503,7 @@ export function musicxmlFile(notes: Note[], title: string, tracks: Pick<Track, "
         const inBar = new Set([...triple].map((n) => n - b * grid.beats));
         const state = new Map<string, number>();
         const tail = clefs.length > 1 ? `<staff>${staff + 1}</staff>` : "";
-        for (const piece of pieces(chords, from, to, grid.beats, inBar, lacking)) out.push(...symbol(piece, from, `<voice>${staff * 4 + 1}</voice>`, tail, state));
+        for (const piece of pieces(chords, from, to, grid.beats, inBar, lacking)) out.push(...symbol(piece, from, `<voice>${staff * 4 + 1}</voice>`, tail, key, state));
       });
       if (b === bars - 1) out.push('<barline location="right"><bar-style>light-heavy</bar-style></barline>');
       out.push("</measure>");
@@ -484,10 +514,10 @@ export function musicxmlFile(notes: Note[], title: string, tracks: Pick<Track, "
 }
 
 /** A symbol as elements; `state` holds the accidentals that hold in its bar. */
-function symbol(piece: Piece, from: number, voice: string, tail: string, state: Map<string, number>): string[] {
+function symbol(piece: Piece, from: number, voice: string, tail: string, key: number, state: Map<string, number>): string[] {
   const out: string[] = [];
   for (const n of (piece.from ? null : piece.chord?.graces) ?? []) {
-    const { where, accidental } = written(n.pitch, state);
+    const { where, accidental } = written(n.pitch, key, state);
     out.push(`<note id="n${n.note}"><grace slash="yes"/>${where}${voice}<type>eighth</type>${accidental}${tail}</note>`);
   }
   const kind = piece.kind && `<type>${piece.kind}</type>${"<dot/>".repeat(piece.dots)}`;
@@ -499,7 +529,7 @@ function symbol(piece: Piece, from: number, voice: string, tail: string, state: 
     return [`<note><rest${piece.whole ? ' measure="yes"' : ""}/>${duration}${voice}${kind}${triple}${tail}${marks}</note>`];
   }
   piece.chord.notes.forEach((n, j) => {
-    const { where, accidental } = written(n.pitch, state);
+    const { where, accidental } = written(n.pitch, key, state);
     const kinds = [piece.from && "stop", piece.to && "start"].filter(Boolean);
     const tied = kinds.map((k) => `<tied type="${k}"/>`).join("");
     const marks = (j ? "" : bracket) + tied;
@@ -513,16 +543,18 @@ function symbol(piece: Piece, from: number, voice: string, tail: string, state: 
   return out;
 }
 
-/** A pitch as an element, and what must stand before it by what stood before it in the bar. */
-function written(pitch: number, state: Map<string, number>): { where: string; accidental: string } {
-  const up = (7 * pitch) % 12;
-  const fifth = up > SHARPEST ? up - 12 : up;
-  const step = SCALE[(fifth + 8) % 7];
+/** A pitch as an element, and what must stand before it by the key and by what stood before it in the bar. */
+function written(pitch: number, signature: number, state: Map<string, number>): { where: string; accidental: string } {
+  const up = (((7 * pitch - signature) % 12) + 12) % 12;
+  const fifth = signature + (up > SHARPEST ? up - 12 : up);
+  const step = SCALE[(fifth + 15) % 7];
   const alter = Math.floor((fifth + 1) / 7);
   const octave = Math.floor((pitch - alter - NATURAL[step]) / 12) - 1;
   const key = `${step}${octave}`;
   let accidental = "";
-  if (alter !== (state.get(key) ?? 0)) {
+  // Sharps come in the order F C G D A E B, flats in the other.
+  const ofKey = Math.floor((signature - SCALE.indexOf(step) + 6) / 7);
+  if (alter !== (state.get(key) ?? ofKey)) {
     state.set(key, alter);
     accidental = `<accidental>${ACCIDENTALS[alter]}</accidental>`;
   }
