@@ -24,3 +24,10 @@ def keep_memory() -> bool:
     # The backward pass runs in a thread of its own: with one arena it takes what the forward pass has freed.
     settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_ARENA_MAX: 1}
     return min(mallopt(name, value) for name, value in settings.items()) == 1
+
+
+def trim_memory() -> None:
+    """Give back what lies unused between blocks in use: batches of many lengths leave ever more of it behind."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+    if trim is not None:
+        trim(0)

@@ -31,6 +31,7 @@ from amtsep.sequence.checkpoint import save_sequence
 from amtsep.sequence.network import SequenceNet
 from amtsep.synthesis.bank import Bank
 from amtsep.synthesis.mixing import LeaveOut
+from amtsep.training.allocator import trim_memory
 from amtsep.training.balance import Balance
 from amtsep.training.data import Batch, ClipStream, development_clips, loader
 from amtsep.training.development import FIGURES, Development, Figures
@@ -164,6 +165,8 @@ def train(settings: Training, run: Run, watch: Callable[[int, dict[str, float]],
         average.update_parameters(net)
         state.step += 1
         evaluated = state.step % settings.evaluate_every == 0
+        if state.step % LOG_EVERY == 0:
+            trim_memory()
         if journal is not None:
             state.seconds = clock.now()
             journal.stepped(evaluated)

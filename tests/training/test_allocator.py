@@ -32,3 +32,27 @@ def test_pages_are_made_once() -> None:
     if not kept:
         pytest.skip("this C library has no mallopt")
     assert faults * 10 < run("False")[1]
+
+
+HOLES = """
+import numpy as np
+from amtsep.training.allocator import keep_memory, trim_memory
+kept = keep_memory()
+def resident():
+    return int(open("/proc/self/statm").read().split()[1])
+begin = resident()
+blocks = [np.ones(200_000) for _ in range(200)]
+blocks = blocks[::20] + blocks[-1:]
+full = resident() - begin
+trim_memory()
+print(int(kept), full, resident() - begin)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has mallopt")
+def test_holes_are_given_back() -> None:
+    words = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, check=True, text=True).stdout.split()
+    kept, full, trimmed = map(int, words)
+    if not kept:
+        pytest.skip("this C library has no mallopt")
+    assert trimmed < full / 2
