@@ -9,6 +9,7 @@ validation recordings; an answer less sure than a threshold found there is `UNKN
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -160,6 +161,9 @@ class Classifier:
             kind: Part({n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")}, *numbers)
             for kind, numbers in told["parts"].items()
         }
+        names = {f"net.{name}" for name in GenreNet(len(told["genres"]), settings).state_dict()}
+        if not names <= set(parts["cnn"].tensors):
+            raise ModelError(f"{path} was made by an earlier version; train it anew with 'amtsep genre train'.")
         return cls(tuple(told["genres"]), settings, parts, told["about"])
 
 
@@ -182,11 +186,28 @@ def train(
     examples: Sequence[Example],
     settings: GenreSettings = GenreSettings(),  # noqa: B008 - frozen
     tell: Tell | None = None,
+    state: Path | None = None,
+    resume: bool = False,
 ) -> tuple[Classifier, list[Outcome], list[dict[str, float]]]:
     """Train both classifiers; gives them, their answers to the validation and test recordings, and the curves.
 
     Training recordings alone decide weights and normalisation; validation ones the epoch, the temperature and the
     threshold; test ones nothing.
+
+    Parameters
+    ----------
+    state
+        Where the network's training is kept after each epoch until it has ended.
+    resume
+        Go on from there. Chance depends on the seed and the epoch alone, so the result is that of a training that was
+        not interrupted.
+
+    Raises
+    ------
+    DataError
+        If a genre has nothing to train on, or there is nothing to go on with.
+    Cancelled
+        If `tell` asked for an end.
     """
 
     def say(what: str, done: int, total: int) -> None:
@@ -204,7 +225,8 @@ def train(
         raise DataError("A genre has no recording left to train on; give it more works, or name another --seed.")
     parts = {"baseline": _baseline([found[i] for i in own], truth[own], settings)}
     with one_thread():
-        parts["cnn"], curves = _network(found, truth, own, held, len(genres), settings, say)
+        kept = Kept(state, examples, settings, resume) if state is not None else None
+        parts["cnn"], curves = _network(found, truth, own, held, len(genres), settings, say, kept)
     classifier = Classifier(genres, settings, parts)
     for kind in KINDS:
         raw = classifier.logits([found[i] for i in held], kind)
@@ -232,7 +254,37 @@ def train(
         for split in ("train", "validation", "test")
     }
     told = {"synthetic": any(e.synthetic for e in examples), "split": counts, "accuracy": figures}
+    if state is not None:
+        state.unlink(missing_ok=True)
     return replace(classifier, about=told), outcomes, curves
+
+
+class Kept:
+    """A training that can be gone on with, in a file."""
+
+    def __init__(self, path: Path, examples: Sequence[Example], settings: GenreSettings, resume: bool) -> None:
+        told = [asdict(settings), [(str(e.path), e.genre, e.split) for e in examples]]
+        self.mark = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        self.path, self.resume = path, resume
+
+    def read(self) -> dict[str, Any] | None:
+        """What was written last, where the training is to be gone on with; raises `DataError`."""
+        if not self.resume:
+            return None
+        if not self.path.is_file():
+            raise DataError(f"{self.path.parent} holds no training to go on with; leave --resume out.")
+        try:
+            there = torch.load(self.path, weights_only=True)
+        except Exception as error:  # noqa: BLE001 - whatever a damaged file raises
+            raise DataError(f"{self.path} cannot be read; leave --resume out to begin again.") from error
+        if there["mark"] != self.mark:
+            raise DataError(f"{self.path} is of other recordings or settings; leave --resume out to begin again.")
+        return there
+
+    def write(self, content: dict[str, Any]) -> None:
+        """Replace it."""
+        with replacing(self.path) as temporary:
+            torch.save({"mark": self.mark, **content}, temporary)
 
 
 def _baseline(found: Sequence[Features], truth: NDArray[np.intp], settings: GenreSettings) -> Part:
@@ -258,9 +310,9 @@ def _network(
     genres: int,
     settings: GenreSettings,
     say: Callable[[str, int, int], None],
+    state: Kept | None = None,
 ) -> tuple[Part, list[dict[str, float]]]:
     torch.manual_seed(settings.seed)
-    rng = np.random.default_rng(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
     def together(which: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -280,10 +332,17 @@ def _network(
     optimizer = torch.optim.AdamW(net.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     best, kept, stale = float("inf"), {k: v.clone() for k, v in net.state_dict().items()}, 0
     curves: list[dict[str, float]] = []
-    for epoch in range(settings.epochs):
+    if state is not None and (there := state.read()) is not None:
+        net.load_state_dict(there["net"])
+        optimizer.load_state_dict(there["optimizer"])
+        best, kept, stale, curves = (there[name] for name in ("best", "kept", "stale", "curves"))
+    for epoch in range(len(curves), settings.epochs):
+        if stale >= settings.patience:
+            break
         net.train()
         total = 0.0
-        order = rng.permutation(len(x))
+        torch.manual_seed(settings.seed + (epoch + 1) * 1_000_003)
+        order = np.random.default_rng([settings.seed, epoch]).permutation(len(x))
         for start in range(0, len(order), settings.batch_size):
             some = torch.from_numpy(order[start : start + settings.batch_size]).to(device)
             if len(some) < 2:  # batch normalisation needs two
@@ -298,12 +357,13 @@ def _network(
             logits = torch.cat([net(part) for part in vx.split(256)])
             loss_held = float(nn.functional.cross_entropy(logits, vy))
         curves.append({"train": total / len(x), "validation": loss_held})
-        say("epochs", epoch + 1, settings.epochs)
         stale = 0 if loss_held < best - settings.least_gain else stale + 1
         if loss_held < best:
             best, kept = loss_held, {k: v.clone() for k, v in net.state_dict().items()}
-        if stale >= settings.patience:
-            break
+        if state is not None:
+            now = {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
+            state.write({**now, "best": best, "kept": kept, "stale": stale, "curves": curves})
+        say("epochs", epoch + 1, settings.epochs)
     tensors = {f"net.{name}": tensor.cpu() for name, tensor in kept.items()}
     return Part({**tensors, "mean": mean, "scale": scale}), curves
 

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument("-o", "--output", type=Path, default=Path("genre"), help="folder to make (%(default)s)")
     train.add_argument("--epochs", type=int, default=DEFAULT.epochs, help="at most (%(default)s)")
     train.add_argument("--seed", type=int, default=DEFAULT.seed, help="of the split and of training (%(default)s)")
+    train.add_argument("--resume", action="store_true", help="go on with a training that was interrupted")
     predict = verbs.add_parser("predict", help="the genre of recordings, with its probability")
     predict.add_argument("model", type=Path, metavar="MODEL", help="genre.safetensors")
     predict.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -59,7 +60,8 @@ def _train(args: argparse.Namespace) -> int:
             bar.total, bar.n = total, done
             bar.set_description(what)
 
-        classifier, outcomes, curves = train(examples, settings, tell)
+        state = args.output / "training.pt"
+        classifier, outcomes, curves = train(examples, settings, tell, state, args.resume)
     model = classifier.save(args.output / "genre.safetensors")
     page = write_report(args.output / "genre.html", classifier, outcomes, curves)
     print(text(classifier, outcomes))

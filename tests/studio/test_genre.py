@@ -14,8 +14,10 @@ pytest.importorskip("torch", reason="torch is not installed (amtsep[studio])")
 pytest.importorskip("librosa", reason="librosa is not installed (amtsep[studio])")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed (amtsep[studio])")
 
+import torch
+
 from amtsep import cli
-from amtsep.errors import DataError, ModelError
+from amtsep.errors import Cancelled, DataError, ModelError
 from amtsep.studio import genre_data
 from amtsep.studio.config import GenreSettings
 from amtsep.studio.genre import (
@@ -98,6 +100,26 @@ def test_train_command_writes_a_page_that_says_what_it_is_of(
     assert "| baseline | test |" in out and "<td>baseline</td><td>test</td>" in page
     assert "answers by truth" in page and "calibration" in page
     assert "synthetic" not in out
+
+
+def test_a_resumed_training_equals_one_that_was_not_interrupted(gtzan: Path, tmp_path: Path) -> None:
+    settings, state = replace(SETTINGS, epochs=5, least_gain=0.0), tmp_path / "training.pt"
+    examples = read_examples(gtzan, settings)
+    whole, _, curves = train(examples, settings)
+    with pytest.raises(DataError, match="no training to go on with"):
+        train(examples, settings, None, state, True)
+    with pytest.raises(Cancelled):
+        train(examples, settings, lambda what, done, total: what != "epochs" or done < 2, state)
+    with pytest.raises(DataError, match="other recordings or settings"):
+        train(examples, replace(settings, dropout=0.0), None, state, True)
+    epochs = []
+    parts, _, again = train(examples, settings, lambda what, n, total: epochs.append(n), state, True)
+    assert epochs[-3:] == [3, 4, 5] and again == curves
+    one, two = (c.parts["cnn"].tensors for c in (whole, parts))
+    assert all(torch.equal(one[name], two[name]) for name in one) and parts.parts["cnn"].threshold == (
+        whole.parts["cnn"].threshold
+    )
+    assert not state.exists()
 
 
 def test_synthetic_data_is_called_so(gtzan: Path) -> None:
