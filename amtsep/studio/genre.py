@@ -355,7 +355,9 @@ def _network(
         net.eval()
         with torch.no_grad():
             logits = torch.cat([net(part) for part in vx.split(256)])
-            loss_held = float(nn.functional.cross_entropy(logits, vy))
+        # At the temperature that suits it, as it will be used: of recordings unlike those learnt from, a network soon
+        # grows too sure, which calibration mends, long before it has learnt what it can.
+        loss_held = calibrated_loss(logits.cpu().double().numpy(), vy.cpu().numpy())
         curves.append({"train": total / len(x), "validation": loss_held})
         stale = 0 if loss_held < best - settings.least_gain else stale + 1
         if loss_held < best:
@@ -383,6 +385,12 @@ def fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.intp]) -> flo
     rows = np.arange(len(truth))
     losses = [-np.log(at_temperature(logits, t)[rows, truth] + 1e-12).mean() for t in grid]
     return float(grid[int(np.argmin(losses))])
+
+
+def calibrated_loss(logits: NDArray[np.float64], truth: NDArray[np.intp]) -> float:
+    """The log loss of logits at the temperature where it is lowest."""
+    sure = at_temperature(logits, fit_temperature(logits, truth))
+    return float(-np.log(sure[np.arange(len(truth)), truth] + 1e-12).mean())
 
 
 def rejection_threshold(probabilities: Probabilities, truth: NDArray[np.intp], kept: float) -> float:

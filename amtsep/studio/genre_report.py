@@ -126,7 +126,7 @@ def curve_figure(classifier: Classifier, curves: Sequence[dict[str, float]]) -> 
     figure.update_layout(
         title=_title(classifier, "network: loss of segments"),
         xaxis_title="epoch",
-        yaxis_title="cross-entropy",
+        yaxis_title="cross-entropy (validation: calibrated)",
         height=380,
     )
     return figure

@@ -23,6 +23,7 @@ from amtsep.studio.config import GenreSettings
 from amtsep.studio.genre import (
     Classifier,
     at_temperature,
+    calibrated_loss,
     calibration_error,
     confusion,
     fit_temperature,
@@ -206,6 +207,8 @@ def test_calibration_and_rejection() -> None:
     assert 3 < temperature < 5.5
     assert calibration_error(at_temperature(logits, temperature), good) < 0.05
     assert calibration_error(at_temperature(logits, 1.0), good) > 0.3
+    # Being too sure costs nothing that calibration mends.
+    assert calibrated_loss(logits, truth) == pytest.approx(calibrated_loss(logits / 4, truth), abs=1e-3)
     sure = np.array([[0.9, 0.1], [0.6, 0.4], [0.55, 0.45], [0.2, 0.8]])
     assert rejection_threshold(sure, np.array([0, 0, 1, 1]), 0.95) == 0.6
     assert rejection_threshold(sure[:0], np.zeros(0, int), 0.95) == 0.0
