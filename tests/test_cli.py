@@ -49,11 +49,20 @@ class FakeTranscriber:
     """Stands for the network, which has its own tests: answers every recording with the same three notes."""
 
     made: list[tuple[Any, ...]] = []
+    timbre: list[bool] = []
 
-    def __init__(self, model: str = "light", device: str = "auto", backend: str = "auto", threads: int | None = None):
+    def __init__(
+        self,
+        model: str = "light",
+        device: str = "auto",
+        backend: str = "auto",
+        threads: int | None = None,
+        timbre: bool = True,
+    ) -> None:
         if model == "absent":
             raise ModelError("There is no model 'absent'; choose one of light.")
         FakeTranscriber.made.append((model, device, threads))
+        FakeTranscriber.timbre.append(timbre)
 
     def __call__(self, audio: Audio, progress: Any = None, lean: bool = False, drums: bool = False) -> Posteriors:
         if progress is not None:
@@ -66,7 +75,7 @@ class FakeTranscriber:
 def network(monkeypatch: pytest.MonkeyPatch) -> type[FakeTranscriber]:
     import amtsep.inference
 
-    FakeTranscriber.made = []
+    FakeTranscriber.made, FakeTranscriber.timbre = [], []
     batch._transcriber.cache_clear()
     monkeypatch.setattr(amtsep.inference, "Transcriber", FakeTranscriber)
     return FakeTranscriber
@@ -167,6 +176,17 @@ def test_everything_at_once(song: Path, network: type[FakeTranscriber], tmp_path
     assert json.loads(out.with_suffix(".json").read_text())["info"]["source"] == "song.wav"
     assert Posteriors.load(tmp_path / "p.npz").n_frames == synthetic_posteriors().n_frames
     assert network.made == [("light", "cpu", 2)]
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"), [([], False), (["--posteriors", "kept.npz"], True), (["--timbres", "2"], True)]
+)
+def test_timbres_are_listened_for_only_where_somebody_wants_them(
+    network: type[FakeTranscriber], song: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], asked: bool
+) -> None:
+    monkeypatch.chdir(song.parent)
+    cli.main(["transcribe", str(song), "--model", "base", "-q", *words])
+    assert network.timbre == [asked]
 
 
 def test_thresholds_reach_the_decoder(song: Path, network: type[FakeTranscriber]) -> None:
