@@ -100,6 +100,21 @@ def test_edits_go_to_the_grid_and_loops_take_whole_bars(score):
     assert loop[0] and loop[1] == pytest.approx(lines[1]) and loop[2] == pytest.approx(lines[3])
 
 
+def test_selected_notes_go_to_the_grid(score):
+    score.looks(".amt-snap").select_option("1")
+    off = "Math.min(...hub.beats.time.map(b => Math.abs(b - t)))"
+    index = score.hub(f"hub.notes.onset.findIndex(t => t > 2 && {off} > 0.05)")
+    assert index >= 0, "the tune has notes between two beats"
+    onset, pitch = score.hub(f"[hub.notes.onset[{index}], hub.notes.pitch[{index}]]")
+    nearest = score.hub(f"[...hub.beats.time].sort((a, b) => Math.abs(a - {onset}) - Math.abs(b - {onset}))[0]")
+    score.page.locator(".amt-canvas").focus()
+    score.hub(f"hub.select([{index}])")
+    score.page.keyboard.press("q")
+    score.until(
+        f"Array.from(hub.notes.onset).some((t, i) => hub.notes.pitch[i] === {pitch} && Math.abs(t - {nearest}) < 0.002)"
+    )
+
+
 def test_the_metronome_clicks_and_taps_are_heard(opened):
     app = opened
     assert not app.hub("hub.beats.time.length"), "no beats are looked for before somebody wants them"

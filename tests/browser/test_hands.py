@@ -85,6 +85,32 @@ def test_notes_are_copied_pasted_and_duplicated(app):
     assert app.hub("hub.notes.onset[[...hub.selection][0]]") == pytest.approx(end, abs=0.01)
 
 
+def test_arrows_move_a_note_in_time_by_a_hundredth_of_a_second(app):
+    app.hub("hub.select([2])")
+    onset, offset, pitch = app.hub("[hub.notes.onset[2], hub.notes.offset[2], hub.notes.pitch[2]]")
+    app.page.keyboard.press("ArrowRight")
+    app.until("Array.from(hub.notes.hand).some(h => h > 0)")
+    k = int(app.hub("Array.from(hub.notes.hand).findIndex(h => h > 0)"))
+    now = app.hub(f"[hub.notes.onset[{k}], hub.notes.offset[{k}], hub.notes.pitch[{k}]]")
+    assert now == [pytest.approx(onset + 0.01, abs=1e-3), pytest.approx(offset + 0.01, abs=1e-3), pitch]
+
+
+def test_a_midi_file_can_be_dragged_out_of_the_page(app):
+    app.page.get_by_role("tab", name="Save").click()
+    kind, name, head = app.page.evaluate(
+        """async () => {
+          const data = new DataTransfer();
+          const button = document.querySelector('.amt-format[data-format=midi]');
+          button.dispatchEvent(new DragEvent('dragstart', { dataTransfer: data, bubbles: true }));
+          const [, kind, name, url] = /^([^:]*):([^:]*):(.*)$/.exec(data.getData('DownloadURL'));
+          const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
+          return [kind, name, String.fromCharCode(...bytes.slice(0, 4))];
+        }"""
+    )
+    assert (kind, name, head) == ("audio/midi", "tune.mid", "MThd")
+    app.page.get_by_role("tab", name="Tracks").click()
+
+
 def test_split_keeps_both_halves_selected(app):
     i = longest(app)
     app.page.locator(".amt-canvas").focus()
@@ -179,3 +205,21 @@ def test_every_explanation_opens_and_closes(app):
 def test_presets_say_what_they_set(app):
     texts = app.page.locator(".amt-preset option").all_inner_texts()
     assert any("0.65 / 0.40 / 100 ms" in text for text in texts)
+
+
+def test_the_tour_goes_in_three_steps(chromium, server, files):
+    with fresh_page(chromium, App, files, server.url) as app:
+        page = app.page
+        page.locator(".amt-take-tour").first.click()
+        seen = []
+        for step in (1, 2, 3):
+            page.wait_for_function(f"document.querySelector('.amt-tour')?.textContent.includes('{step} / 3')")
+            assert page.locator(".amt-lit").count() == 1
+            seen.append(page.locator(".amt-tour p").inner_text())
+            page.locator(".amt-tour-next").click()
+        page.wait_for_selector(".amt-tour", state="detached")
+        assert len(set(seen)) == 3 and all(len(words) > 30 for words in seen)
+        assert not page.locator(".amt-lit").count()
+        page.locator(".amt-take-tour").first.click()
+        page.keyboard.press("Escape")
+        page.wait_for_selector(".amt-tour", state="detached")
