@@ -86,7 +86,7 @@ class Trunk(nn.Module):
         logits = torch.stack([heard.onset, heard.frame], dim=1) * LOGIT_SCALE
         parts = [trunk, logits] + ([heard.embedding] if heard.embedding is not None else [])
         level = torch.log(power + 1e-12) * (10.0 / math.log(10.0))
-        return Listened(torch.cat(parts, dim=1), heard, level)
+        return Listened(torch.cat(parts, dim=1).to(power), heard, level)
 
 
 def on_steps(features: Tensor, start_s: Tensor, hop_s: float, steps: int, step_s: float) -> Tensor:

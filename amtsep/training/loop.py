@@ -202,7 +202,8 @@ def begin(settings: Training, run: Run, fabric: Fabric) -> tuple[Trained, nn.Mod
         if run.teacher is not None or settings.freeze_notes:
             raise ModelError("A sequence network has no teacher and no timbre branch: leave --teacher, --freeze-notes.")
         heard = build_sequence(settings, run.init)
-        return heard, heard, lambda module, batch, _: sequence_losses(module, heard.trunk, batch, settings)
+        fast = run.precision == "bf16-mixed"
+        return heard, heard, lambda module, batch, _: sequence_losses(module, heard.trunk, batch, settings, fast)
     if run.sources:
         raise DataError("--source is for sequence networks; others learn from a bank, which 'amtsep synthesize' makes.")
     front_end = front_end_of(settings)

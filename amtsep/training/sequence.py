@@ -280,12 +280,14 @@ def build_sequence(settings: Training, init: Path | None = None) -> SequenceNet:
     return net
 
 
-def sequence_losses(net: nn.Module, trunk: Trunk, batch: SequenceBatch, settings: Training) -> dict[str, Tensor]:
+def sequence_losses(
+    net: nn.Module, trunk: Trunk, batch: SequenceBatch, settings: Training, fast: bool = True
+) -> dict[str, Tensor]:
     """``loss`` (cross-entropy with label smoothing) and ``token_accuracy``, under teacher forcing.
 
-    The trunk listens outside of `net`, wrapped or not. It is most of a step; in half precision it takes half the time.
+    The trunk listens outside of `net`, wrapped or not. It is most of a step; `fast` (in bfloat16) takes half the time.
     """
-    logits = net(trunk(batch.audio, fast=True).features, batch.start, batch.tokens)
+    logits = net(trunk(batch.audio, fast).features, batch.start, batch.tokens)
     said = batch.tokens > 0
     right = (logits.argmax(dim=2) == batch.tokens) & said
     return {
