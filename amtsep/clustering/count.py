@@ -121,17 +121,17 @@ def _penalty(size: int) -> Values:
     return np.diag([1e-9, *([DRIFT_PENALTY] * (size - 1))])
 
 
-def _drifting(moments: _Moments) -> Values:
-    """Weighted sum of squares that a ridge regression of the points on the axes leaves in each cluster, (c,)."""
+def _drifting(moments: _Moments) -> float:
+    """Half the weighted mean square that a ridge regression of the points on the axes leaves, a cluster at a time."""
     solution = np.linalg.solve(moments.axes + _penalty(moments.axes.shape[1]), moments.cross)
     explained = (solution * moments.cross).sum(axis=(1, 2))
-    return np.maximum(np.trace(moments.square, axis1=1, axis2=2) - explained, 0.0)
+    left = np.maximum(np.trace(moments.square, axis1=1, axis2=2) - explained, 0.0)
+    return 0.5 * float(left.sum() / moments.weight.sum())
 
 
 def drifting_distortion(points: Points, axes: Values, labels: Labels, k: int) -> float:
     """Like `distortion`, with a drift along `axes` allowed to every cluster (half the mean square left over)."""
-    moments = _Moments.of(points, axes, clusters_of(labels, k))
-    return 0.5 * float(_drifting(moments).sum()) / float(points.weight.sum())
+    return _drifting(_Moments.of(points, axes, clusters_of(labels, k)))
 
 
 @dataclass(frozen=True)
@@ -209,10 +209,9 @@ def features(evidence: Evidence, largest: int, seed: int = 0) -> Values:
     level = np.log(residual + 0.003)
     axes = drift_axes(notes)[chosen]
     members = [clusters_of(labels, k) for k, (labels, _) in enumerate(partitions, 1)]
-    moments = _Moments.of(sample, axes, [own for partition in members for own in partition])
-    clusters = [slice(k * (k - 1) // 2, k * (k + 1) // 2) for k in range(1, len(partitions) + 1)]
-    left = _drifting(moments)
-    drifting = np.array([0.5 * left[own].sum() for own in clusters]) / sample.weight.sum()
+    whole = _Moments.of(sample, axes, [own for partition in members for own in partition])
+    moments = [whole.some(slice(k * (k - 1) // 2, k * (k + 1) // 2)) for k in range(1, len(partitions) + 1)]
+    drifting = np.array([_drifting(own) for own in moments])
     drift_level = np.log(np.maximum(drifting, 1e-4) + 0.003)
     everybody = [nearest(points.x, centroids) for _, centroids in partitions]
     overlap = np.array([overlap_share(pairs, labels) for labels in everybody])
@@ -228,7 +227,7 @@ def features(evidence: Evidence, largest: int, seed: int = 0) -> Values:
             own, other = 1.0 - cosine[:, -1], 1.0 - cosine[:, -2]
             silhouette = float(np.average(1.0 - own / np.maximum(other, 1e-9), weights=sample.weight))
             unsure = float(np.average(other - own < 0.15, weights=sample.weight))
-            apart = _pairs(moments.some(clusters[index]), pitch[chosen], members[index], centroids)
+            apart = _pairs(moments[index], pitch[chosen], members[index], centroids)
         mass = np.bincount(labels, sample.weight, minlength=k)
         count = np.bincount(everybody[index], minlength=k).min()
         several = float(k > 1)

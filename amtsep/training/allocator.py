@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 """Names that `malloc.h` has for them."""
@@ -16,9 +17,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 
 def keep_memory() -> bool:
     """Have this process keep what it frees; true where the C library knows how (glibc)."""
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _glibc("mallopt")
     if mallopt is None:
         return False
     # The backward pass runs in a thread of its own: with one arena it takes what the forward pass has freed.
@@ -28,6 +27,11 @@ def keep_memory() -> bool:
 
 def trim_memory() -> None:
     """Give back what lies unused between blocks in use: batches of many lengths leave ever more of it behind."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+    trim = _glibc("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+def _glibc(name: str) -> Callable[..., int] | None:
+    """A function that only Linux's usual C library has, or None."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None

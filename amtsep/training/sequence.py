@@ -281,7 +281,7 @@ def build_sequence(settings: Training, init: Path | None = None) -> SequenceNet:
 
 
 def sequence_losses(
-    net: nn.Module, trunk: Trunk, batch: SequenceBatch, settings: Training, fast: bool = True
+    net: nn.Module, trunk: Trunk, batch: SequenceBatch, settings: Training, fast: bool
 ) -> dict[str, Tensor]:
     """``loss`` (cross-entropy with label smoothing) and ``token_accuracy``, under teacher forcing.
 
