@@ -381,10 +381,8 @@ NETWORKS: dict[str, Network] = {
         channels=32,
         blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), (1, 1)),
         head_channels=24,
-        embedding_channels=40,
+        embedding_channels=32,
         embedding_dim=16,
-        embedding_harmonic=16,
-        embedding_by_pitch=True,
         offset_head=True,
     ),
 }
@@ -574,9 +572,9 @@ TRAININGS: dict[str, Training] = {
     "base": Training(network="base", mixing=Mixing(parts=(0.15, 0.27, 0.25, 0.21, 0.12))),
     "base-2": Training(
         network="base-2",
-        learning_rate=1.5e-3,
+        learning_rate=2e-3,
         warm_up=100,
-        timbre_loss="infonce-batch",
+        timbre_weight=0.4,
         max_notes=128,
         mixing=Mixing(clip_s=8.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
     ),

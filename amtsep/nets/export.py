@@ -26,6 +26,7 @@ from amtsep.config import FrontEnd
 from amtsep.errors import ModelError
 from amtsep.nets.checkpoint import load_checkpoint
 from amtsep.nets.cqt import half_band_filter
+from amtsep.nets.harmonic import HarmonicBlock
 from amtsep.nets.layers import ConvNorm, Parted, ResidualBlock
 from amtsep.nets.model import EndToEnd
 
@@ -147,7 +148,7 @@ def simplify(module: nn.Module) -> None:
     """Say the same in fewer steps, in place: each goes through memory. For weights that stay in 32 bits."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, ResidualBlock):
+            if isinstance(child, ResidualBlock | HarmonicBlock):
                 setattr(parent, name, child.as_convolution())
             elif isinstance(child, ConvNorm) and name in ("onset_hidden", "offset_hidden"):
                 setattr(parent, name, Parted(child))

@@ -36,6 +36,15 @@ def slabs(shift: int, height: int) -> tuple[slice, slice]:
     return slice(-shift, height), slice(0, height + shift)
 
 
+def combs(shifts: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Shifts as rows that lie evenly: the octaves from the lowest to the highest, and every other pair by itself.
+
+    Each is a dilated convolution, which engines do well; fifteen copies side by side go through memory.
+    """
+    octaves = tuple(sorted(s for s in shifts if s % 12 == 0))
+    return (octaves, *((-s, s) for s in shifts if s % 12 and s > 0))
+
+
 class _ShiftedSum(torch.autograd.Function):
     """out[h] = sum over k of x[h + shifts[k]] @ weight[k], on (B, H, T, C) and (K, C, O); zero beyond the edges."""
 
@@ -90,14 +99,14 @@ class HarmonicConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Sum of the shifted maps."""
         if torch.onnx.is_in_onnx_export():
-            return self.as_convolution(x)
+            return self.concatenated(x)
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
         taps = self.weight.view(self.weight.shape[0], len(self.shifts), -1).permute(1, 2, 0).to(x.dtype).contiguous()
         y: Tensor = _ShiftedSum.apply(x.permute(0, 2, 3, 1).contiguous(), taps, self.shifts)
         return y.permute(0, 3, 1, 2)
 
-    def as_convolution(self, x: Tensor) -> Tensor:
+    def concatenated(self, x: Tensor) -> Tensor:
         """The same by operations that every engine knows."""
         height = x.shape[2]
         copies = [functional.pad(x, (0, 0, max(-s, 0), max(s, 0))).narrow(2, max(s, 0), height) for s in self.shifts]
@@ -126,3 +135,45 @@ class HarmonicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, 88, T) to the same."""
         return functional.relu(x + self.norm(self.conv(self.squeeze(x))))
+
+    def as_convolution(self) -> nn.Sequential:
+        """The same, once the statistics are learned: normalisation and the sum with x lie in the weights."""
+        return nn.Sequential(Combs(self), nn.ReLU())
+
+
+class Combs(nn.Module):
+    """A harmonic block without its activation, as a sum of dilated convolutions (see `combs`)."""
+
+    def __init__(self, block: HarmonicBlock) -> None:
+        super().__init__()
+        conv, norm = block.conv, block.norm
+        assert norm.running_mean is not None and norm.running_var is not None
+        squeeze = block.squeeze
+        self.squeeze: nn.Module = squeeze
+        scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+        outputs = len(scale)
+        taps = conv.weight.detach().double().view(outputs, len(conv.shifts), -1) * scale[:, None, None]
+        if isinstance(squeeze, nn.Identity):
+            taps[:, 0] += torch.eye(outputs, dtype=taps.dtype)
+        tap = dict(zip(conv.shifts, taps.unbind(1), strict=True))
+        self.parts = nn.ModuleList()
+        for number, rows in enumerate(combs(conv.shifts)):
+            step = rows[1] - rows[0]
+            part = nn.Conv2d(
+                taps.shape[2], outputs, (len(rows), 1), padding=(rows[-1], 0), dilation=(step, 1), bias=number == 0
+            )
+            with torch.no_grad():
+                part.weight.copy_(torch.stack([tap[row] for row in rows], dim=-1)[..., None])
+                if part.bias is not None:
+                    part.bias.copy_(norm.bias.double() - norm.running_mean.double() * scale)
+            self.parts.append(part)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, 88, T) to the same."""
+        squeezed = self.squeeze(x)
+        total = x if not isinstance(self.squeeze, nn.Identity) else None
+        for part in self.parts:
+            found = part(squeezed)
+            total = found if total is None else total + found
+        assert total is not None
+        return total

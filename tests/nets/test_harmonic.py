@@ -30,7 +30,7 @@ def test_both_forms_and_their_gradients_are_the_same(frames: int) -> None:
     conv = HarmonicConv(3, 5)
     weights = torch.randn(2, 5, 88, frames)
     found = []
-    for form in (conv, conv.as_convolution):
+    for form in (conv, conv.concatenated):
         x = torch.randn(2, 3, 88, frames, generator=torch.Generator().manual_seed(2)).requires_grad_()
         conv.weight.grad = None
         y = form(x)
@@ -49,3 +49,17 @@ def test_half_precision_stays_near() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             near = block(x)
     assert (near.float() - exact).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("squeezed", [None, 4])
+def test_the_dilated_convolutions_of_an_exported_file_say_what_the_block_says(squeezed: int | None) -> None:
+    torch.manual_seed(4)
+    block = HarmonicBlock(8, squeezed)
+    x = torch.rand(2, 8, 88, 20)
+    with torch.no_grad():
+        for _ in range(3):
+            block(x)  # statistics that are not those of the beginning
+        block.norm.weight.uniform_(0.5, 1.5)
+        block.norm.bias.uniform_(-1.0, 1.0)
+        block.eval()
+        torch.testing.assert_close(block.as_convolution()(x), block(x), atol=1e-5, rtol=1e-4)
