@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import amtsep.formats  # gives `Notes` its ways in and out of files
+from amtsep.lazy import lazily
 
 if TYPE_CHECKING:
     from amtsep.audio import Audio, from_samples, load_audio
@@ -21,30 +21,19 @@ if TYPE_CHECKING:
     __version__: str
 
 # Names are looked up when they are first used, so that `amtsep --help` does not wait for SciPy and ONNX Runtime.
-_HOMES = {
-    "Audio": "audio",
-    "from_samples": "audio",
-    "load_audio": "audio",
-    "cluster": "clustering",
-    "Clustering": "config",
-    "Decoding": "config",
-    "Decoder": "decoding",
-    "decode": "decoding",
-    "embed_notes": "decoding",
-    "AmtsepError": "errors",
-    "AudioError": "errors",
-    "Cancelled": "errors",
-    "FormatError": "errors",
-    "ModelError": "errors",
-    "Transcriber": "inference",
-    "Note": "notes",
-    "Notes": "notes",
-    "Track": "notes",
-    "separate": "pipeline",
-    "transcribe": "pipeline",
-    "Posteriors": "posteriors",
+_MODULES = {
+    "audio": ["Audio", "from_samples", "load_audio"],
+    "clustering": ["cluster"],
+    "config": ["Clustering", "Decoding"],
+    "decoding": ["Decoder", "decode", "embed_notes"],
+    "errors": ["AmtsepError", "AudioError", "Cancelled", "FormatError", "ModelError"],
+    "inference": ["Transcriber"],
+    "notes": ["Note", "Notes", "Track"],
+    "pipeline": ["separate", "transcribe"],
+    "posteriors": ["Posteriors"],
 }
-__all__ = [*sorted(_HOMES), "__version__"]
+__all__ = [*sorted(name for names in _MODULES.values() for name in names), "__version__"]
+_get = lazily(__name__, _MODULES)
 
 
 def __getattr__(name: str) -> Any:
@@ -55,9 +44,7 @@ def __getattr__(name: str) -> Any:
             return version("amtsep")
         except PackageNotFoundError:  # a checkout that was never installed
             return "0"
-    if name not in _HOMES:
-        raise AttributeError(f"module 'amtsep' has no attribute '{name}'")
-    return getattr(import_module(f"amtsep.{_HOMES[name]}"), name)
+    return _get(name)
 
 
 def __dir__() -> list[str]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from math import ceil, gcd
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO, Literal, Protocol, Union, cast
 
 import numpy as np
@@ -35,6 +36,8 @@ Resampler = Literal["auto", "soxr", "torchaudio"]
 Block = tuple[int, NDArray[np.float32]]
 """Sample rate and (frames, channels) float32."""
 
+IN_MEMORY = 1 << 24
+"""Samples, twelve minutes, beyond which a recording that is only gone through lies in a file."""
 MIN_RATE, MAX_RATE = 1_000, 1_000_000
 """Sample rates in Hz outside these mean a damaged header."""
 BROKEN_PEAK = 16.0
@@ -101,7 +104,7 @@ class Audio:
 
 
 class StoredSamples:
-    """Samples in a file, read a stretch at a time.
+    """Samples in a file, read a stretch at a time, by several threads if need be.
 
     Parameters
     ----------
@@ -115,20 +118,23 @@ class StoredSamples:
 
     def __init__(self, store: BinaryIO, count: int, factor: np.float32) -> None:
         self._store, self._count, self._factor = store, count, factor
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, span: slice, /) -> NDArray[np.float32]:
         start, stop, step = span.indices(self._count)
-        self._store.seek(4 * start)
-        data = self._store.read(4 * max(stop - start, 0))
-        return np.frombuffer(data, np.float32)[::step] * self._factor
+        with self._lock:
+            self._store.seek(4 * start)
+            data = self._store.read(4 * max(stop - start, 0))
+        found = np.frombuffer(data, np.float32)[::step]
+        return found if self._factor == 1.0 else found * self._factor
 
 
 @dataclass(frozen=True, eq=False)
 class Spooled:
-    """A recording whose samples lie in a temporary file: see `spool_audio`. For the rest it is as `Audio`."""
+    """A recording whose samples may lie in a temporary file: see `spool_audio`. For the rest it is as `Audio`."""
 
     samples: StoredSamples
     sample_rate: int
@@ -313,7 +319,7 @@ def spool_audio(
     progress: Progress | None = None,
     sample_rate: int = FrontEnd.sample_rate,
 ) -> Iterator[Spooled]:
-    """Decode a recording into a temporary file instead of memory; parameters and errors are those of `load_audio`.
+    """Decode a recording into a temporary file, if it is a long one; parameters and errors are those of `load_audio`.
 
     The samples are those that `load_audio` gives, and are gone when the block ends.
     """
@@ -322,7 +328,8 @@ def spool_audio(
         try:
             if owned:
                 stack.callback(handle.close)
-            store = stack.enter_context(tempfile.TemporaryFile(prefix="amtsep-"))
+            spool = stack.enter_context(tempfile.SpooledTemporaryFile(4 * IN_MEMORY, prefix="amtsep-"))
+            store = cast(BinaryIO, spool)
             found = _collect(handle, name, limits, sample_rate, "auto", progress, True, store)
         except OSError as error:
             said = (error.strerror or str(error)).lower()
@@ -500,7 +507,7 @@ class _Collector:
         if block.shape[1] > 1:
             self.energy_mono += float(np.sum(np.square(mono, dtype=np.float64)))
             self.energy_channels += float(np.sum(np.square(block, dtype=np.float64))) / block.shape[1]
-        self.peak = max(self.peak, float(np.max(np.abs(mono), initial=0.0)))
+        self.peak = max(self.peak, float(mono.max(initial=0.0)), -float(mono.min(initial=0.0)))
         if self.stream is None or rate != self.rate:
             if self.stream is not None:
                 self._append(self.stream.finish())
@@ -556,7 +563,7 @@ class _Collector:
     def _append(self, block: NDArray[np.float32]) -> None:
         end = self.filled + len(block)
         if self.store is not None:
-            self.store.write(np.ascontiguousarray(block, np.float32).tobytes())
+            self.store.write(np.ascontiguousarray(block, np.float32).data)
             self.filled = end
             return
         if end > len(self.samples):

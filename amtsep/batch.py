@@ -11,14 +11,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import multiprocessing
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -331,9 +329,8 @@ def perform(
         from amtsep.rhythm.music import read_music
 
         strokes = decode_drums(posteriors, work.drums)
-        music = read_music(
-            _decode(posteriors, work, task.source.name, written), posteriors, work.music, work.tempo, strokes
-        )
+        notes = _decode(posteriors, work, task.source.name, written)
+        music = read_music(notes, posteriors, work.music, work.tempo, strokes, tuning=".json" in work.also)
         duration_s = posteriors.duration_s
         del posteriors  # by far the largest thing here, and writing wants memory too
         notes = music.notes
@@ -404,18 +401,28 @@ def _heard(
             raise FormatError(f"{task.source}: a sequence network listens itself; give it the recording.")
         return Posteriors.load(task.source), None, ""
     from amtsep.audio import spool_audio
+    from amtsep.inference import runs_on_torch
+    from amtsep.tuning import in_tune
 
-    with spool_audio(task.source) as audio:
-        lean = task.posteriors is None
-        with nullcontext() if progress is None else progress(audio.name, audio.duration_s) as tell:
+    lean = task.posteriors is None
+    # What is saved holds all that the network knows.
+    timbre = work.timbres is not False or task.posteriors is not None
+    how = (work.network, work.device, work.threads, work.backend, timbre)
+    with ThreadPoolExecutor(1) as beside:
+        loading: Future[Transcriber] | None = None
+        # Once torch is there it resamples, so it must not come in the middle of a recording.
+        if not sequence and not runs_on_torch(work.network, work.device, work.backend):
+            loading = beside.submit(_transcriber, *how)
+        with (
+            spool_audio(task.source) as audio,
+            nullcontext() if progress is None else progress(audio.name, audio.duration_s) as tell,
+        ):
             if sequence:
-                writer = _writer(work.network, work.device, work.threads)
-                posteriors, notes = writer(audio, tell, lean)
+                posteriors, notes = _writer(work.network, work.device, work.threads)(audio, tell, lean)
                 return posteriors, notes, audio.remark
-            # What is saved holds all that the network knows.
-            timbre = work.timbres is not False or task.posteriors is not None
-            transcriber = _transcriber(work.network, work.device, work.threads, work.backend, timbre)
-            return transcriber(audio, tell, lean, work.drums != "off"), None, audio.remark
+            tuned = in_tune(audio)
+            transcriber = _transcriber(*how) if loading is None else loading.result()
+            return transcriber(tuned, tell, lean, work.drums != "off"), None, audio.remark
 
 
 def _decode(posteriors: Posteriors, work: Work, name: str, written: Notes | None = None) -> Notes:
@@ -439,7 +446,6 @@ def write(music: Music, task: Task, work: Work) -> None:
     from amtsep.tempo import estimate_tempo
 
     notes = music.notes
-    tempo = estimate_tempo(notes) if work.tempo is None else work.tempo
     # A name that is no text in any coding is still a file's; what is written inside has to be text.
     stem, name = (os.fsencode(text).decode("utf-8", "replace") for text in (task.source.stem, task.source.name))
     for path in task.outputs(work):
@@ -457,6 +463,7 @@ def write(music: Music, task: Task, work: Work) -> None:
         else:
             # Where a steady tempo was asked for, that is the grid.
             beats = music.beats if work.tempo is None else None
+            tempo = work.tempo or (formats.TEMPO if beats is not None else estimate_tempo(notes))
             formats.write_midi(notes, path, tempo, stem, mark_of(task, work), beats, music.bends, music.pedal)
 
 
@@ -491,6 +498,9 @@ def in_processes(
     Exception
         What `function` raises ends everything.
     """
+    import multiprocessing
+    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+
     waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
     for item in items:
         waiting.put(item)

@@ -7,9 +7,7 @@ import json
 import mmap
 import os
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +24,7 @@ from amtsep.errors import Cancelled, ModelError
 from amtsep.loudness import Conditioning, Loudness
 from amtsep.onnx_graph import without_outputs
 from amtsep.posteriors import Posteriors, encode_db
+from amtsep.threads import in_order
 from amtsep.tuning import in_tune
 
 CHUNK_FRAMES = 646
@@ -36,7 +35,7 @@ MOST_AT_ONCE = 4
 EMBEDDING = "embedding"
 """The output that tells timbres apart."""
 
-GATHERED = 1 << 20
+GATHERED = 1 << 16
 """Samples whose loudness is taken at a time."""
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -171,8 +170,7 @@ def choose_engine(
     """
     if device not in ("auto", "cpu", "cuda", "mps") or backend not in BACKENDS:
         raise ModelError(f"Unknown device '{device}' or backend '{backend}'; see amtsep transcribe --help.")
-    suffix = Path(model).suffix
-    if device in ("cuda", "mps") or backend == "torch" or suffix == ".safetensors":
+    if runs_on_torch(model, device, backend):
         try:
             import torch
         except ImportError:
@@ -193,6 +191,11 @@ def choose_engine(
             "OpenVINO is not installed, or this processor does not multiply in bfloat16; leave out the backend."
         )
     return openvino_engine.OpenVinoEngine(find_model(model, ".onnx"), onnx.at_once, timbre=timbre)
+
+
+def runs_on_torch(model: str | os.PathLike[str], device: str, backend: str) -> bool:
+    """Whether it is torch that `choose_engine` takes."""
+    return device in ("cuda", "mps") or backend == "torch" or Path(model).suffix == ".safetensors"
 
 
 class Transcriber:
@@ -354,41 +357,21 @@ def heard_in_chunks(
         loudness.push(samples[start : start + GATHERED])
     conditioning = loudness.finish()
     n_frames = frames_of(engine, audio)
-    spans = ((first, min(first + chunk_frames, n_frames)) for first in range(0, n_frames, chunk_frames))
+    spans = [(first, min(first + chunk_frames, n_frames)) for first in range(0, n_frames, chunk_frames)]
 
-    def chunk(first: int, last: int) -> NDArray[np.float32]:
-        return conditioned(samples, conditioning, (first - halo) * hop, (last + halo) * hop)
-
-    for (first, last), outputs in side_by_side(engine, ((span, chunk(*span)) for span in spans)):
+    def hear(span: tuple[int, int]) -> Arrays:
+        first, last = span
+        outputs = engine(conditioned(samples, conditioning, (first - halo) * hop, (last + halo) * hop))
         heard = {name: o[:, halo : halo + last - first] for name, o in outputs.items()}
         if "level" in heard:
             heard["level"] = heard["level"] + conditioning.level_db(first, last)
+        return heard
+
+    for (first, last), heard in zip(spans, in_order(hear, spans, engine.at_once)):
         yield first, last, heard
         done = min(last * hop / rate, audio.duration_s)
         if progress is not None and progress(done, audio.duration_s, what) is False:
             raise Cancelled("The transcription was cancelled.")
-
-
-def side_by_side(
-    engine: Engine, chunks: Iterable[tuple[tuple[int, int], NDArray[np.float32]]]
-) -> Iterator[tuple[tuple[int, int], Arrays]]:
-    """What an engine says of chunks, in their order, as many heard at once as it takes."""
-    if engine.at_once == 1:
-        yield from ((span, engine(chunk)) for span, chunk in chunks)
-        return
-    pool = ThreadPoolExecutor(engine.at_once, "amtsep-chunk")
-    waiting: deque[tuple[tuple[int, int], Future[Arrays]]] = deque()
-    try:
-        for span, chunk in chunks:
-            waiting.append((span, pool.submit(engine, chunk)))
-            if len(waiting) > engine.at_once:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 DRUM_MODEL = "drums"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.audio import Recording, Samples, resample
+from amtsep.audio import IN_MEMORY, Recording, Samples, resample
 
 WINDOW = 8192
 MOST_WINDOWS = 600
@@ -24,8 +24,6 @@ OVER_CENTS = 20.0
 """Nearer to 440 Hz than this a recording stays as it is."""
 AGREEMENT = 0.1
 """Least length of the mean direction of the peaks, from 0 (evenly spread) to 1 (all at one place)."""
-IN_MEMORY = 30_000_000
-"""Samples of a recording beyond which the retuned one lies in a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +50,8 @@ def measure(audio: Recording) -> tuple[float, float]:
     around, total = 0j, 0.0
     for start in range(0, count - WINDOW + 1, max(WINDOW // 2, count // MOST_WINDOWS)):
         part = np.asarray(audio.samples[start : start + WINDOW], np.float32)
-        level = 20.0 * np.log10(np.abs(np.fft.rfft(part * window)) + 1e-9)
-        a, b, c = level[low - 1 : high - 1], level[low:high], level[low + 1 : high + 1]
+        level = 20.0 * np.log10(np.abs(np.fft.rfft(part * window)[low - 1 : high + 1]) + 1e-9)
+        a, b, c = level[:-2], level[1:-1], level[2:]
         peak = np.flatnonzero((b > a) & (b >= c) & (b > b.max() - RANGE_DB) & (b > -20.0))
         bend = (a - 2 * b + c)[peak]
         shift = np.where(bend < 0, 0.5 * (a - c)[peak] / np.where(bend < 0, bend, -1.0), 0.0)
@@ -67,7 +65,12 @@ def measure(audio: Recording) -> tuple[float, float]:
 
 
 def in_tune(audio: Recording) -> Retuned:
-    """The recording as it is, or, where it is clearly far from 440 Hz, played slower or faster so that it is there."""
+    """The recording as it is, or, where it is clearly far from 440 Hz, played slower or faster so that it is there.
+
+    What has been brought there stays as it is.
+    """
+    if isinstance(audio, Retuned):
+        return audio
     cents, agreement = measure(audio)
     if abs(cents) < OVER_CENTS or agreement < AGREEMENT:
         return Retuned(audio.samples, audio.sample_rate, audio.name, audio.duration_s, remark=audio.remark)

@@ -447,7 +447,11 @@ def test_wav_bytes_play_everywhere() -> None:
     np.testing.assert_allclose(values / 32768, np.clip(audio.samples, -1, 1), atol=1e-4)
 
 
-def test_a_recording_in_a_file_is_the_one_in_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_memory", [1000, audio_module.IN_MEMORY])
+def test_a_recording_in_a_file_is_the_one_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    monkeypatch.setattr(audio_module, "IN_MEMORY", in_memory)
     path = tmp_path / "a.flac"
     path.write_bytes(encode(tone(seconds=8, channels=2), 44100, "FLAC"))
     whole = load_audio(path, resampler="soxr")

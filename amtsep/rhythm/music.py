@@ -36,7 +36,7 @@ class Music:
     pedal
         (down, up) in seconds by track number.
     tuning
-        Cents by which the recording is off A = 440 Hz; None without posteriors.
+        Cents by which the recording is off A = 440 Hz; None where it was not asked for or there are no posteriors.
     """
 
     notes: Notes
@@ -77,6 +77,7 @@ def read_music(
     settings: MusicReading = MusicReading(),  # noqa: B008 - frozen
     tempo: float | None = None,
     drums: Notes | None = None,
+    tuning: bool = True,
 ) -> Music:
     """Clean up, find beats, bends and pedal, as far as `settings` ask for it.
 
@@ -92,6 +93,8 @@ def read_music(
         Beats a minute: a steady grid instead of the beats of the music.
     drums
         Strokes of the same recording: they tell of the beats, and become a track behind the others.
+    tuning
+        Whether to find how far the recording is off A = 440 Hz.
     """
     notes = clean(notes, settings.clean_up).notes
     beats = None
@@ -110,5 +113,5 @@ def read_music(
     pedal: PedalSpans = {}
     if settings.pedal:
         notes, pedal = pedalled(notes, settings.pedalling)
-    tuning = None if posteriors is None else tuning_cents(posteriors, notes)
-    return with_drums(Music(notes, beats, bends, pedal, tuning), strokes)
+    cents = tuning_cents(posteriors, notes) if tuning and posteriors is not None else None
+    return with_drums(Music(notes, beats, bends, pedal, cents), strokes)

@@ -5,6 +5,12 @@
 
 from __future__ import annotations
 
-from amtsep.sequence.tokens import Grammar, Vocabulary, decode, encode, on_grid
+from typing import TYPE_CHECKING
+
+from amtsep.lazy import lazily
+
+if TYPE_CHECKING:
+    from amtsep.sequence.tokens import Grammar, Vocabulary, decode, encode, on_grid
 
 __all__ = ["Grammar", "Vocabulary", "decode", "encode", "on_grid"]
+__getattr__ = lazily(__name__, {"tokens": __all__})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -46,12 +45,14 @@ def mark(model: str | os.PathLike[str]) -> str:
     ModelError
         If there is no such model.
     """
+    from importlib import metadata
+
     from amtsep.inference import find_model, model_hash
 
     if str(model) in OTHERS:
         try:
-            version = importlib.metadata.version("mt3-infer")
-        except importlib.metadata.PackageNotFoundError:
+            version = metadata.version("mt3-infer")
+        except metadata.PackageNotFoundError:
             version = ""
         return f"{model} {version} {model_hash('base')}"
     digest = hashlib.sha256(model_hash(weights(model) or find_model(model, ".safetensors")).encode())
