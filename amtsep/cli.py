@@ -248,7 +248,7 @@ OPTIONS: dict[str, tuple[Callable[[str], Any] | None, str, str]] = {
     "frame_threshold": (share, "0-1", "how sure it must be that a note goes on"),
     "min_note_length": (seconds, "S", "shortest note, in seconds"),
     "energy_tolerance": (seconds, "S", "seconds that a note may stay under the frame threshold before it ends"),
-    "ends": (one_of(*ENDS), "|".join(ENDS), "where notes end: let go, if the network hears that, or died away"),
+    "ends": (one_of(*ENDS), "|".join(ENDS), "where notes end: let go (as far as heard), died away, or both heeded"),
     "offset_threshold": (share, "0-1", "how sure it must be that a note is let go"),
     "inferred_onsets": (None, "", "also start notes where the frame posterior rises"),
     "leftover_notes": (None, "", "also keep sustained notes whose start was missed"),

@@ -56,7 +56,7 @@ class FrontEnd:
         return replace(self, **{name: getattr(other, name) for name in levels}) == other
 
 
-ENDS = ("key", "sound")
+ENDS = ("auto", "key", "sound")
 """What `Decoding.ends` may say."""
 
 
@@ -82,9 +82,9 @@ class Decoding:
     """Add notes without an onset where the frame posterior is left unexplained."""
     min_pitch: int = MIDI_MIN
     max_pitch: int = MIDI_MIN + N_PITCHES - 1
-    ends: str = "sound"
-    """Where notes end: "sound", where they have died away; or "key", where the network hears them let go, if it has
-    learned to."""
+    ends: str = "auto"
+    """Where notes end: "sound", where they have died away; "key", where the network hears them let go, if it has
+    learned to; or "auto", where they have died away, but soon after they were let go at the latest."""
     offset_threshold: float = 0.3
     """Height in [0, 1] that a peak of the offset posterior must reach to end a note."""
 

@@ -38,6 +38,9 @@ BLOCK_CELLS = 1 << 16
 """Frames of notes whose embeddings are averaged at once."""
 RELEASE_REACH = 6
 """Frames after a note's frame posterior has gone in which its release may still lie."""
+RELEASE_S = 0.02
+"""Seconds that a note may sound on after it was let go, where both are heeded: what bows and breath take to cease, and
+less than a room or a piano's strings ring on."""
 LEVEL_FRAMES = 8
 """Frames after the onset in which the level of a note is taken."""
 LOUD_VELOCITY, VELOCITY_PER_DB = 108.0, 1.6
@@ -238,8 +241,10 @@ class Decoder:
         segments = find_segments(posteriors.frame, decoding.frame_threshold, tolerance)
         end, owner = self._ends(peaks, segments, tolerance)
         offset = np.minimum((end - 0.5) * hop_s, posteriors.duration_s)
-        if self._releases is not None and decoding.ends == "key":
-            offset = self._released(self._releases, peaks, end, offset, decoding)
+        if self._releases is not None and decoding.ends != "sound":
+            released = self._released(self._releases, peaks, end, offset, decoding)
+            ceased = np.clip(offset, released, released + RELEASE_S)
+            offset = np.minimum(ceased, posteriors.duration_s) if decoding.ends == "auto" else released
         struck_again = np.flatnonzero(np.diff(peaks.row) == 0)
         offset[struck_again] = np.minimum(offset[struck_again], peaks.time[struck_again + 1])
         long_enough = offset - peaks.time >= max(decoding.min_note_length, 0.5 * hop_s)
@@ -309,7 +314,10 @@ class Decoder:
     def _leftovers(
         self, peaks: Peaks, owner: Index, segments: Segments, decoding: Decoding
     ) -> tuple[Index, Index, Index, Values]:
-        """The part of every segment before its first onset, where it is long and stands out among its neighbours."""
+        """The part of every segment before its first onset, where it is long, sure and stands out among its neighbours.
+
+        Sure: on average at least half way from the threshold to one. Of those less sure, one in twenty was a note.
+        """
         stop = segments.end.copy()
         owned = owner >= 0
         np.minimum.at(stop, owner[owned], peaks.frame[owned])
@@ -325,7 +333,9 @@ class Decoder:
             beside = np.clip(row + step, 0, len(frame) - 1)
             ahead = (beside == row) | (total > sum_spans(frame, beside, start, stop))
             start, stop, row, total = start[ahead], stop[ahead], row[ahead], total[ahead]
-        return start, stop, row, (total / np.maximum(stop - start, 1)).astype(np.float32)
+        mean = (total / np.maximum(stop - start, 1)).astype(np.float32)
+        sure = mean >= 0.5 * (1.0 + decoding.frame_threshold)
+        return start[sure], stop[sure], row[sure], mean[sure]
 
     def _velocity(self, row: Index, first: Index) -> NDArray[np.int16]:
         """Level of the fundamental and the octave over it after the onset, as MIDI velocity."""

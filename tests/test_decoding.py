@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amtsep.config import Decoding
-from amtsep.decoding import Decoder, decode, embed_notes, find_segments
+from amtsep.decoding import RELEASE_S, Decoder, decode, embed_notes, find_segments
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 
@@ -83,6 +83,37 @@ def test_leftover_notes_fill_what_has_no_onset() -> None:
     found = decode(posteriors, replace(PLAIN, leftover_notes=True))
     assert found.pitch.tolist() == [31, 51]
     assert found.confidence[1] < PLAIN.onset_threshold
+
+
+def test_a_leftover_that_is_unsure_is_no_note() -> None:
+    from dataclasses import replace
+
+    posteriors = make([(10, 20, 100)])
+    posteriors.frame[30, 50:120] = 0.6
+    half_way = replace(PLAIN, leftover_notes=True)
+    assert decode(posteriors, half_way).pitch.tolist() == [31]
+    assert decode(posteriors, replace(half_way, frame_threshold=0.15)).pitch.tolist() == [31, 51]
+
+
+@pytest.mark.parametrize(
+    ("ends", "let_go", "last"),
+    [
+        ("sound", 60, 99.5),
+        ("key", 60, 60),
+        ("auto", 60, 60 + RELEASE_S / HOP),
+        ("auto", 99, 99.5),
+        ("auto", None, 99.5),
+    ],
+)
+def test_a_note_ends_where_it_is_let_go_or_where_it_has_died_away(ends: str, let_go: int | None, last: float) -> None:
+    from dataclasses import replace
+
+    posteriors = make([(10, 20, 100)])
+    offset = np.zeros_like(posteriors.onset)
+    if let_go is not None:
+        offset[10, let_go - 1 : let_go + 2] = 0.3, 0.8, 0.3
+    notes = decode(replace(posteriors, offset=offset), replace(PLAIN, ends=ends))
+    assert notes.offset[0] == pytest.approx(last * HOP, abs=0.3 * HOP)
 
 
 def test_louder_notes_get_a_higher_velocity() -> None:

@@ -88,6 +88,7 @@ def settings() -> dict[str, Any]:
         "timing_reach": decoding.TIMING_REACH,
         "peak_floor": decoding.PEAK_FLOOR,
         "release_reach": decoding.RELEASE_REACH,
+        "release_s": decoding.RELEASE_S,
         "level_frames": decoding.LEVEL_FRAMES,
         "loud_velocity": decoding.LOUD_VELOCITY,
         "velocity_per_db": decoding.VELOCITY_PER_DB,

@@ -119,7 +119,7 @@ def calibrate(
     examples = development_examples(bank, transcriber, count)
     if extra is not None:
         examples += extra(transcriber)
-    decoding = Decoding()
+    decoding = Decoding(ends="sound")
     # Notes need both posteriors; a frame shift found first for the segments, then the onsets, then the frames again.
     onset, frame, offset = 0.0, 1.0, 0.0
     for _ in range(2):

@@ -49,6 +49,7 @@ SETTINGS = (
     Decoding(energy_tolerance=0.0, min_note_length=0.02),
     Decoding(energy_tolerance=0.4),
     Decoding(ends="key"),
+    Decoding(ends="sound"),
     Decoding(ends="key", onset_threshold=0.2, offset_threshold=0.1, min_note_length=0.03, energy_tolerance=0.05),
 )
 SHARED = (
@@ -58,6 +59,7 @@ SHARED = (
     "timing_reach",
     "peak_floor",
     "release_reach",
+    "release_s",
     "level_frames",
     "loud_velocity",
     "velocity_per_db",
@@ -340,7 +342,7 @@ def clustering_vectors() -> dict[str, Any]:
         posteriors.duration_s,
         embedding=units,
     )
-    heard = embed_notes(Decoder(posteriors)(), sound)
+    heard = embed_notes(Decoder(sound)(), sound)
     cases = []
     with mock.patch("amtsep.clustering.count.count_model", lambda: COUNT):
         for seed, n, timbres in ((1, 70, 3), (2, 45, 1), (3, 300, 4), (4, 900, 3)):

@@ -45,6 +45,7 @@ export interface Rule {
   timing_reach: number;
   peak_floor: number;
   release_reach: number;
+  release_s: number;
   level_frames: number;
   loud_velocity: number;
   velocity_per_db: number;
@@ -116,9 +117,9 @@ export class Decoder {
       notes.push({ onset, offset, pitch: row + lowest, velocity, confidence: Math.min(1, f(confidence)), embedding: SILENT });
     };
 
-    // With ends="key": the surest release within a note (of equally sure ones the last), where there is one.
+    // But with ends="sound": the surest release within a note (of equally sure ones the last), where there is one.
     const heard = f(Math.max(values.offset_threshold, rule.peak_floor));
-    const releases = values.ends === "key" && this.releases ? this.releases.filter((p) => p.height >= heard) : [];
+    const releases = values.ends !== "sound" && this.releases ? this.releases.filter((p) => p.height >= heard) : [];
     const soonest = Math.max(Math.ceil(values.min_note_length / hop), 2);
     const release = ({ row, frame }: Peak, end: number): number | null => {
       let best: Peak | null = null;
@@ -127,6 +128,12 @@ export class Decoder {
         if (!best || p.height >= best.height) best = p;
       }
       return best && Math.min(best.time, duration);
+    };
+    // With ends="auto" a note sounds on for a moment after it was let go, if it does.
+    const ending = (peak: Peak, end: number): number => {
+      const released = release(peak, end) ?? seconds(end);
+      if (values.ends !== "auto") return released;
+      return Math.min(Math.max(seconds(end), released), released + rule.release_s, duration);
     };
 
     // A note lasts as long as its segment, or until its pitch begins again.
@@ -142,7 +149,7 @@ export class Decoder {
       const fits = segment && segment.row === peak.row && segment.start < peak.frame + tolerance;
       if (fits) stops[s] = Math.min(stops[s], peak.frame);
       const end = Math.min(fits ? segment.end : peak.frame, again ? next.frame : frames);
-      const offset = Math.min(release(peak, end) ?? seconds(end), again ? next.time : Infinity);
+      const offset = Math.min(ending(peak, end), again ? next.time : Infinity);
       if (offset - peak.time >= shortest) add(peak.row, peak.frame, peak.time, offset, peak.height);
     });
     if (values.leftover_notes) {
@@ -154,6 +161,7 @@ export class Decoder {
         if (beside.some((r) => total <= this.sum(r, start, stops[i]))) return;
         // Less sure than any note with an onset: the evidence for a start is missing.
         const mean = f(total / (stops[i] - start));
+        if (mean < f(0.5 * (1 + values.frame_threshold))) return;
         add(row, start, start * hop, seconds(stops[i]), f(0.5 * values.onset_threshold) * mean);
       });
     }

@@ -110,9 +110,9 @@ export function mountThresholds(model: Model, element: HTMLElement, hub: Hub): (
   const ends = h(
     "select",
     { class: "amt-select amt-ends", "aria-label": t("ends"), title: t("hint_ends"), onchange: () => change({ ends: ends.value as unknown as number }, true) },
-    ...["sound", "key"].map((name) => h("option", { value: name }, t(`ends_${name}`))),
+    ...["auto", "sound", "key"].map((name) => h("option", { value: name }, t(`ends_${name}`))),
   );
-  scope.add(hub.on("threshold-values", (v: Values) => (ends.value = String(v.ends ?? "sound"))));
+  scope.add(hub.on("threshold-values", (v: Values) => (ends.value = String(v.ends ?? "auto"))));
   const network = h("select", { class: "amt-select amt-network", onchange: () => model.send({ do: "model", value: network.value }) });
   const networks = h("div", { class: "amt-line amt-networks" }, h("label", { class: "amt-line" }, h("span", {}, t("network")), network), info(hub, "network"));
   scope.watch("network", (value) => {
