@@ -476,6 +476,10 @@ class Mixing:
     part_equalizer: float = 0.3
     effects: float = 0.25
     """Share of the parts that go through an amplifier, a chorus, ..., where that suits what they are."""
+    tuning: float = 0.15
+    """Share of the mixes that are read faster or slower, as tapes, discs and orchestras are beside 440 Hz."""
+    tuning_cents: float = 50.0
+    """How far these go at most, up or down; nearer is likelier."""
     room: float = 0.25
     equalizer: float = 0.25
     band_limit: float = 0.12
@@ -483,7 +487,8 @@ class Mixing:
     hum: float = 0.05
     compression: float = 0.15
     clipping: float = 0.08
-    codec: float = 0.04
+    codec: float = 0.1
+    """Share of the mixes that go through Ogg Vorbis, MP3 or AAC at a low rate."""
     level_db: tuple[float, float] = (-10.0, 5.0)
     """Range of the clip's mean level around one: a quiet passage of a longer recording is under it."""
     dynamics: float = 0.25

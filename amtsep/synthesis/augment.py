@@ -7,6 +7,9 @@ sound in time: the filters are zero-phase or start with the direct sound.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -115,18 +118,96 @@ def clip_softly(rng: np.random.Generator, samples: Samples) -> Samples:
     return np.asarray(np.tanh(samples * drive) / drive, dtype=np.float32)
 
 
-def through_codec(rng: np.random.Generator, samples: Samples, rate: int) -> Samples:
-    """Encode and decode with Ogg Vorbis at a low rate (a codec whose decoder adds no delay)."""
-    scale = 0.9 / (float(np.abs(samples).max()) + 1e-9)
+def _vorbis(samples: Samples, rate: int, level: float) -> Samples:
+    """Ogg Vorbis at a compression level of libsndfile's, 0 best to 1 smallest."""
+    return _sound_file(samples, rate, format="OGG", subtype="VORBIS", compression_level=level)
+
+
+def _mp3(samples: Samples, rate: int, level: float) -> Samples:
+    """MP3 at a constant rate; the levels 0.6 to 0.9 are about 64 to 24 kbit/s at 22,050 Hz."""
+    kind = {"subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT"}
+    return _sound_file(samples, rate, format="MP3", compression_level=level, **kind)
+
+
+def _sound_file(samples: Samples, rate: int, **kind: Any) -> Samples:
     with io.BytesIO() as memory:
-        level = float(rng.uniform(0.7, 1.0))
-        with soundfile.SoundFile(memory, "w", rate, 1, format="OGG", subtype="VORBIS", compression_level=level) as file:
+        with soundfile.SoundFile(memory, "w", rate, 1, **kind) as file:
             # In blocks: one long write overflows the stack of some builds of libsndfile.
             for start in range(0, len(samples), 16384):
-                file.write(samples[start : start + 16384] * scale)
+                file.write(samples[start : start + 16384])
         memory.seek(0)
-        decoded, _ = soundfile.read(memory, dtype="float32")
+        return np.asarray(soundfile.read(memory, dtype="float32")[0])
+
+
+def _aac(samples: Samples, rate: int, kbps: float) -> Samples:
+    """AAC (FFmpeg's encoder), packet by packet without a container, which would cut what the encoder puts before."""
+    import av
+
+    coder = av.CodecContext.create("aac", "w")
+    assert isinstance(coder, av.AudioCodecContext)
+    coder.sample_rate, coder.layout, coder.format = rate, "mono", "fltp"
+    coder.bit_rate, coder.thread_count, coder.options = int(1000 * kbps), 1, {"aac_coder": "fast"}
+    coder.open()
+    size = coder.frame_size
+    whole = np.pad(samples, (0, -len(samples) % size))[None]
+    packets = []
+    for start in range(0, whole.shape[1], size):
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(whole[:, start : start + size]), "fltp", "mono")
+        frame.sample_rate, frame.pts = rate, start
+        packets += coder.encode(frame)
+    packets += coder.encode(None)
+    reader = av.CodecContext.create("aac", "r")
+    assert isinstance(reader, av.AudioCodecContext)
+    reader.extradata, reader.thread_count = coder.extradata, 1
+    decoded = [frame.to_ndarray()[0] for packet in [*packets, None] for frame in reader.decode(packet)]
+    return np.concatenate(decoded).astype(np.float32)
+
+
+CODECS: dict[str, tuple[Callable[[Samples, int, float], Samples], tuple[float, ...]]] = {
+    "vorbis": (_vorbis, (0.7, 0.8, 0.9, 1.0)),
+    "mp3": (_mp3, (0.6, 0.7, 0.8, 0.9)),
+    "aac": (_aac, (16.0, 24.0, 32.0, 48.0)),
+}
+"""Coders by name, each with the settings that are drawn from: levels of compression, or kbit/s."""
+
+
+@lru_cache(maxsize=64)
+def codec_delay(name: str, setting: float, rate: int) -> int | None:
+    """By how many samples a coder puts the sound off, measured with bursts of noise; None where it is missing.
+
+    It is not the same everywhere: libsndfile takes MP3's delay off itself where the file's first frame has room to
+    tell it, which it has not at low rates.
+    """
+    rng = np.random.default_rng(0)
+    n = 2 * rate
+    bursts = (0.2 * rng.standard_normal(n) * (np.arange(n) % (rate // 3) < rate // 10)).astype(np.float32)
+    try:
+        decoded = CODECS[name][0](bursts, rate, setting)
+    except Exception:  # whatever a build without this coder says
+        return None
+    size = int(next_fast_len(len(decoded) + n, real=True))
+    likeness = irfft(rfft(decoded, size) * np.conj(rfft(bursts, size)), size)
+    return int(np.argmax(likeness[: len(decoded)]))
+
+
+def through_codec(rng: np.random.Generator, samples: Samples, rate: int) -> Samples:
+    """Encode and decode at a low rate, with Ogg Vorbis, MP3 or AAC, and take the coder's delay off.
+
+    A coder that this machine lacks is passed over.
+    """
+    name = str(rng.choice(list(CODECS)))
+    setting = float(rng.choice(CODECS[name][1]))
+    return coded(samples, rate, name, setting)
+
+
+def coded(samples: Samples, rate: int, name: str, setting: float) -> Samples:
+    """`samples` as a coder of `CODECS` gives them back, of the same length and in time; as they are without it."""
+    delay = codec_delay(name, setting, rate)
+    if delay is None:
+        return samples
+    scale = np.float32(0.9 / (float(np.abs(samples).max()) + 1e-9))
+    # As much silence behind as the delay: what some coders lose at the end is then none of the sound.
+    decoded = CODECS[name][0](np.pad(samples * scale, (0, delay)), rate, setting)[delay : delay + len(samples)]
     result = np.zeros_like(samples)
-    n = min(len(samples), len(decoded))
-    result[:n] = decoded[:n] / scale
+    result[: len(decoded)] = decoded / scale
     return result

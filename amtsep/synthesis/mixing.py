@@ -202,7 +202,9 @@ class Mixer:
     def clip(self, index: int) -> Clip:
         """Clip number `index`."""
         rng = np.random.default_rng([self.seed, 2, index])
-        mixing, rate, n = self.mixing, self.front_end.sample_rate, self.n_samples
+        mixing, rate = self.mixing, self.front_end.sample_rate
+        # The mix is put together as long as it has to be to fill the clip at the speed that it will be read at.
+        n = self._read_length(index)
         weights = np.asarray(mixing.parts)
         count = int(rng.choice(len(weights), p=weights / weights.sum())) + 1
         together = count > 1 and bool(self._pieces) and rng.random() < mixing.same_piece
@@ -245,6 +247,11 @@ class Mixer:
             if rng.random() < mixing.drums_alone:
                 mix, table, kept = np.zeros_like(mix), table[:0], []
             strokes = self._add_drums(rng, mix, latest, grid)
+        if n != self.n_samples:
+            mix, speed = resampled(mix, self.n_samples), n / self.n_samples
+            table[:, [0, 1, 4]] /= np.float32(speed)
+            strokes[:, 0] /= np.float32(speed)
+            grid = augment.spectrum_grid(len(mix), rate) if grid is not None else None
         audio = self._spoil(rng, mix, grid) if grid is not None else mix
         if self.front_end.normalisation == "running":
             if grid is not None and rng.random() < mixing.dynamics:
@@ -256,6 +263,16 @@ class Mixer:
             level /= np.sqrt(np.mean(audio**2)) + 1e-6
         audio = audio * np.float32(level)
         return Clip(audio, table, np.asarray(kept, np.int64), self._family[kept].astype(np.int64), strokes)
+
+    def _read_length(self, index: int) -> int:
+        """Samples of stems that clip number `index` is made of: another number than its own where it is detuned."""
+        # A generator of its own: whether a clip is detuned changes nothing else that is drawn for it.
+        rng, mixing, n = np.random.default_rng([self.seed, 6, index]), self.mixing, self.n_samples
+        if not mixing.augment or mixing.tuning_cents <= 0.0 or rng.random() >= mixing.tuning:
+            return n
+        # Near the edges a note lies between two pitches and its label is as good as either: these are rare.
+        cents = rng.triangular(-mixing.tuning_cents, 0.0, mixing.tuning_cents)
+        return min(round(n * 2.0 ** (cents / 1200.0)), max(self.bank.clip_samples, n))
 
     def _add_drums(
         self, rng: np.random.Generator, mix: NDArray[np.float32], latest: int, grid: NDArray[np.float64] | None
@@ -341,6 +358,16 @@ class Mixer:
         if rng.random() < mixing.codec:
             mix = augment.through_codec(rng, mix, rate)
         return mix
+
+
+def resampled(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """All of `samples` (n,) in `length` samples, band-limited: played faster or slower."""
+    import soxr
+
+    out = np.zeros(length, np.float32)
+    made = soxr.resample(samples, len(samples), length, quality="MQ")[:length]
+    out[: len(made)] = made
+    return out
 
 
 def pulse(row: NDArray[np.float32], time: float) -> None:
