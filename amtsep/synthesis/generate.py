@@ -24,6 +24,7 @@ from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
 from amtsep.synthesis.music import Piece, excerpt, load_scores
 from amtsep.synthesis.onsets import LabelRule
 from amtsep.synthesis.patches import Patch, load_patch, read_patches
+from amtsep.synthesis.pedal import PEDALLED, draw_pedal
 from amtsep.synthesis.scores import monophonic, random_score
 from amtsep.synthesis.sfz import read_sfz
 from amtsep.workers import executor
@@ -56,6 +57,8 @@ class Recipe:
     """Added to GuitarSet's onsets; 0 leaves the annotation as it is."""
     drums: float = 0.06
     """Stems of drums over all others, where there are kits and performances."""
+    pedal: float = 0.5
+    """Share of the stems of pianos and their like that are played with the sustain pedal."""
     doubled: float = 0.12
     """Share of parts of real music that a second timbre plays too, at their pitch or an octave off."""
     dev: float = 0.04
@@ -165,17 +168,24 @@ def _render(
         if len(score) < 3:
             continue
         sustains = instrument.category not in {"piano", "guitar", "mallet", "bass", "plucked"}
-        bent = expression.draw(rng, instrument.mono, sustains)
+        bent = expression.draw(rng, instrument.mono, sustains, instrument.category)
+        pedal = None
+        # A generator of its own: what else is drawn for a stem is the same with and without it.
+        feet = np.random.default_rng([recipe.seed, *order.seed, attempt, 53])
+        if instrument.family in PEDALLED and feet.random() < recipe.pedal:
+            pedal = draw_pedal(feet, score, recipe.clip_s)
         if voice.source == VOICE:
             who = singers.singer(int(voice.key.split(":", 1)[1]))
             audio, notes = singers.render_voice(rng, who, score, recipe.clip_s, recipe.rule)
         elif made is not None:
-            audio, notes = sampler.render_samples(rng, made, score, recipe.clip_s, bent, recipe.rule)
+            audio, notes = sampler.render_samples(rng, made, score, recipe.clip_s, bent, recipe.rule, pedal)
         else:
             import soxr
 
             assert voice.font is not None and synthesizer is not None
-            wide, notes = soundfonts.render_font(synthesizer, voice.font, score, recipe.clip_s, bent, recipe.rule)
+            wide, notes = soundfonts.render_font(
+                synthesizer, voice.font, score, recipe.clip_s, bent, recipe.rule, pedal
+            )
             audio = soxr.resample(wide, soundfonts.RATE, recipe.sample_rate, quality="HQ")
         n = int(round(recipe.clip_s * recipe.sample_rate))
         audio = np.pad(audio, (0, max(n - len(audio), 0)))[:n]

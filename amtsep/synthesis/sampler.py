@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from amtsep.errors import DataError
 from amtsep.pitch import pitch_number
-from amtsep.synthesis.expression import Expression
+from amtsep.synthesis.expression import HAMMERED_VELOCITY, Expression
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.instruments import HELD_OUT_RECORDED, RECORDED, Instrument
 from amtsep.synthesis.onsets import DEFAULT_RULE, HOP_S, LabelRule, NoteShape, decibel, energy_of, measure, smooth
+from amtsep.synthesis.pedal import sounding_until, struck_again
 from amtsep.synthesis.pitch import sounding_offset
 from amtsep.synthesis.scores import tidy, with_keys
 from amtsep.synthesis.sfz import read_sfz
@@ -292,8 +293,9 @@ def render_samples(
     clip_s: float,
     expression: Expression,
     rule: LabelRule = DEFAULT_RULE,
+    pedal: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.void]]:
-    """Play a part with recorded notes.
+    """Play a part with recorded notes; `pedal` (k, 2) is when the sustain pedal goes down and up, in seconds.
 
     Returns
     -------
@@ -307,6 +309,9 @@ def render_samples(
     step = 64
     grid = np.arange(0, total + RATE, step) / RATE
     cents = expression.curve(grid, labels)
+    hammered = expression.hammers(labels)
+    if pedal is not None:
+        labels["offset"] = struck_again(labels, sounding_until(labels["offset"], pedal))
     turns: dict[int, int] = {}
     release = float(rng.uniform(0.06, 0.12))
     slurred = rng.random() < 0.4
@@ -343,6 +348,7 @@ def render_samples(
         position = (walked - here) / RATE + sample.onset_s
         inside = (position >= 0) & (position < len(sample.samples) / (RATE * _OVER))
         legato = slurred and mono and k > 0 and onset - labels["offset"][k - 1] < 0.03 and duration > 0.15
+        legato = legato or bool(hammered[k])
         if legato and sample.end_s - sample.onset_s > duration + 0.15:
             # A slurred note has no attack of its own: come in some way into the recording, quickly.
             position = position + float(rng.uniform(0.03, 0.08))
@@ -360,6 +366,8 @@ def render_samples(
             x = np.clip((times - offset) / fade_s, 0, 1)
             sound = sound * (0.5 + 0.5 * np.cos(np.pi * x))
             ended = min(offset + 0.6 * fade_s, natural)
+        if hammered[k]:
+            velocity = int(velocity * HAMMERED_VELOCITY)
         scale = sample.gain * 10 ** ((velocity - 90) * _DB_A_STEP / 20)
         out[first:last] += (sound * scale).astype(np.float32)
         labels["offset"][k] = ended

@@ -29,15 +29,18 @@ from numpy.typing import NDArray
 from amtsep.cache import folder
 from amtsep.errors import DataError
 from amtsep.files import replacing
-from amtsep.synthesis.expression import Expression
+from amtsep.synthesis.expression import HAMMERED_VELOCITY, Expression
 from amtsep.synthesis.instruments import HELD_OUT_PROGRAMS, Instrument, general_midi
 from amtsep.synthesis.onsets import DEFAULT_RULE, LabelRule, audible_end, measure
+from amtsep.synthesis.pedal import sounding_until
 from amtsep.synthesis.pitch import sounding_offset
 
 RATE = 44100
 BLOCK = 64
 _BEND_RANGE = 3
 _BEND_STEP = 4
+_SUSTAIN = 64
+"""Number of the controller that is the sustain pedal."""
 
 _KNOWN = {
     "fluidr3": ("FluidR3_GM.sf2",),
@@ -110,6 +113,7 @@ def _library() -> ctypes.CDLL | None:
             "fluid_synth_noteon": [pointer] + [number] * 3,
             "fluid_synth_noteoff": [pointer] + [number] * 2,
             "fluid_synth_pitch_bend": [pointer] + [number] * 2,
+            "fluid_synth_cc": [pointer] + [number] * 3,
             "fluid_synth_pitch_wheel_sens": [pointer] + [number] * 2,
             "fluid_synth_all_sounds_off": [pointer, number],
             "fluid_synth_write_float": [pointer, number, pointer, number, number, pointer, number, number],
@@ -187,7 +191,8 @@ class Synthesizer:
         Parameters
         ----------
         events
-            (n, 4) rows block, 1 = on / 0 = off, key, velocity; sorted as they are to happen.
+            (n, 4) rows block, 1 = on / 0 = off / 2 = pedal, key, velocity; sorted as they are to happen. The pedal's
+            "key" is 127 for down and 0 for up.
         blocks
             Length of the result in blocks of 64 samples.
         bend_cents
@@ -202,6 +207,7 @@ class Synthesizer:
         lib.fluid_synth_all_sounds_off(synth, 0)
         lib.fluid_synth_pitch_wheel_sens(synth, 0, _BEND_RANGE)
         lib.fluid_synth_pitch_bend(synth, 0, 8192)
+        lib.fluid_synth_cc(synth, 0, _SUSTAIN, 0)
         out = np.zeros((2, blocks * BLOCK), np.float32)
         left, right = out[0].ctypes.data, out[1].ctypes.data
         # Voices just stopped fade within a block or two: let them go unheard.
@@ -221,7 +227,9 @@ class Synthesizer:
             if block > now:
                 lib.fluid_synth_write_float(synth, (block - now) * BLOCK, left, now * BLOCK, 1, right, now * BLOCK, 1)
                 now = block
-            if kind == 2:
+            if kind == 3:
+                lib.fluid_synth_cc(synth, 0, _SUSTAIN, key)
+            elif kind == 2:
                 lib.fluid_synth_noteon(synth, 0, key, velocity)
             elif kind == 1:
                 lib.fluid_synth_noteoff(synth, 0, key)
@@ -422,6 +430,7 @@ def render_font(
     clip_s: float,
     expression: Expression,
     rule: LabelRule = DEFAULT_RULE,
+    pedal: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.void]]:
     """Render a part with a soundfont program.
 
@@ -429,6 +438,8 @@ def render_font(
     ----------
     score
         `SCORE_DTYPE` notes whose onsets are where they shall be *heard* (the delay is taken off here).
+    pedal
+        (k, 2) seconds at which the sustain pedal goes down and up.
 
     Returns
     -------
@@ -443,8 +454,10 @@ def render_font(
     block_s = BLOCK / RATE
     labels = with_keys(score)
     events: list[tuple[int, int, int, int]] = []
+    spans = np.zeros((0, 2)) if pedal is None else np.round(pedal / block_s)
+    softer = np.where(expression.hammers(score), HAMMERED_VELOCITY, 1.0)
     for i, note in enumerate(score):
-        pitch, velocity = int(note["pitch"]), int(note["velocity"])
+        pitch, velocity = int(note["pitch"]), max(int(note["velocity"] * softer[i]), 1)
         delay, decay, release = timbre.profile.times(pitch, velocity)
         on = max(int(round((note["onset"] - delay) / block_s)), 0)
         # A key is held at least as long as the sound needs to come up.
@@ -453,12 +466,16 @@ def render_font(
         events += [(on, 1, key, velocity), (off, 0, key, 0)]
         onset = on * block_s + delay
         labels["onset"][i] = onset
-        labels["offset"][i] = audible_end(onset, off * block_s, decay, release, rule)
+        damped = float(sounding_until(np.array([off], np.float64), spans)[0])
+        labels["offset"][i] = audible_end(onset, damped * block_s, decay, release, rule)
         labels["key_offset"][i] = off * block_s
     # At one block, note-offs come before note-ons: a repeated note is let go, then struck.
     events.sort()
     # Where a key is struck again before its note-off, the first note-off would end the second note: move it up.
     events = _untangle(events)
+    # At one block the pedal moves last: what is let go as it goes down is damped, what is let go as it goes up is, too.
+    moves = [(int(block), 2, value, 0) for span in spans for block, value in zip(span, (127, 0), strict=True)]
+    events = sorted(events + moves, key=lambda event: (event[0], event[1] == 2))
     bend = (
         expression.curve(np.arange(0, total, _BEND_STEP, dtype=np.float64) * block_s, score)
         if expression.moves
