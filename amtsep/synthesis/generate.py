@@ -377,6 +377,11 @@ def _group(voice: Voice) -> int:
     return 2 if voice.source == "synthetic" else 1 if voice.program >= 0 else 0
 
 
+def split_pieces(pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
+    """The pieces that training hears, and those kept for development: one in twelve."""
+    return [p for i, p in enumerate(pieces) if i % 12 != 5], [p for i, p in enumerate(pieces) if i % 12 == 5]
+
+
 def plan(recipe: Recipe, known: list[Voice], pieces: list[Piece], guitar: int = 0) -> list[Order]:
     """Who plays what.
 
@@ -398,8 +403,7 @@ def plan(recipe: Recipe, known: list[Voice], pieces: list[Piece], guitar: int = 
     n_dev, n_held = int(total * recipe.dev), int(total * recipe.held_out)
     n_held = n_held if held.any() else 0
     orders: list[Order] = []
-    kept = [p for i, p in enumerate(pieces) if i % 12 == 5]
-    trained = [p for i, p in enumerate(pieces) if i % 12 != 5]
+    trained, kept = split_pieces(pieces)
 
     def quota(count: int, which: NDArray[np.bool_]) -> NDArray[np.int64]:
         out = np.zeros(len(known), np.int64)

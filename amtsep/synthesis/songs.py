@@ -7,6 +7,15 @@ The bank that a network is trained on holds clips of nine seconds; a recording t
 minutes, and within it a piano wanders over six octaves. Here a minute of a real score is given to one polyphonic
 instrument (a piano, a guitar, an organ, keys, a harp), to a combo of two to four, or to a chamber ensemble, and is
 rendered by the means of `amtsep.synthesis`. The result is a bank whose stems share the name of their song.
+
+With ``--held-out`` it is a development set: songs of two to four timbres that no training hears (held-out programs,
+collections and patches), on pieces kept from training, mixed with and without drums (`amtsep.synthesis.arrangements`):
+
+    python -m amtsep.synthesis.songs --held-out --count 10 --seconds 45 --seed 1 --out songs \\
+        --samples samples/philharmonia --samples samples/bands --scores scores --music21 \\
+        --patches patches/zyn --patches patches/vita --groove groove --drum-kits kits
+    amtsep evaluate --dataset pairs --root songs/plain --model base -o report-plain
+    amtsep evaluate --dataset pairs --root songs/drums --model base -o report-drums
 """
 
 from __future__ import annotations
@@ -15,13 +24,15 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.errors import AmtsepError, DataError
-from amtsep.synthesis.generate import Order, Recipe, Sources, Voice, synthesize
+from amtsep.synthesis.arrangements import Drummers, mix_songs
+from amtsep.synthesis.generate import Order, Recipe, Sources, Voice, split_pieces, synthesize
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.music import Piece, excerpt, music21_folders
 from amtsep.synthesis.scores import monophonic, tidy
@@ -30,6 +41,8 @@ from amtsep.synthesis.soundfonts import available, find_soundfonts
 Score = NDArray[np.void]
 TIMBRES = (0.44, 0.19, 0.19, 0.18)
 """Chance of 1, 2, 3 and 4 timbres."""
+BANDS = (0.0, 0.2, 0.4, 0.4)
+"""The same for songs of held-out timbres."""
 SOLO = {"piano": 0.42, "guitar": 0.2, "keys": 0.1, "organ": 0.08, "mallet": 0.06, "plucked": 0.06, "any": 0.08}
 """What plays alone, by category of instrument."""
 ROLES: dict[str, tuple[str, ...]] = {
@@ -80,16 +93,24 @@ def roles_of(rng: np.random.Generator, parts: Sequence[Score], count: int) -> li
 
 
 def choose(
-    rng: np.random.Generator, known: Sequence[Voice], score: Score, categories: Sequence[str], taken: Sequence[int]
+    rng: np.random.Generator,
+    known: Sequence[Voice],
+    score: Score,
+    categories: Sequence[str],
+    taken: Sequence[int],
+    held_out: bool = False,
 ) -> int | None:
-    """A voice of one of the categories whose range holds the part; None where there is none."""
+    """A voice of one of the categories whose range holds the part, held out or not; None where there is none."""
     low, high = np.quantile(score["pitch"].astype(int), [0.03, 0.97])
     chordal = len(monophonic(score)) < POLYPHONIC * len(score)
     weights = np.zeros(len(known))
+    # Two soundfonts' harpsichords may be one: who is scored for telling timbres apart is not asked to.
+    families = {known[i].instrument.family for i in taken} if held_out else set()
     for i, voice in enumerate(known):
         made_for = not categories or voice.instrument.category in categories
         fits = min(high, voice.instrument.high) - max(low, voice.instrument.low) >= 0.7 * (high - low)
-        if made_for and fits and not voice.held_out and i not in taken and not (chordal and voice.instrument.mono):
+        free = voice.held_out == held_out and i not in taken and voice.instrument.family not in families
+        if made_for and fits and free and not (chordal and voice.instrument.mono):
             weights[i] = voice.weight
     if not weights.any():
         return None
@@ -101,10 +122,14 @@ def choose(
 
 
 def draw_song(
-    rng: np.random.Generator, known: Sequence[Voice], pieces: Sequence[Piece], seconds: float
+    rng: np.random.Generator,
+    known: Sequence[Voice],
+    pieces: Sequence[Piece],
+    seconds: float,
+    held_out: bool = False,
 ) -> list[tuple[int, Score | None]]:
     """Voices and what they play; None as a score has the renderer invent one. Empty where nothing came of it."""
-    count = 1 + int(rng.choice(len(TIMBRES), p=TIMBRES))
+    count = 1 + int(rng.choice(len(TIMBRES), p=BANDS if held_out else TIMBRES))
     parts = excerpt(rng, pieces[int(rng.integers(len(pieces)))], seconds, least_notes=30, tempo=(0.8, 1.25))
     parts = [part for part in parts or [] if len(part)]
     if not parts:
@@ -120,7 +145,7 @@ def draw_song(
         return [(voice, None if way > 0.85 or len(score) < 20 else score)]
     song: list[tuple[int, Score | None]] = []
     for role, part in roles_of(rng, parts, count):
-        voice = choose(rng, known, part, ROLES[role], [v for v, _ in song])
+        voice = choose(rng, known, part, ROLES[role], [v for v, _ in song], held_out)
         if voice is not None:
             score = in_range(part, known[voice].instrument.low, known[voice].instrument.high, seconds)
             song.append((voice, monophonic(score) if known[voice].instrument.mono else score))
@@ -128,18 +153,30 @@ def draw_song(
     return song if len(song) == count and long_enough else []
 
 
-def plan_songs(recipe: Recipe, known: list[Voice], pieces: list[Piece], count: int) -> list[Order]:
-    """Orders for `count` songs; their stems share the name of the song as `piece`."""
+def plan_songs(
+    recipe: Recipe, known: list[Voice], pieces: list[Piece], count: int, held_out: bool = False
+) -> list[Order]:
+    """Orders for `count` songs; their stems share the name of the song as `piece`.
+
+    With `held_out` all timbres are held out, and the pieces those that a bank keeps for development.
+    """
+    if held_out:
+        pieces = split_pieces(pieces)[1]
+        # Collections and programs are few, patches many: each of the former counts as often as all patches of a class.
+        known = [replace(v, weight=4.0 * v.weight) if v.patch is None else v for v in known]
     if not pieces:
         raise DataError("Songs need scores: give a folder of MIDI or MusicXML files with --scores, or --music21.")
     orders: list[Order] = []
     for number in range(count):
         for attempt in range(200):
-            song = draw_song(np.random.default_rng([recipe.seed, number, attempt]), known, pieces, recipe.clip_s)
+            song = draw_song(
+                np.random.default_rng([recipe.seed, number, attempt]), known, pieces, recipe.clip_s, held_out
+            )
             if song:
                 break
         for part, (voice, score) in enumerate(song):
-            orders.append(Order(voice, (30 + part, number), score, f"song {number:04d}", part, "train"))
+            split = "dev" if held_out else "train"
+            orders.append(Order(voice, (30 + part, number), score, f"song {number:04d}", part, split))
     return orders
 
 
@@ -155,6 +192,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--music21", action="store_true", help="scores of the installed music21 too")
     parser.add_argument("--fonts", nargs="*", help="names of the soundfonts to use (default: all that are found)")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument(
+        "--held-out", action="store_true", help="a development set of held-out timbres, mixed with and without drums"
+    )
+    parser.add_argument("--patches", type=Path, action="append", default=[], help="as for 'amtsep synthesize'")
+    parser.add_argument("--groove", type=Path, help="what drums play, with --held-out")
+    parser.add_argument("--drum-kits", type=Path, action="append", default=[], help="with --held-out")
     args = parser.parse_args(arguments)
     began = time.monotonic()
     try:
@@ -162,14 +205,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fonts = {name: path for name, path in found.items() if args.fonts is None or name in args.fonts}
         samples = {folder.resolve().name: refuse(folder, "a collection of samples") for folder in args.samples}
         sources = Sources(samples, (*args.scores, *(music21_folders() if args.music21 else ())), None, fonts)
-        recipe = Recipe(hours=1.0, seed=args.seed, clip_s=args.seconds, synthetic=0.0)
+        sources = replace(sources, patches={folder.resolve().name: folder for folder in args.patches})
+        # As many made-up singers as a bank of so many hours has; some of them are held out.
+        hours = 64.0 if args.held_out else 1.0
+        recipe = Recipe(hours=hours, seed=args.seed, clip_s=args.seconds, synthetic=0.0)
         bank = synthesize(
-            args.out,
+            args.out / "stems" if args.held_out else args.out,
             recipe,
             sources,
             args.jobs,
-            planner=lambda recipe, known, pieces, _: plan_songs(recipe, known, pieces, args.count),
+            planner=lambda recipe, known, pieces, _: plan_songs(recipe, known, pieces, args.count, args.held_out),
         )
+        if args.held_out:
+            mix_songs(bank, args.out / "plain", args.seed)
+            if args.groove is not None:
+                band = Drummers.of(args.groove, args.drum_kits)
+                mix_songs(bank, args.out / "drums", args.seed, band)
     except AmtsepError as error:
         print(str(error), file=sys.stderr)
         return 1
