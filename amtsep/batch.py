@@ -422,7 +422,22 @@ def _heard(
                 return posteriors, notes, audio.remark
             tuned = in_tune(audio)
             transcriber = _transcriber(*how) if loading is None else loading.result()
+            beside.submit(_make_ready)
             return transcriber(tuned, tell, lean, work.drums != "off"), None, audio.remark
+
+
+def _make_ready() -> None:
+    """Import and load, while the network runs, what comes after it."""
+    import mido  # noqa: F401
+    import numpy.ma  # noqa: F401 - by np.unique
+
+    import amtsep.decoding
+    import amtsep.formats.midi
+    import amtsep.rhythm.music  # noqa: F401
+    from amtsep.rhythm.network import BAR_WEIGHTS, WEIGHTS, load
+
+    load(WEIGHTS)
+    load(BAR_WEIGHTS)
 
 
 def _decode(posteriors: Posteriors, work: Work, name: str, written: Notes | None = None) -> Notes:

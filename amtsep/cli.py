@@ -7,7 +7,6 @@ Only what the chosen command needs is imported, so that ``--help`` comes at once
 from __future__ import annotations
 
 import argparse
-import functools
 import importlib
 import importlib.util
 import os
@@ -122,7 +121,7 @@ def build_parser(arguments: Sequence[str] = ()) -> tuple[argparse.ArgumentParser
         epilog=EPILOG,
         formatter_class=_Help,
     )
-    parser.add_argument("--version", action="version", version=f"amtsep {_version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     chosen = next((a for a in arguments if not a.startswith("-")), None)
@@ -144,10 +143,14 @@ def build_parser(arguments: Sequence[str] = ()) -> tuple[argparse.ArgumentParser
     return parser, room
 
 
-def _version() -> str:
-    from amtsep import __version__
+class _Version(argparse.Action):
+    """The version, which takes a while to find and is said when it is asked for."""
 
-    return __version__
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from amtsep import __version__
+
+        print(f"amtsep {__version__}")
+        parser.exit()
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -390,8 +393,8 @@ def run_transcribe(args: argparse.Namespace) -> int:
             for result in batch.run(tasks, work, args.jobs):
                 report(result)
         else:
+            bar = _Bar if sys.stderr.isatty() and not args.quiet else None
             for task in tasks:
-                bar = functools.partial(_Bar, quiet=args.quiet)
                 report(batch.perform(task, work, bar, args.debug))
     return report.status
 
@@ -460,14 +463,14 @@ class _Report:
 class _Bar:
     """A progress bar in seconds of audio, on the terminal only."""
 
-    def __init__(self, name: str, total: float, quiet: bool) -> None:
+    def __init__(self, name: str, total: float) -> None:
         from tqdm import tqdm
 
         self._bar = tqdm(
             desc=name,
             total=total,
             unit="s",
-            disable=True if quiet else None,
+            disable=None,
             leave=False,
             bar_format="{desc}: {percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} s [{elapsed}<{remaining}]",
         )

@@ -17,6 +17,8 @@ from amtsep.audio import IN_MEMORY, Recording, Samples, resample
 
 WINDOW = 8192
 MOST_WINDOWS = 600
+AT_ONCE = 8
+"""Windows that are looked at together."""
 LOWEST_HZ, HIGHEST_HZ = 80.0, 2000.0
 RANGE_DB = 35.0
 """Peaks so far under the loudest of their moment still count."""
@@ -48,15 +50,19 @@ def measure(audio: Recording) -> tuple[float, float]:
     window = np.hanning(WINDOW).astype(np.float32)
     low, high = int(LOWEST_HZ * WINDOW / rate) + 1, int(HIGHEST_HZ * WINDOW / rate)
     around, total = 0j, 0.0
-    for start in range(0, count - WINDOW + 1, max(WINDOW // 2, count // MOST_WINDOWS)):
-        part = np.asarray(audio.samples[start : start + WINDOW], np.float32)
-        level = 20.0 * np.log10(np.abs(np.fft.rfft(part * window)[low - 1 : high + 1]) + 1e-9)
-        a, b, c = level[:-2], level[1:-1], level[2:]
-        peak = np.flatnonzero((b > a) & (b >= c) & (b > b.max() - RANGE_DB) & (b > -20.0))
-        bend = (a - 2 * b + c)[peak]
-        shift = np.where(bend < 0, 0.5 * (a - c)[peak] / np.where(bend < 0, bend, -1.0), 0.0)
-        place = 12.0 * np.log2((low + peak + shift) * rate / WINDOW / 440.0)
-        weight = 10.0 ** (b[peak] / 40.0)
+    starts = range(0, count - WINDOW + 1, max(WINDOW // 2, count // MOST_WINDOWS))
+    for first in range(0, len(starts), AT_ONCE):
+        parts = [audio.samples[start : start + WINDOW] for start in starts[first : first + AT_ONCE]]
+        spectrum = np.fft.rfft(np.stack(parts).astype(np.float32, copy=False) * window)[:, low - 1 : high + 1]
+        level = 20.0 * np.log10(np.abs(spectrum) + 1e-9)
+        a, b, c = level[:, :-2], level[:, 1:-1], level[:, 2:]
+        loudest = b.max(axis=1, keepdims=True)
+        peak = (b > a) & (b >= c) & (b > loudest - RANGE_DB) & (b > -20.0)
+        a, b, c = a[peak], b[peak], c[peak]
+        bend = a - 2 * b + c
+        shift = np.where(bend < 0, 0.5 * (a - c) / np.where(bend < 0, bend, -1.0), 0.0)
+        place = 12.0 * np.log2((low + np.nonzero(peak)[1] + shift) * rate / WINDOW / 440.0)
+        weight = 10.0 ** (b / 40.0)
         around += complex(np.sum(weight * np.exp(2j * np.pi * place)))
         total += float(weight.sum())
     if total <= 0.0:

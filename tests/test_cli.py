@@ -476,7 +476,7 @@ def test_progress_bar_counts_seconds_of_audio(song: Path, capsys: pytest.Capture
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tqdm, "tqdm", Terminal)
-        with cli._Bar("song.wav", 60.0, quiet=False) as progress:
+        with cli._Bar("song.wav", 60.0) as progress:
             progress(30.0, 60.0, "Transcribing")
     assert "song.wav:  50%" in capsys.readouterr().err
 

@@ -38,6 +38,7 @@ def test_tuning_is_measured_and_only_what_is_far_off_is_brought_back(cents):
     found, agreement = measure(audio)
     assert found == pytest.approx(cents, abs=3.0) and agreement > 0.3
     tuned = in_tune(audio)
+    assert in_tune(tuned) is tuned
     if abs(cents) < 20:
         assert tuned.samples is audio.samples and tuned.stretch == 1.0
     else:

@@ -197,7 +197,8 @@ def _conductor(grid: TempoMap, title: str, mark: str, beats: Beats | None, notes
                 events.append((int(at[i]), 2, mido.MetaMessage("key_signature", key=key)))
     now = 0
     for tick, _, message in sorted(events, key=lambda event: event[:2]):
-        out.append(message.copy(time=tick - now))
+        message.time = tick - now
+        out.append(message)
         now = tick
     return out
 

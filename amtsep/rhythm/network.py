@@ -62,16 +62,17 @@ class BeatNetwork:
         h = _elu(self.enter @ x + self.enter_bias[:, None])
         count = h.shape[1]
         half = KERNEL // 2
-        total = np.zeros_like(h)
+        total, some = np.zeros_like(h), np.empty_like(h)
         for layer in range(len(self.kernels)):
             dilation = 2**layer
             reach = half * dilation
             padded = np.pad(h, ((0, 0), (reach, reach)))
             y = np.repeat(self.biases[layer][:, None], count, axis=1)
             for k in range(KERNEL):
-                y += self.kernels[layer, k] @ padded[:, k * dilation : k * dilation + count]
-            y = self.mixes[layer] @ _elu(y) + self.mix_biases[layer][:, None]
-            h = h + y
+                y += np.matmul(self.kernels[layer, k], padded[:, k * dilation : k * dilation + count], out=some)
+            y = np.matmul(self.mixes[layer], _elu(y), out=some)
+            y += self.mix_biases[layer][:, None]
+            h += y
             total += y
         return np.asarray(self.leave @ _elu(np.concatenate([h, total])) + self.leave_bias[:, None], np.float32)
 
@@ -81,7 +82,11 @@ def _sigmoid(x: Values) -> Values:
 
 
 def _elu(x: Values) -> Values:
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))).astype(np.float32)
+    """Exponential linear unit, in the place of its argument."""
+    below = np.minimum(x, np.float32(0.0))
+    np.maximum(x, np.float32(0.0), out=x)
+    x += np.expm1(below, out=below)
+    return x
 
 
 @lru_cache(maxsize=3)

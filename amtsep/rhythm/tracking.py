@@ -23,6 +23,8 @@ from amtsep.rhythm.metre import Metre
 from amtsep.rhythm.network import BAR_WEIGHTS, DRUM_WEIGHTS, WEIGHTS, load
 
 Values = NDArray[np.float64]
+AHEAD = 100
+"""Blocks of frames for which what the search for beats needs is made ready at a time; only memory depends on it."""
 GUARD = 3
 """Frames either side of a beat in which the network's doubt about where exactly it is does not count against it."""
 
@@ -95,26 +97,36 @@ def find_beats(beat: NDArray[np.float32], settings: BeatTracking) -> NDArray[np.
     # [i, j, k]: the score of a beat lengths[j] before frame i of a block, of which the one before was lengths[k] ago.
     back = as_strided(window[high - low :], (low, n, n), (row, -row, item), writeable=False)
     previous = np.empty((low, n, n))
+    # Where in it, laid out flat, the row of each frame of a block and length begins.
+    rows = n * np.arange(low * n).reshape(low, n)
     origin = np.zeros((count, n), np.int16)
-    order = np.arange(n)
     rest = silent[-1] - silent[np.minimum(np.arange(count) + GUARD + 1, count)]
     ends, end_lengths = np.empty(count), np.empty(count, np.intp)
     for start in range(0, count, low):
-        block = np.arange(start, min(start + low, count))
-        np.subtract(back[: len(block)], cost, out=previous[: len(block)])
-        best = previous[: len(block)].argmax(axis=2)
-        value = previous[np.arange(len(block))[:, None], order, best]
-        since = np.maximum(block[:, None] - lengths + GUARD + 1, 0)
-        until = np.maximum(block - GUARD, 0)
-        value = value + (silent[np.maximum(until[:, None], since)] - silent[since])
-        first = silent[until][:, None] + prior
-        begins = first > value
+        block = slice(start, min(start + low, count))
+        size = block.stop - start
+        if start % (low * AHEAD) == 0:
+            # What no beat changes, for some blocks to come: that nothing was heard since the beat before, or at all.
+            ahead = np.arange(start, min(start + low * AHEAD, count))
+            since = np.maximum(ahead[:, None] - lengths + GUARD + 1, 0)
+            until = np.maximum(ahead - GUARD, 0)
+            silence = silent[np.maximum(until[:, None], since)] - silent[since]
+            first = silent[until][:, None] + prior
+            heard = here[ahead][:, None]
+        own = slice(start % (low * AHEAD), start % (low * AHEAD) + size)
+        np.subtract(back[:size], cost, out=previous[:size])
+        best = previous[:size].argmax(axis=2)
+        value = previous.reshape(-1)[rows[:size] + best]
+        value += silence[own]
+        begins = first[own] > value
         origin[block] = np.where(begins, -1, best)
-        here_now = np.where(begins, first, value) + here[block][:, None] + settings.tempo_weight * prior
+        here_now = np.where(begins, first[own], value)
+        here_now += heard[own]
+        here_now += settings.tempo_weight * prior
         end_lengths[block] = last = here_now.argmax(axis=1)
-        ends[block] = here_now[np.arange(len(block)), last] + rest[block]
-        window[: high - len(block)] = window[len(block) :]
-        window[high - len(block) :] = here_now
+        ends[block] = here_now[np.arange(size), last] + rest[block]
+        window[: high - size] = window[size:]
+        window[high - size :] = here_now
     t = int(ends.argmax())
     k = int(end_lengths[t])
     chain = []
