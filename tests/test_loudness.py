@@ -127,7 +127,9 @@ def test_notes_of_a_quiet_passage_beside_a_loud_one(transcriber: Transcriber, pi
     assert found(reference, notes_of(transcriber, samples, "mean"), len(loud) / RATE) < 0.6 * len(reference)
 
 
-@pytest.mark.parametrize(("hop", "start", "count"), [(256, 0, 2560), (256, 700, 900), (7, 0, 70), (7, 11, 1), (7, 33, 0)])
+@pytest.mark.parametrize(
+    ("hop", "start", "count"), [(256, 0, 2560), (256, 700, 900), (7, 0, 70), (7, 11, 1), (7, 33, 0)]
+)
 def test_between_the_middles_of_hops_both_curves_go_straight(hop: int, start: int, count: int) -> None:
     offset, gain = np.random.default_rng(1).uniform(0.5, 2.0, (2, 10))
     samples = np.linspace(-1.0, 1.0, count, dtype=np.float32)
