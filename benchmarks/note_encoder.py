@@ -416,7 +416,7 @@ def fit(paths: Sequence[Path], names: Sequence[str], context: bool, out: Path, f
         optimizer.step()
         schedule.step()
         if step % 100 == 99:
-            print(step + 1, round(float(loss), 3), flush=True)
+            print(step + 1, round(loss.item(), 3), flush=True)
     moments = {"mean": torch.from_numpy(mean), "scale": torch.from_numpy(scale)}
     about = {"inputs": list(names), "context": context, **moments}
     torch.save({"state": net.state_dict(), **about}, out)
