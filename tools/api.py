@@ -15,6 +15,8 @@ from urllib.parse import unquote, urldefrag
 
 from traitlets import TraitType
 
+from amtsep.formats import _Way
+
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "build" / "api"
 PACKAGES = ("amtsep", "widgets")
@@ -52,11 +54,14 @@ def modules() -> list[str]:
         module = importlib.import_module(name)
         for kind in vars(module).values():
             if isinstance(kind, type):
-                for trait in vars(kind).values():
+                for own, trait in list(vars(kind).items()):
                     if isinstance(trait, TraitType):
                         trait.__doc__ = ""  # that of the library: ours stands under the line
+                    elif isinstance(trait, _Way):
+                        function = getattr(kind, own)
+                        setattr(kind, own, function if trait.method else staticmethod(function))
         # What a package gives only when it is asked for, pdoc would not see.
-        if name in PACKAGES:
+        if "__getattr__" in vars(module):
             vars(module).update({public: getattr(module, public) for public in module.__all__})
     return names
 
