@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,11 +217,21 @@ class Decoder:
 
     def __init__(self, posteriors: Posteriors) -> None:
         self.posteriors = posteriors
-        self._plain = all_peaks(posteriors.onset, None, posteriors.hop_s)
-        self._joined = all_peaks(posteriors.onset, posteriors.frame, posteriors.hop_s)
-        self._releases = None if posteriors.offset is None else all_peaks(posteriors.offset, None, posteriors.hop_s)
         spectrogram = posteriors.spectrogram
         self._loudest = float(np.percentile(spectrogram.max(axis=0), 98)) if spectrogram.size else 0.0
+
+    @cached_property
+    def _plain(self) -> Peaks:
+        return all_peaks(self.posteriors.onset, None, self.posteriors.hop_s)
+
+    @cached_property
+    def _joined(self) -> Peaks:
+        return all_peaks(self.posteriors.onset, self.posteriors.frame, self.posteriors.hop_s)
+
+    @cached_property
+    def _releases(self) -> Peaks | None:
+        offset = self.posteriors.offset
+        return None if offset is None else all_peaks(offset, None, self.posteriors.hop_s)
 
     def onset_peaks(self, inferred: bool = True) -> Values:
         """Heights of all candidate onsets, for a histogram beside the slider."""
@@ -241,7 +252,7 @@ class Decoder:
         segments = find_segments(posteriors.frame, decoding.frame_threshold, tolerance)
         end, owner = self._ends(peaks, segments, tolerance)
         offset = np.minimum((end - 0.5) * hop_s, posteriors.duration_s)
-        if self._releases is not None and decoding.ends != "sound":
+        if decoding.ends != "sound" and self._releases is not None:
             released = self._released(self._releases, peaks, end, offset, decoding)
             ceased = np.clip(offset, released, released + RELEASE_S)
             offset = np.minimum(ceased, posteriors.duration_s) if decoding.ends == "auto" else released
