@@ -371,14 +371,6 @@ NETWORKS: dict[str, Network] = {
     "base": Network(
         name="base",
         channels=32,
-        blocks=((1, 1), (12, 2), (7, 4), (1, 8), (1, 1)),
-        head_channels=24,
-        embedding_channels=32,
-        embedding_dim=16,
-    ),
-    "base-2": Network(
-        name="base-2",
-        channels=32,
         blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), (1, 1)),
         head_channels=24,
         embedding_channels=32,
@@ -574,9 +566,8 @@ class Training:
 
 TRAININGS: dict[str, Training] = {
     "light": Training(),
-    "base": Training(network="base", mixing=Mixing(parts=(0.15, 0.27, 0.25, 0.21, 0.12))),
-    "base-2": Training(
-        network="base-2",
+    "base": Training(
+        network="base",
         learning_rate=2e-3,
         warm_up=100,
         timbre_weight=0.4,
