@@ -26,7 +26,7 @@ from amtsep.config import FrontEnd
 from amtsep.errors import ModelError
 from amtsep.nets.checkpoint import load_checkpoint
 from amtsep.nets.cqt import half_band_filter
-from amtsep.nets.harmonic import HarmonicBlock
+from amtsep.nets.harmonic import HarmonicBlock, HarmonicConv
 from amtsep.nets.layers import ConvNorm, Parted, ResidualBlock
 from amtsep.nets.model import EndToEnd
 
@@ -131,8 +131,7 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
     net, checkpoint = load_checkpoint(weights)
     shifts = checkpoint.onset_shift, checkpoint.frame_shift, checkpoint.offset_shift
     module = Exported(EndToEnd(net, *shifts), input_rate).eval()
-    if precision == "float32":
-        simplify(module)
+    simplify(module, folded=precision == "float32")
     outputs = ["onset", "frame", "level"] + (["embedding"] if net.timbre is not None else [])
     outputs += ["offset"] if net.network.offset_head else []
     trace(module, path, 200 * module.hop, outputs)
@@ -144,13 +143,18 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
     return path
 
 
-def simplify(module: nn.Module) -> None:
-    """Say the same in fewer steps, in place: each goes through memory. For weights that stay in 32 bits."""
+def simplify(module: nn.Module, folded: bool) -> None:
+    """Say the same in fewer steps, in place: each goes through memory.
+
+    With `folded`, for weights that stay in 32 bits, normalisation and residual sums go into the weights.
+    """
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, ResidualBlock | HarmonicBlock):
+            if isinstance(child, HarmonicConv):
+                setattr(parent, name, child.as_combs())
+            elif folded and isinstance(child, ResidualBlock | HarmonicBlock):
                 setattr(parent, name, child.as_convolution())
-            elif isinstance(child, ConvNorm) and name in ("onset_hidden", "offset_hidden"):
+            elif folded and isinstance(child, ConvNorm) and name in ("onset_hidden", "offset_hidden"):
                 setattr(parent, name, Parted(child))
 
 

@@ -14,7 +14,7 @@ concatenation (`tests/nets/test_harmonic.py` holds the two equal).
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -106,6 +106,14 @@ class HarmonicConv(nn.Module):
         y: Tensor = _ShiftedSum.apply(x.permute(0, 2, 3, 1).contiguous(), taps, self.shifts)
         return y.permute(0, 3, 1, 2)
 
+    def taps(self) -> Tensor:
+        """(outputs, shifts, inputs): the weights of each shift."""
+        return self.weight.detach().view(len(self.weight), len(self.shifts), -1)
+
+    def as_combs(self) -> Combs:
+        """The same as dilated convolutions."""
+        return Combs(self.taps(), self.shifts)
+
     def concatenated(self, x: Tensor) -> Tensor:
         """The same by operations that every engine knows."""
         height = x.shape[2]
@@ -138,42 +146,64 @@ class HarmonicBlock(nn.Module):
 
     def as_convolution(self) -> nn.Sequential:
         """The same, once the statistics are learned: normalisation and the sum with x lie in the weights."""
-        return nn.Sequential(Combs(self), nn.ReLU())
+        assert self.norm.running_mean is not None and self.norm.running_var is not None
+        scale = self.norm.weight.double() / torch.sqrt(self.norm.running_var.double() + self.norm.eps)
+        taps = self.conv.taps().double() * scale[:, None, None]
+        bias = self.norm.bias.double() - self.norm.running_mean.double() * scale
+        if isinstance(self.squeeze, nn.Identity):
+            taps[:, 0] += torch.eye(len(scale), dtype=taps.dtype)
+            return nn.Sequential(Combs(taps, self.conv.shifts, bias), nn.ReLU())
+        return nn.Sequential(Beside(nn.Sequential(self.squeeze, Combs(taps, self.conv.shifts, bias))), nn.ReLU())
+
+
+class Beside(nn.Module):
+    """x + what `module` makes of it."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        return x + cast("Tensor", self.module(x))
 
 
 class Combs(nn.Module):
-    """A harmonic block without its activation, as a sum of dilated convolutions (see `combs`)."""
+    """A harmonic convolution as a sum of dilated ones (see `combs`).
 
-    def __init__(self, block: HarmonicBlock) -> None:
+    Parameters
+    ----------
+    taps
+        (outputs, shifts, inputs).
+    shifts
+        Rows from a pitch to what each tap sees.
+    bias
+        (outputs,), if any.
+    """
+
+    def __init__(self, taps: Tensor, shifts: tuple[int, ...], bias: Tensor | None = None) -> None:
         super().__init__()
-        conv, norm = block.conv, block.norm
-        assert norm.running_mean is not None and norm.running_var is not None
-        squeeze = block.squeeze
-        self.squeeze: nn.Module = squeeze
-        scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
-        outputs = len(scale)
-        taps = conv.weight.detach().double().view(outputs, len(conv.shifts), -1) * scale[:, None, None]
-        if isinstance(squeeze, nn.Identity):
-            taps[:, 0] += torch.eye(outputs, dtype=taps.dtype)
-        tap = dict(zip(conv.shifts, taps.unbind(1), strict=True))
+        tap = dict(zip(shifts, taps.unbind(1), strict=True))
         self.parts = nn.ModuleList()
-        for number, rows in enumerate(combs(conv.shifts)):
-            step = rows[1] - rows[0]
+        for rows in combs(shifts):
+            step, own = rows[1] - rows[0], bias if not self.parts else None
             part = nn.Conv2d(
-                taps.shape[2], outputs, (len(rows), 1), padding=(rows[-1], 0), dilation=(step, 1), bias=number == 0
+                taps.shape[2],
+                len(taps),
+                (len(rows), 1),
+                padding=(rows[-1], 0),
+                dilation=(step, 1),
+                bias=own is not None,
             )
             with torch.no_grad():
                 part.weight.copy_(torch.stack([tap[row] for row in rows], dim=-1)[..., None])
-                if part.bias is not None:
-                    part.bias.copy_(norm.bias.double() - norm.running_mean.double() * scale)
+                if part.bias is not None and own is not None:
+                    part.bias.copy_(own)
             self.parts.append(part)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, 88, T) to the same."""
-        squeezed = self.squeeze(x)
-        total = x if not isinstance(self.squeeze, nn.Identity) else None
-        for part in self.parts:
-            found = part(squeezed)
-            total = found if total is None else total + found
-        assert total is not None
+        """(B, inputs, 88, T) to (B, outputs, 88, T)."""
+        total: Tensor = self.parts[0](x)
+        for part in self.parts[1:]:
+            total = total + part(x)
         return total

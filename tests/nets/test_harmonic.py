@@ -63,3 +63,5 @@ def test_the_dilated_convolutions_of_an_exported_file_say_what_the_block_says(sq
         block.norm.bias.uniform_(-1.0, 1.0)
         block.eval()
         torch.testing.assert_close(block.as_convolution()(x), block(x), atol=1e-5, rtol=1e-4)
+        few = block.squeeze(x)
+        torch.testing.assert_close(block.conv.as_combs()(few), block.conv(few), atol=1e-5, rtol=1e-4)

@@ -267,7 +267,7 @@ def test_every_balance_gives_all_parameters_gradients(method: str) -> None:
     losses = compute_losses(net, CQT(), small_batch(), settings, balance)
     balance.backward(torch.Tensor.backward, net, losses["loss"], 1.0)
     assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in net.parameters())
-    names = {"onset", "frame", "timbre"}
+    names = {"onset", "frame", "offset", "timbre"}
     assert set(losses) - {"loss"} - names == (
         {f"weight_{n}" for n in names} if balance.running is not None or "dwa" in method else set()
     )

@@ -131,7 +131,13 @@ def test_training_lowers_the_loss_resumes_and_keeps_its_settings(bank: Path, tmp
     from amtsep.nets.cqt import CQT
 
     losses = compute_losses(again, CQT(), batch, settings)
-    assert all(torch.isfinite(v) for v in losses.values()) and set(losses) == {"loss", "onset", "frame", "timbre"}
+    assert all(torch.isfinite(v) for v in losses.values()) and set(losses) == {
+        "loss",
+        "onset",
+        "frame",
+        "offset",
+        "timbre",
+    }
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
