@@ -56,7 +56,7 @@ class Compare(Panel):
     """Whether the open recording is a bundled clip, whose true notes are at hand."""
     about = Dict().tag(sync=True)
     """Names of the ``networks`` that can be laid under the notes, and of those that are ``writers``; whether a
-    recording is ``open``, and whether its notes were ``written``, so that no thresholds can be tried."""
+    recording is there ("open"), and whether its notes were "written", so that no thresholds can be tried."""
 
     def __init__(self, session: Session | None = None, **kwargs: Any) -> None:
         super().__init__(session, panel="compare", **kwargs)
