@@ -152,7 +152,7 @@ def simplify(module: nn.Module, folded: bool) -> None:
         for name, child in list(parent.named_children()):
             if isinstance(child, HarmonicConv):
                 setattr(parent, name, child.as_combs())
-            elif folded and isinstance(child, ResidualBlock | HarmonicBlock):
+            elif folded and (isinstance(child, ResidualBlock) or (isinstance(child, HarmonicBlock) and child.folds)):
                 setattr(parent, name, child.as_convolution())
             elif folded and isinstance(child, ConvNorm) and name in ("onset_hidden", "offset_hidden"):
                 setattr(parent, name, Parted(child))

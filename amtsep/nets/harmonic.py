@@ -14,7 +14,7 @@ concatenation (`tests/nets/test_harmonic.py` holds the two equal).
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,27 +98,19 @@ class HarmonicConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Sum of the shifted maps."""
-        if torch.onnx.is_in_onnx_export():
-            return self.concatenated(x)
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        taps = self.weight.view(self.weight.shape[0], len(self.shifts), -1).permute(1, 2, 0).to(x.dtype).contiguous()
+        taps = self.taps().permute(1, 2, 0).to(x.dtype).contiguous()
         y: Tensor = _ShiftedSum.apply(x.permute(0, 2, 3, 1).contiguous(), taps, self.shifts)
         return y.permute(0, 3, 1, 2)
 
     def taps(self) -> Tensor:
         """(outputs, shifts, inputs): the weights of each shift."""
-        return self.weight.detach().view(len(self.weight), len(self.shifts), -1)
+        return self.weight.view(len(self.weight), len(self.shifts), -1)
 
     def as_combs(self) -> Combs:
-        """The same as dilated convolutions."""
+        """The same as dilated convolutions, which every engine knows."""
         return Combs(self.taps(), self.shifts)
-
-    def concatenated(self, x: Tensor) -> Tensor:
-        """The same by operations that every engine knows."""
-        height = x.shape[2]
-        copies = [functional.pad(x, (0, 0, max(-s, 0), max(s, 0))).narrow(2, max(s, 0), height) for s in self.shifts]
-        return functional.conv2d(torch.cat(copies, dim=1), self.weight)
 
 
 class HarmonicBlock(nn.Module):
@@ -144,28 +136,19 @@ class HarmonicBlock(nn.Module):
         """(B, C, 88, T) to the same."""
         return functional.relu(x + self.norm(self.conv(self.squeeze(x))))
 
+    @property
+    def folds(self) -> bool:
+        """Whether `as_convolution` can say the same: what is squeezed cannot take the sum with x in."""
+        return isinstance(self.squeeze, nn.Identity)
+
     def as_convolution(self) -> nn.Sequential:
         """The same, once the statistics are learned: normalisation and the sum with x lie in the weights."""
         assert self.norm.running_mean is not None and self.norm.running_var is not None
         scale = self.norm.weight.double() / torch.sqrt(self.norm.running_var.double() + self.norm.eps)
-        taps = self.conv.taps().double() * scale[:, None, None]
+        taps = self.conv.taps().detach().double() * scale[:, None, None]
         bias = self.norm.bias.double() - self.norm.running_mean.double() * scale
-        if isinstance(self.squeeze, nn.Identity):
-            taps[:, 0] += torch.eye(len(scale), dtype=taps.dtype)
-            return nn.Sequential(Combs(taps, self.conv.shifts, bias), nn.ReLU())
-        return nn.Sequential(Beside(nn.Sequential(self.squeeze, Combs(taps, self.conv.shifts, bias))), nn.ReLU())
-
-
-class Beside(nn.Module):
-    """x + what `module` makes of it."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
-        return x + cast("Tensor", self.module(x))
+        taps[:, 0] += torch.eye(len(scale), dtype=taps.dtype)
+        return nn.Sequential(Combs(taps, self.conv.shifts, bias), nn.ReLU())
 
 
 class Combs(nn.Module):

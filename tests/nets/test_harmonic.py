@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -24,13 +26,20 @@ def test_a_tone_is_seen_from_its_fundamental_and_from_its_harmonics() -> None:
     assert set(np.flatnonzero(seen)) == {40 + s for s in harmonic_shifts()}
 
 
+def concatenated(conv: HarmonicConv, x: torch.Tensor) -> torch.Tensor:
+    """The definition: a 1 x 1 convolution over shifted copies side by side."""
+    height, pad = x.shape[2], torch.nn.functional.pad
+    copies = [pad(x, (0, 0, max(-s, 0), max(s, 0))).narrow(2, max(s, 0), height) for s in conv.shifts]
+    return torch.nn.functional.conv2d(torch.cat(copies, dim=1), conv.weight)
+
+
 @pytest.mark.parametrize("frames", [1, 7])
 def test_both_forms_and_their_gradients_are_the_same(frames: int) -> None:
     torch.manual_seed(1)
     conv = HarmonicConv(3, 5)
     weights = torch.randn(2, 5, 88, frames)
     found = []
-    for form in (conv, conv.concatenated):
+    for form in (conv, partial(concatenated, conv)):
         x = torch.randn(2, 3, 88, frames, generator=torch.Generator().manual_seed(2)).requires_grad_()
         conv.weight.grad = None
         y = form(x)
@@ -62,6 +71,7 @@ def test_the_dilated_convolutions_of_an_exported_file_say_what_the_block_says(sq
         block.norm.weight.uniform_(0.5, 1.5)
         block.norm.bias.uniform_(-1.0, 1.0)
         block.eval()
-        torch.testing.assert_close(block.as_convolution()(x), block(x), atol=1e-5, rtol=1e-4)
+        if block.folds:
+            torch.testing.assert_close(block.as_convolution()(x), block(x), atol=1e-5, rtol=1e-4)
         few = block.squeeze(x)
         torch.testing.assert_close(block.conv.as_combs()(few), block.conv(few), atol=1e-5, rtol=1e-4)
