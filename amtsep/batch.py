@@ -444,8 +444,10 @@ def _make_ready(first: int, *_: object) -> None:
 def _decode(posteriors: Posteriors, work: Work, name: str, written: Notes | None = None) -> Notes:
     """Notes of posteriors, or as a network has written them; grouped by timbre where that is asked for."""
     from amtsep.decoding import decode, embed_notes
+    from amtsep.rhythm.music import for_pedal
 
-    notes = decode(posteriors, work.decoding) if written is None else written
+    decoding = for_pedal(work.decoding) if work.music.pedal else work.decoding
+    notes = decode(posteriors, decoding) if written is None else written
     if work.timbres is False:
         return notes
     if posteriors.embedding is None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import under_pedal
 
 from amtsep import batch, cli, formats
 from amtsep.audio import Audio
@@ -212,6 +213,15 @@ def test_posterior_files_are_decoded_without_a_network(tmp_path: Path, monkeypat
     synthetic_posteriors().save(tmp_path / "a.npz")
     assert cli.main(["transcribe", str(tmp_path / "a.npz"), "-q"]) == 0
     assert len(formats.read_midi(tmp_path / "a.mid")) == 3
+
+
+def test_pedal_is_found_though_the_network_hears_keys_come_up(tmp_path: Path) -> None:
+    import mido
+
+    under_pedal.posteriors().save(tmp_path / "a.npz")
+    assert cli.main(["transcribe", str(tmp_path / "a.npz"), "-q", "--pedal"]) == 0
+    track = [m for m in mido.MidiFile(tmp_path / "a.mid") if m.type == "control_change" and m.control == 64]
+    assert [m.value >= 64 for m in track] == [True, False] * 3
 
 
 def test_several_files_into_a_folder(song: Path, network: type[FakeTranscriber], tmp_path: Path) -> None:

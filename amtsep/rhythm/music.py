@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.config import MusicReading, Pedal
+from amtsep.config import Decoding, MusicReading, Pedal
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.rhythm.beats import Beats
@@ -58,8 +58,13 @@ def with_drums(music: Music, drums: Notes) -> Music:
     return replace(music, notes=notes, bends=bends)
 
 
+def for_pedal(decoding: Decoding) -> Decoding:
+    """The settings by which notes are decoded that `pedalled` is to have: it looks where sounds end, not keys."""
+    return replace(decoding, ends="sound")
+
+
 def pedalled(notes: Notes, settings: Pedal = Pedal()) -> tuple[Notes, PedalSpans]:  # noqa: B008 - frozen
-    """Notes of piano-like tracks as long as their keys may have been down, and the pedal beside them."""
+    """Notes of piano-like tracks, which end with their sound, as long as keys may have been down; and the pedal."""
     pedal: PedalSpans = {}
     offset: NDArray[np.float64] = notes.offset.copy()
     for number, track in enumerate(notes.tracks):

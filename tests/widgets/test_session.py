@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 
 import numpy as np
 import pytest
+import under_pedal
 
+from amtsep.audio import Audio
 from amtsep.cache import folder
 from amtsep.config import Limits
 from widgets.state.session import Session
@@ -30,6 +33,18 @@ def test_lower_onset_threshold_gives_more_notes_and_every_true_one(session, true
     wanted = np.lexsort((true_notes.onset, true_notes.pitch))
     assert np.array_equal(session.notes.pitch[order], true_notes.pitch[wanted])
     assert np.abs(session.notes.onset[order] - true_notes.onset[wanted]).max() < 0.03
+
+
+def test_by_key_the_pedal_is_there_though_the_network_hears_keys_come_up():
+    posteriors = under_pedal.posteriors()
+    silence = np.zeros(int(posteriors.duration_s * 22050), np.float32)
+    with contextlib.closing(Session()) as session:
+        session.show(Audio(silence, 22050, "piano.wav"), posteriors)
+        assert not session.pedal and np.median(session.notes.duration) < 0.3
+        session.set_decoding(ends="key")
+        (spans,) = session.pedal.values()
+        assert len(spans) == 3 and all(up - down > 1.0 for down, up in spans)
+        assert len(session.notes) == 12 and np.median(session.notes.duration) < 0.5
 
 
 def test_sliders_never_run_the_network(session, transcriber):

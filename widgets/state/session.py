@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Instance, Int, Unicode
 
-from amtsep.config import Clustering, Limits, Quantisation
+from amtsep.config import Clustering, Decoding, Limits, Quantisation
 from amtsep.decoding import STROKE_S
 from amtsep.errors import Cancelled, FormatError
 from amtsep.notes import Notes
@@ -31,7 +31,7 @@ from amtsep.posteriors import Posteriors
 from amtsep.rhythm.beats import Beats
 from amtsep.rhythm.bends import concert_pitch, tuning_cents
 from amtsep.rhythm.cleanup import Cleaned, clean
-from amtsep.rhythm.music import PedalSpans, pedalled
+from amtsep.rhythm.music import PedalSpans, for_pedal, pedalled
 from amtsep.sequence.files import writes_notes
 from widgets.state.bars import as_base, edited_beats, found_beats, tapped_beats
 from widgets.state.edits import (
@@ -1102,7 +1102,7 @@ class Session(HasTraits):
         decoder, settings = self._decoder, self.state.decoding
 
         def decode(**thresholds: Any) -> Notes:
-            return Notes.empty() if decoder is None else cast(Notes, decoder(replace(settings, **thresholds)))
+            return Notes.empty() if decoder is None else _decoded(decoder, replace(settings, **thresholds))
 
         return decode
 
@@ -1115,6 +1115,11 @@ class Session(HasTraits):
     def guard(self) -> _Guard:
         """A context in which an error becomes the status line instead of vanishing in a log."""
         return _Guard(self)
+
+
+def _decoded(decoder: Any, decoding: Decoding) -> Notes:
+    """Notes at these thresholds. By key they come with the pedal, which is found where their sounds end."""
+    return cast(Notes, decoder(for_pedal(decoding) if decoding.ends == "key" else decoding))
 
 
 def _derive(
@@ -1137,7 +1142,7 @@ def _derive(
     if last is not None and (came is not None or last.state.decoding == state.decoding):
         decoded = last.decoded
     else:
-        decoded = cast(Notes, decoder(state.decoding)) if came is None else came.notes
+        decoded = _decoded(decoder, state.decoding) if came is None else came.notes
         if posteriors.embedding is not None and not decoded.embedding.shape[1]:
             from amtsep.decoding import embed_notes
 
@@ -1163,8 +1168,7 @@ def _derive(
     notes = found if tidied is None else tidied.notes
     state = _with_views(state, len(notes.tracks))
     pedal: PedalSpans = {}
-    if came is None and state.decoding.ends == "key" and posteriors.offset is None:
-        # The network has not learned where keys come up.
+    if came is None and state.decoding.ends == "key":
         notes, pedal = pedalled(name_tracks(notes, state))
     table, hand_ids = apply_edits(notes, state.edits)
     if grouping.available and thorough and grouping.timbres != state.found:

@@ -209,7 +209,7 @@ export const en = {
   tidy_monophonic: "Gaps",
   hint_tidy_monophonic: "There, gaps too small for a rest are closed.",
   ends: "Notes end",
-  hint_ends: "With their sound, or where keys come up: the pedal is then found for pianos, and written into MIDI.",
+  hint_ends: "As played, with their sound, or where keys come up: the pedal is then found for pianos, and written into MIDI.",
   ends_auto: "as played",
   ends_sound: "by sound",
   ends_key: "by key",

@@ -206,7 +206,7 @@ export const zh: Words = {
   tidy_monophonic: "空隙",
   hint_tidy_monophonic: "在这类音轨里，短到不成休止的空隙会被填上。",
   ends: "音的结束",
-  hint_ends: "按声音，或按琴键抬起：后者会找出钢琴的踏板，并写入 MIDI。",
+  hint_ends: "按演奏，按声音，或按琴键抬起：后者会找出钢琴的踏板，并写入 MIDI。",
   ends_auto: "按演奏",
   ends_sound: "按声音",
   ends_key: "按琴键",
