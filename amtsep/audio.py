@@ -30,6 +30,7 @@ from amtsep.containers import ends_in_the_middle, is_plain_wav
 from amtsep.decoders import BLOCK_SAMPLES, READABLE, decode
 from amtsep.errors import AudioError, Cancelled
 from amtsep.isolation import decode_apart
+from amtsep.stereo import StereoImage, StereoMeter
 
 Source = Union[str, "PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
 Resampler = Literal["auto", "soxr", "torchaudio"]
@@ -65,6 +66,8 @@ class Recording(Protocol):
     def remark(self) -> str: ...
     @property
     def duration_s(self) -> float: ...
+    @property
+    def stereo(self) -> StereoImage | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +84,15 @@ class Audio:
         What the recording is called in messages and file names: the file's name without its folder.
     remark
         A sentence the user should see (the file was damaged, samples were replaced), or "".
+    stereo
+        How its two channels shared what is heard, where it had two and that was asked for.
     """
 
     samples: NDArray[np.float32]
     sample_rate: int
     name: str = "recording"
     remark: str = ""
+    stereo: StereoImage | None = None
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 1 or self.samples.dtype != np.float32:
@@ -140,6 +146,7 @@ class Spooled:
     sample_rate: int
     name: str = "recording"
     remark: str = ""
+    stereo: StereoImage | None = None
 
     @property
     def duration_s(self) -> float:
@@ -156,6 +163,7 @@ def load_audio(
     sample_rate: int = FrontEnd.sample_rate,
     resampler: Resampler = "auto",
     apart: bool = True,
+    stereo: bool = False,
 ) -> Audio:
     """Decode a recording to mono float32 at `sample_rate`.
 
@@ -176,6 +184,8 @@ def load_audio(
     apart
         Decode in a child process, which a damaged or hostile file may end and nothing else; a plain WAV file, where
         there is nothing to decode, is read here.
+    stereo
+        Measure on the way how two channels share what is heard (see `amtsep.stereo`).
 
     Returns
     -------
@@ -197,7 +207,7 @@ def load_audio(
     """
     name, handle, owned = _open(source, name, limits)
     try:
-        return cast("Audio", _collect(handle, name, limits, sample_rate, resampler, progress, apart))
+        return cast("Audio", _collect(handle, name, limits, sample_rate, resampler, progress, apart, None, stereo))
     finally:
         if owned:
             handle.close()
@@ -211,14 +221,16 @@ def _collect(
     resampler: Resampler,
     progress: Progress | None,
     apart: bool,
-    store: BinaryIO | None = None,
+    store: BinaryIO | None,
+    stereo: bool,
 ) -> Audio | Spooled:
     cut = ends_in_the_middle(handle)
     reader = decode_apart if apart and not is_plain_wav(handle) else decode
     for first_channel in (False, True):
-        collector = _Collector(name, sample_rate, resampler, limits, progress, cut, store)
+        meter = StereoMeter() if stereo else None
+        collector = _Collector(name, sample_rate, resampler, limits, progress, cut, store, meter)
         for rate, block, expected_s in reader(handle, name, limits):
-            collector.push(rate, block[:, 0] if first_channel else block, expected_s)
+            collector.push(rate, block, expected_s, first_channel)
         if not collector.cancelled_out:
             break
     return collector.finish()
@@ -318,6 +330,7 @@ def spool_audio(
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
     progress: Progress | None = None,
     sample_rate: int = FrontEnd.sample_rate,
+    stereo: bool = False,
 ) -> Iterator[Spooled]:
     """Decode a recording into a temporary file, if it is a long one; parameters and errors are those of `load_audio`.
 
@@ -330,7 +343,7 @@ def spool_audio(
                 stack.callback(handle.close)
             spool = stack.enter_context(tempfile.SpooledTemporaryFile(4 * IN_MEMORY, prefix="amtsep-"))
             store = cast(BinaryIO, spool)
-            found = _collect(handle, name, limits, sample_rate, "auto", progress, True, store)
+            found = _collect(handle, name, limits, sample_rate, "auto", progress, True, store, stereo)
         except OSError as error:
             said = (error.strerror or str(error)).lower()
             raise AudioError(
@@ -340,9 +353,16 @@ def spool_audio(
 
 
 def from_samples(
-    samples: ArrayLike, sample_rate: int, name: str = "recording", *, target_rate: int = FrontEnd.sample_rate
+    samples: ArrayLike,
+    sample_rate: int,
+    name: str = "recording",
+    *,
+    target_rate: int = FrontEnd.sample_rate,
+    stereo: bool = False,
 ) -> Audio:
     """Make an `Audio` from an array, shape (n,) or (n, channels), full scale ±1 or any integer type.
+
+    With `stereo` it is measured how two channels share what is heard.
 
     Raises
     ------
@@ -366,7 +386,8 @@ def from_samples(
     if array.ndim != 2:
         raise AudioError(f"{name} must be an array of shape (samples,) or (samples, channels).")
     no_limits = Limits(max_duration_s=float("inf"), max_upload_mb=float("inf"))
-    collector = _Collector(name, target_rate, "auto", no_limits, None)
+    meter = StereoMeter() if stereo else None
+    collector = _Collector(name, target_rate, "auto", no_limits, None, meter=meter)
     if len(array):
         collector.push(int(sample_rate), array, len(array) / max(sample_rate, 1))
     return cast("Audio", collector.finish())
@@ -468,8 +489,9 @@ class _Collector:
         progress: Progress | None,
         cut: bool = False,
         store: BinaryIO | None = None,
+        meter: StereoMeter | None = None,
     ) -> None:
-        self.cut, self.store = cut, store
+        self.cut, self.store, self.meter = cut, store, meter
         if store is not None:
             store.seek(0)
             store.truncate()
@@ -487,7 +509,7 @@ class _Collector:
         """Whether averaging the channels lost all but -40 dB of what they hold (one channel is the other inverted)."""
         return self.energy_channels > 0 and self.energy_mono < 1e-4 * self.energy_channels
 
-    def push(self, rate: int, block: NDArray[np.float32], expected_s: float) -> None:
+    def push(self, rate: int, block: NDArray[np.float32], expected_s: float, first_channel: bool = False) -> None:
         if not MIN_RATE <= rate <= MAX_RATE:
             raise AudioError(
                 "{name} claims {rate} samples a second: its header is damaged; export it again.",
@@ -503,6 +525,9 @@ class _Collector:
             block = np.where(sound, block, np.float32(0.0))
         self.broken += broken
         self.received += block.size
+        if self.meter is not None:
+            self.meter.push(rate, block)
+        block = block[:, :1] if first_channel else block
         mono = np.ascontiguousarray(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
         if block.shape[1] > 1:
             self.energy_mono += float(np.sum(np.square(mono, dtype=np.float64)))
@@ -542,13 +567,14 @@ class _Collector:
         if self.peak > BROKEN_PEAK:
             remarks.append(f"{self.name} was far over full scale and was turned down.")
         remark = " ".join(remarks)
+        stereo = None if self.meter is None else self.meter.finish()
         if self.store is not None:
             self.store.flush()
-            return Spooled(StoredSamples(self.store, self.filled, factor), self.target_rate, self.name, remark)
+            return Spooled(StoredSamples(self.store, self.filled, factor), self.target_rate, self.name, remark, stereo)
         self.samples.resize(self.filled, refcheck=False)
         if factor != 1.0:
             self.samples *= factor
-        return Audio(self.samples, self.target_rate, self.name, remark)
+        return Audio(self.samples, self.target_rate, self.name, remark, stereo)
 
     def _check_length(self, seconds: float) -> None:
         limit = self.limits.max_duration_s

@@ -23,7 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from amtsep.config import Decoding, MusicReading
+from amtsep.config import Clustering, Decoding, MusicReading
 from amtsep.errors import AmtsepError, Cancelled, FormatError, ModelError
 from amtsep.files import clear_halves, reason
 from amtsep.sequence.files import OTHERS, writes_notes
@@ -76,6 +76,8 @@ class Work:
     drums: str = "off"
     """A track of drum strokes: "on", "off", or "auto" where there are any."""
     backend: str = "auto"
+    stereo: float = Clustering.stereo
+    """How much both channels count where tracks are made."""
 
     @property
     def network(self) -> str:
@@ -274,6 +276,8 @@ def mark_of(task: Task, work: Work) -> str:
         "drums": work.drums,
         "file": [task.source.name.encode("utf-8", "replace").decode(), status.st_size, status.st_mtime_ns],
     }
+    if work.timbres is not False:
+        about["stereo"] = work.stereo
     return "amtsep " + hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -407,6 +411,7 @@ def _heard(
     lean = task.posteriors is None
     # What is saved holds all that the network knows.
     timbre = work.timbres is not False or task.posteriors is not None
+    stereo = not sequence and timbre and (work.stereo > 0 or not lean)
     how = (work.network, work.device, work.threads, work.backend, timbre)
     with ThreadPoolExecutor(1) as beside:
         loading: Future[Transcriber] | None = None
@@ -414,7 +419,7 @@ def _heard(
         if not sequence and not runs_on_torch(work.network, work.device, work.backend):
             loading = beside.submit(_transcriber, *how)
         with (
-            spool_audio(task.source) as audio,
+            spool_audio(task.source, stereo=stereo) as audio,
             nullcontext() if progress is None else progress(audio.name, audio.duration_s) as tell,
         ):
             if sequence:
@@ -453,9 +458,8 @@ def _decode(posteriors: Posteriors, work: Work, name: str, written: Notes | None
     if posteriors.embedding is None:
         raise FormatError(f"{name}: the model {posteriors.model} cannot tell timbres apart; use --model base.")
     from amtsep.clustering import cluster
-    from amtsep.config import Clustering
 
-    return cluster(embed_notes(notes, posteriors), Clustering(timbres=work.timbres))
+    return cluster(embed_notes(notes, posteriors), Clustering(timbres=work.timbres, stereo=work.stereo))
 
 
 def write(music: Music, task: Task, work: Work) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from amtsep.config import BACKENDS, ENDS, RECOMMENDED_CLEAN_UP, CleanUp, Decoding, MusicReading, Quantisation
+from amtsep.config import BACKENDS, ENDS, RECOMMENDED_CLEAN_UP, CleanUp, Clustering, Decoding, MusicReading, Quantisation
 from amtsep.errors import AmtsepError, Cancelled, FormatError
 from amtsep.pitch import pitch_number
 
@@ -320,6 +320,13 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
         "--timbres", type=timbres, default=False, metavar="auto|K", help="one track a timbre: how many, or auto"
     )
     how.add_argument(
+        "--stereo",
+        type=weight,
+        metavar="W",
+        default=Clustering.stereo,
+        help="how much both channels of a stereo recording count for --timbres; 0: not (%(default)g)",
+    )
+    how.add_argument(
         "--drums", choices=("auto", "on", "off"), default="off", help="a track of drums: auto where there are any (off)"
     )
     how.add_argument(
@@ -382,6 +389,7 @@ def run_transcribe(args: argparse.Namespace) -> int:
         ),
         args.drums,
         backend=args.backend,
+        stereo=args.stereo,
     )
     tasks, refused = batch.plan(args.files, work, args.output, args.posteriors)
     with _Report(args, len(tasks) + len(refused)) as report:
@@ -582,6 +590,14 @@ def run_workshop(args: argparse.Namespace) -> int:
         )
     command = [sys.executable, "-m", "widgets.serving.workshop", *workshop_arguments(args)]
     return _wait(subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"}))
+
+
+def weight(text: str) -> float:
+    """A number from 0 on."""
+    with suppress(ValueError):
+        if 0 <= float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 on")
 
 
 def seconds_or_number(text: str) -> float:

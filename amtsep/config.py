@@ -133,6 +133,8 @@ class Clustering:
     """How strongly a timbre that plays one note at a time is kept from overlapping itself; 0 leaves it out."""
     register: float = 1.0
     """How much the pitches that a timbre played shortly before and after count; 0 leaves it out."""
+    stereo: float = 1.0
+    """How much it counts where notes of a stereo recording lie between its channels; 0 leaves it out."""
     unisons: bool = False
     """Write a note that two timbres play at once to both."""
     unison_evidence: float = 3.0
@@ -144,6 +146,8 @@ class Clustering:
     def __post_init__(self) -> None:
         if self.timbres is not None and self.timbres < 1:
             raise ValueError(f"timbres is {self.timbres}; give a number from 1 on, or None to have it estimated.")
+        if not 0.0 <= self.stereo < float("inf"):
+            raise ValueError(f"stereo is {self.stereo:g}; it cannot be negative or endless.")
         if not 1 <= self.min_timbres <= self.max_timbres:
             raise ValueError(
                 f"From {self.min_timbres} to {self.max_timbres} timbres is no range; the lowest comes first."

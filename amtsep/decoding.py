@@ -447,6 +447,8 @@ def with_velocities(notes: Notes, posteriors: Posteriors) -> Notes:
 def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
     """Give every note its timbre embedding: the mean over its frames, weighted by the frame posterior, to unit length.
 
+    Where the recording is a stereo one, they get their panning too.
+
     Raises
     ------
     ValueError
@@ -457,8 +459,13 @@ def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
     if posteriors.embedding is None:
         raise ValueError("These posteriors hold no timbre embedding; use a model with a timbre branch.")
     dim = posteriors.embedding.shape[2]
+    panning = None
+    if posteriors.stereo is not None:
+        from amtsep.panning import note_panning
+
+        panning = note_panning(notes, posteriors)
     if not len(notes):
-        return replace(notes, embedding=np.zeros((0, dim), np.float32))
+        return replace(notes, embedding=np.zeros((0, dim), np.float32), panning=panning)
     row = np.clip(notes.pitch.astype(np.intp) - MIDI_MIN, 0, posteriors.onset.shape[0] - 1)
     first = np.clip(np.round(notes.onset / posteriors.hop_s).astype(np.intp), 0, posteriors.n_frames - 1)
     last = np.clip(np.round(notes.offset / posteriors.hop_s).astype(np.intp), first + 1, posteriors.n_frames)
@@ -474,4 +481,4 @@ def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
         weight = posteriors.frame[rows, cells] + np.float32(1e-3)
         units = posteriors.embedding[rows, cells].astype(np.float32) * weight[:, None]
         sums[begin:end] = np.add.reduceat(units, begins, axis=0)
-    return replace(notes, embedding=sums / (np.linalg.norm(sums, axis=1, keepdims=True) + 1e-9))
+    return replace(notes, embedding=sums / (np.linalg.norm(sums, axis=1, keepdims=True) + 1e-9), panning=panning)

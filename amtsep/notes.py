@@ -65,6 +65,9 @@ class Notes:
         (n, D) float32, unit length; D = 0 where there is none.
     tracks
         The tracks that `track` points into; at least one.
+    panning
+        (n, 2) float32: where each note lies between the channels of a stereo recording, -1 (left) to 1 (right), and how
+        sure that is, in [0, 1]; ``None`` where nobody knows.
 
     Raises
     ------
@@ -80,6 +83,7 @@ class Notes:
     track: NDArray[np.int16]
     embedding: NDArray[np.float32]
     tracks: tuple[Track, ...] = field(default=(Track(),))
+    panning: NDArray[np.float32] | None = None
 
     # Ways to files and back, which `amtsep.formats` provides: see `write_midi`, `read_midi` and their like there.
     to_midi: ClassVar[Callable[..., Path]]
@@ -226,6 +230,7 @@ class Notes:
             confidence=self.confidence[index],
             track=self.track[index],
             embedding=self.embedding[index],
+            panning=None if self.panning is None else self.panning[index],
         )
 
     def with_tracks(self, track: ArrayLike, tracks: Sequence[Track]) -> Notes:

@@ -19,8 +19,10 @@ from amtsep.posteriors import Posteriors
 Source = str | os.PathLike[str] | bytes | BinaryIO | Audio | NDArray[Any]
 
 
-def audio_of(source: Source, sample_rate: int | None = None) -> Audio:
+def audio_of(source: Source, sample_rate: int | None = None, stereo: bool = False) -> Audio:
     """The recording that `source` is: a path, bytes, a file object, `Audio`, or an array with its `sample_rate`.
+
+    With `stereo` it is measured how two channels share what is heard, unless `source` is `Audio` already.
 
     Raises
     ------
@@ -32,10 +34,10 @@ def audio_of(source: Source, sample_rate: int | None = None) -> Audio:
     if isinstance(source, np.ndarray):
         if sample_rate is None:
             raise TypeError("Samples come with their rate: transcribe(samples, sample_rate=44100).")
-        return from_samples(source, sample_rate)
+        return from_samples(source, sample_rate, stereo=stereo)
     if sample_rate is not None:
         raise TypeError("sample_rate goes with an array of samples; files say theirs.")
-    return source if isinstance(source, Audio) else load_audio(source)
+    return source if isinstance(source, Audio) else load_audio(source, stereo=stereo)
 
 
 def to_posteriors(
@@ -49,10 +51,10 @@ def to_posteriors(
 ) -> Posteriors:
     """The slow half: read a recording and run the network, and the one that hears drums where that is asked for.
 
-    Without `timbre` there is no embedding, which is less work.
+    Without `timbre` there is no embedding, and no image of a stereo recording, which is less work.
     """
     transcriber = Transcriber(model, device, timbre=timbre)
-    return transcriber(audio_of(source, sample_rate), progress, drums=drums)
+    return transcriber(audio_of(source, sample_rate, timbre), progress, drums=drums)
 
 
 def transcribe(
@@ -128,7 +130,7 @@ def separate(
         raise ValueError(f"timbres is a number or 'auto', not {timbres!r}.")
     clustering = Clustering(timbres=None if isinstance(timbres, str) else timbres)
     settings = replace(decoding or Decoding(), **thresholds)
-    audio = audio_of(source, sample_rate)
+    audio = audio_of(source, sample_rate, stereo=True)
     posteriors = to_posteriors(audio, model, device, progress, drums=_listens(drums))
     notes = embed_notes(decode(posteriors, settings), posteriors)
     return _joined(cluster(notes, clustering), posteriors, drums)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from amtsep.config import N_PITCHES, FrontEnd, Limits
 from amtsep.errors import FormatError
 from amtsep.files import replacing
+from amtsep.stereo import N_ROWS, StereoImage
 
 FORMAT_VERSION = 1
 DB_STEP = 0.5
@@ -57,6 +58,9 @@ class Posteriors:
     tuning
         Cents from 440 Hz that the recording was brought back by for the network (see `amtsep.tuning`): rows and bins
         count from a pitch that lies so much higher.
+    stereo
+        How the two channels of the recording share what is heard, or ``None`` where it has one, where both are the
+        same, or where nobody asked. Its rows count from 440 Hz, whatever the tuning.
     """
 
     onset: NDArray[np.float32]
@@ -70,6 +74,7 @@ class Posteriors:
     offset: NDArray[np.float32] | None = None
     drums: NDArray[np.float32] | None = None
     tuning: float = 0.0
+    stereo: StereoImage | None = None
 
     def __post_init__(self) -> None:
         if self.onset.shape != self.frame.shape or self.onset.ndim != 2:
@@ -122,6 +127,8 @@ class Posteriors:
             arrays["offset"] = quantize(self.offset)
         if self.drums is not None:
             arrays["drums"] = quantize(self.drums)
+        if self.stereo is not None:
+            arrays["stereo"], arrays["stereo_hop_s"] = self.stereo.balance, np.float64(self.stereo.hop_s)
         if not isinstance(path, (str, PathLike)):
             np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
             return
@@ -165,6 +172,7 @@ class Posteriors:
                     offset=dequantize(data["offset"]) if "offset" in data.files else None,
                     drums=dequantize(data["drums"]) if "drums" in data.files else None,
                     tuning=_cents(data),
+                    stereo=StereoImage(data["stereo"], float(data["stereo_hop_s"])) if "stereo" in data.files else None,
                 )
         except FormatError:
             raise
@@ -215,6 +223,12 @@ def _check(kinds: dict[str, Kind], name: str, damaged: str, limits: Limits) -> N
     if "embedding" in kinds:
         kind, shape = kinds["embedding"]
         if kind != "i1" or len(shape) != 3 or shape[:2] != onset or not 1 <= shape[2] <= MOST_DIMENSIONS:
+            raise FormatError(damaged)
+    if "stereo" in kinds:
+        kind, shape = kinds["stereo"]
+        columns = shape[1] if len(shape) == 2 else 0
+        # A column has about four frames; one that is there for less than two makes no sense and much memory.
+        if kind != "i1" or shape[:1] != (N_ROWS,) or not 1 <= columns <= onset[1] // 2 + 64:
             raise FormatError(damaged)
     frames = limits.max_duration_s / FrontEnd().hop_s + 2
     if onset[1] > frames:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.audio import IN_MEMORY, Recording, Samples, resample
+from amtsep.stereo import StereoImage
 
 WINDOW = 8192
 MOST_WINDOWS = 600
@@ -39,6 +40,8 @@ class Retuned:
     cents: float = 0.0
     stretch: float = 1.0
     remark: str = ""
+    stereo: StereoImage | None = None
+    """As it was measured, before anything was retuned."""
 
 
 def measure(audio: Recording) -> tuple[float, float]:
@@ -79,7 +82,8 @@ def in_tune(audio: Recording) -> Retuned:
         return audio
     cents, agreement = measure(audio)
     if abs(cents) < OVER_CENTS or agreement < AGREEMENT:
-        return Retuned(audio.samples, audio.sample_rate, audio.name, audio.duration_s, remark=audio.remark)
+        same = audio.samples, audio.sample_rate, audio.name, audio.duration_s
+        return Retuned(*same, remark=audio.remark, stereo=audio.stereo)
     target = round(audio.sample_rate * 2.0 ** (cents / 1200.0))
     stretch = target / audio.sample_rate
     samples = audio.samples
@@ -88,7 +92,7 @@ def in_tune(audio: Recording) -> Retuned:
         made = resample(np.asarray(samples[:], np.float32), audio.sample_rate, target)
     else:
         made = _stored(samples, audio.sample_rate, target)
-    return Retuned(made, audio.sample_rate, audio.name, audio.duration_s, cents, stretch, audio.remark)
+    return Retuned(made, audio.sample_rate, audio.name, audio.duration_s, cents, stretch, audio.remark, audio.stereo)
 
 
 def _stored(samples: Samples, rate: int, target: int) -> NDArray[np.float32]:

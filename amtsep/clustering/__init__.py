@@ -108,7 +108,7 @@ def cluster(
     if not len(notes):
         note_points(notes)
         return notes.with_tracks([], name_tracks(np.zeros(0, np.intp), previous))
-    evidence = evidence or Evidence(notes)
+    evidence = evidence or Evidence(notes, settings.stereo)
     number = _assign(evidence, settings, previous, given)
     found = notes.with_tracks(number, name_tracks(number, previous))
     return double_unisons(found, settings, evidence) if settings.unisons else found
@@ -126,7 +126,7 @@ def double_unisons(
     ValueError
         If the notes hold no embedding.
     """
-    evidence = evidence or Evidence(notes)
+    evidence = evidence or Evidence(notes, settings.stereo)
     points = evidence.points
     if not len(notes):
         return notes
@@ -145,7 +145,7 @@ def double_unisons(
 def track_memberships(notes: Notes, settings: Clustering = Clustering()) -> Values:  # noqa: B008 - frozen
     """Probability of each track for every note, (n, tracks), for notes that have tracks."""
     k = len(notes.tracks)
-    return memberships(Evidence(notes), notes.track.astype(np.intp), k, settings).probability
+    return memberships(Evidence(notes, settings.stereo), notes.track.astype(np.intp), k, settings).probability
 
 
 def embedding_map(notes: Notes) -> Values:

@@ -285,7 +285,7 @@ def estimate_timbres(
     if not len(notes):
         rest = (0.0,) * (largest - 1)
         return TimbreEstimate(1, (1.0, *rest), (0.0, *rest), (0.0, *rest), (0.0, *rest))
-    table = features(evidence or Evidence(notes), largest, settings.seed)
+    table = features(evidence or Evidence(notes, settings.stereo), largest, settings.seed)
     model = model or count_model()
     order = [model["features"].index(name) for name in FEATURES]
     mean, scale, weight = (np.asarray(model[name], np.float64)[order] for name in ("mean", "scale", "weight"))

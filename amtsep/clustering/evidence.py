@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from amtsep.clustering.points import Labels, Points, Values, note_points
+from amtsep.clustering.stereo import placed
+from amtsep.config import Clustering
 from amtsep.notes import Notes
 
 if TYPE_CHECKING:
@@ -62,11 +64,13 @@ class Evidence:
     """What is known of some notes before they are sorted; everything is computed once, when it is first asked for."""
 
     notes: Notes
+    stereo: float = Clustering.stereo
+    """How much the notes' panning counts, where they have one (`Clustering.stereo`)."""
 
     @cached_property
     def points(self) -> Points:
-        """The embeddings; raises ``ValueError`` where there are none."""
-        return note_points(self.notes)
+        """The embeddings, and where the notes lie in a stereo recording; raises ``ValueError`` where there are none."""
+        return placed(note_points(self.notes), self.notes, self.stereo)
 
     @cached_property
     def overlaps(self) -> Pairs:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amtsep.config import Decoding
+from amtsep.config import Clustering, Decoding
 from amtsep.errors import DataError, FormatError
 from amtsep.evaluation.readers import DATASETS, Recording, recordings
 from amtsep.notes import Notes
@@ -58,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("none", "given", "estimated", "both"),
         default="both",
         help="score tracks (default: %(default)s)",
+    )
+    how.add_argument(
+        "--stereo",
+        type=float,
+        metavar="W",
+        default=Clustering.stereo,
+        help="how much both channels of stereo recordings count for tracks; 0: not (default: %(default)s)",
     )
     how.add_argument("--keep-unisons", action="store_true", help="do not fuse two parts' notes that start together")
     out = parser.add_argument_group("output")
@@ -134,6 +141,7 @@ def run(args: argparse.Namespace) -> int:
         timbres=ways,  # type: ignore[arg-type]
         fuse_unisons=not args.keep_unisons,
         progress=_show,
+        clustering=Clustering(stereo=args.stereo),
     )
     curve: list[tuple[float, float, float]] = []
     if not args.no_heat_map:

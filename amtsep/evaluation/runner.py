@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -78,10 +78,11 @@ def posteriors_of(
     """
     key = posteriors_key(recording.content_hash(), model_hash) if cache is not None and model_hash else ""
     known = load_posteriors(key, cache) if key else None
-    if known is not None:
-        return known
-    posteriors = transcriber(Audio(recording.audio(), FrontEnd.sample_rate, recording.name))
-    if key:
+    posteriors = known or transcriber(Audio(recording.audio(), FrontEnd.sample_rate, recording.name))
+    if posteriors.embedding is not None and posteriors.stereo is None:
+        image = recording.stereo()
+        posteriors = posteriors if image is None else replace(posteriors, stereo=image)
+    if key and posteriors is not known:
         store_posteriors(key, posteriors, cache)
     return posteriors
 
@@ -106,6 +107,7 @@ def evaluate_recordings(
     timbres: Sequence[Timbres] = (),
     fuse_unisons: bool = True,
     progress: Progress | None = None,
+    clustering: Clustering = Clustering(),  # noqa: B008 - frozen
 ) -> list[Result]:
     """Transcribe and score recordings, one at a time (memory does not grow with their number).
 
@@ -125,6 +127,8 @@ def evaluate_recordings(
         See `amtsep.evaluation.metrics.evaluate_agnostic`.
     progress
         Called with recordings done and in all.
+    clustering
+        How tracks are made, the number of timbres apart.
 
     Raises
     ------
@@ -139,7 +143,7 @@ def evaluate_recordings(
         wanted = timbres if posteriors.embedding is not None else ()
         if wanted:
             notes = embed_notes(notes, posteriors)
-        results.append(score(recording, notes, posteriors.hop_s, wanted, fuse_unisons))
+        results.append(score(recording, notes, posteriors.hop_s, wanted, fuse_unisons, clustering))
     return results
 
 
@@ -209,6 +213,7 @@ def score(
     hop_s: float = HOP_S,
     timbres: Sequence[Timbres] = (),
     fuse_unisons: bool = True,
+    clustering: Clustering = Clustering(),  # noqa: B008 - frozen
 ) -> Result:
     """Figures of one recording; with `timbres`, the notes are clustered by their embeddings too."""
     separated: dict[str, Separated | None] = {"given": None, "estimated": None}
@@ -219,7 +224,7 @@ def score(
 
         for way in timbres:
             count = recording.n_parts if way == "given" else None
-            tracks = cluster(notes, Clustering(timbres=count))
+            tracks = cluster(notes, replace(clustering, timbres=count))
             separated[way] = evaluate_separated(recording.reference, tracks, hop_s)
     agnostic = evaluate_agnostic(recording.reference, notes, hop_s, fuse_unisons=fuse_unisons)
     if tracks is not None:

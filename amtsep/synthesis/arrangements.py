@@ -21,6 +21,7 @@ from amtsep.formats import write_midi
 from amtsep.notes import Notes, Track
 from amtsep.synthesis import augment, drums
 from amtsep.synthesis.bank import Bank
+from amtsep.synthesis.stage import Place, draw_places, place_part
 
 DRUMS_DB = -3.0
 """Level of the drums against all else."""
@@ -79,10 +80,13 @@ def on_the_beat(strokes: NDArray[np.void], onsets: NDArray[np.float64]) -> NDArr
     return moved[moved["onset"] >= 0.0]
 
 
-def mix_songs(bank: Bank, out: Path, seed: int, drummers: Drummers | None = None) -> list[Path]:
+def mix_songs(
+    bank: Bank, out: Path, seed: int, drummers: Drummers | None = None, stereo: bool = False, scene: str | None = None
+) -> list[Path]:
     """Write every song of a bank (stems that share `piece`) as ``song-00.flac`` beside ``song-00.mid`` into `out`.
 
-    Levels and rooms of the parts are drawn by `seed`, the same with drums and without. Returns the sound files.
+    Levels and rooms of the parts are drawn by `seed`, the same with drums and without, and in stereo, where each part
+    gets a place (`amtsep.synthesis.stage`); `scene` gives all songs one of its `SCENES`. Returns the sound files.
     """
     import soundfile
 
@@ -93,22 +97,33 @@ def mix_songs(bank: Bank, out: Path, seed: int, drummers: Drummers | None = None
     written = []
     for number, (_, stems) in enumerate(sorted(songs.items())):
         rng = np.random.default_rng([seed, 61, number])
-        parts, tables, tracks = [], [], []
+        parts, rooms, tables, tracks = [], [], [], []
         for index in stems:
             audio = bank.audio(index).astype(np.float32) / 32768.0
             gain = 10.0 ** (float(np.clip(rng.normal(0.0, _GAIN_DB), -8.0, 6.0)) / 20.0)
             room = augment.impulse_response(rng, bank.sample_rate)
-            if rng.random() < _ROOM:
+            near = rng.random() >= _ROOM
+            if not near and not stereo:
                 audio = augment.filter_zero_phase(audio, bank.sample_rate, [], room)
             parts.append(audio * np.float32(gain))
+            rooms.append(None if near else room)
             rows: Any = bank.notes(index)
             tables.append(rows)
             stem = bank.stems[index]
             tracks.append(Track(stem.timbre, max(stem.program, 0)))
-        mix = np.sum(parts, axis=0)
         notes = np.concatenate(tables)
+        stage = np.random.default_rng([seed, 71, number])
+        if stereo:
+            seats = [(bank.stems[i].category, float(np.median(rows["pitch"]))) for i, rows in zip(stems, tables)]
+            placed = zip(parts, tables, draw_places(stage, seats, scene), rooms, strict=True)
+            parts = [place_part(stage, audio, rows, at, bank.sample_rate, room) for audio, rows, at, room in placed]
+        mix = np.sum(parts, axis=0)
         if drummers is not None:
-            mix = mix + _drums(np.random.default_rng([seed, 67, number]), drummers, bank, mix, notes["onset"])
+            whole = mix if mix.ndim == 1 else mix.mean(axis=1)
+            beat = _drums(np.random.default_rng([seed, 67, number]), drummers, bank, whole, notes["onset"])
+            if stereo:
+                beat = place_part(stage, beat, notes[:0], Place(form="wide"), bank.sample_rate, None)
+            mix = mix + beat
         mix = mix * np.float32(0.9 / max(float(np.abs(mix).max()), 1e-9))
         place = out / f"song-{number:02d}.flac"
         soundfile.write(place, mix, bank.sample_rate, subtype="PCM_16")

@@ -193,7 +193,7 @@ def _cluster(
     from amtsep.clustering import Evidence, cluster, estimate_timbres
 
     settings = state.clustering
-    evidence = Evidence(notes)
+    evidence = Evidence(notes, settings.stereo)
     estimate = estimate_timbres(notes, settings, evidence=evidence)
     found = held(estimate.timbres, estimate.probability, state.found)
 

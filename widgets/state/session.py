@@ -221,7 +221,7 @@ class Session(HasTraits):
         def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
             from amtsep.audio import load_audio
 
-            audio = load_audio(source, name=name, limits=self.limits, progress=progress)
+            audio = load_audio(source, name=name, limits=self.limits, progress=progress, stereo=True)
             heard = self._transcribe(audio, progress)
             decoder, derived = self._prepare(heard.posteriors, self._fresh(heard.written), came=heard.written)
             original = Original(source, audio.name)
@@ -445,11 +445,13 @@ class Session(HasTraits):
         for name in filter(None, (key, cache.key(audio, model))):
             known = load_posteriors(name)
             if known is not None:
-                if drums and known.drums is None:
-                    known = cache.with_drums(known, audio, progress)
-                    cache.store(name, known)
-                return _Heard(name, known)
+                heard = cache.with_drums(known, audio, progress) if drums and known.drums is None else known
+                heard = _with_stereo(heard, audio)
+                if heard is not known:
+                    cache.store(name, heard)
+                return _Heard(name, heard)
         posteriors = cache.transcriber(model, self.device)(audio, progress=progress, drums=drums)
+        posteriors = _with_stereo(posteriors, audio)
         cache.store(name, posteriors)
         return _Heard(name, posteriors)
 
@@ -462,6 +464,7 @@ class Session(HasTraits):
         posteriors, notes = load_posteriors(key), load_notes(key)
         if posteriors is None or notes is None:
             posteriors, notes = cache.writer(model, self.device)(audio, progress=progress)
+            posteriors = _with_stereo(posteriors, audio)
             cache.store(key, posteriors, notes)
         return _Heard(key, posteriors, written(notes, choices(model)[model], posteriors.duration_s, network=True))
 
@@ -500,7 +503,9 @@ class Session(HasTraits):
             self.steps += 1
             self.posteriors = heard.posteriors
             self.written = heard.written
-            self.audio = audio
+            # A saved sound has one channel; the posteriors beside it know what there was.
+            known = heard.posteriors.stereo
+            self.audio = audio if known is None or audio.stereo is not None else replace(audio, stereo=known)
             self._show(derived)
             self.reference = None if saved is None else saved.reference
             self.reference_name = "" if saved is None else saved.reference_name
@@ -1115,6 +1120,13 @@ class Session(HasTraits):
     def guard(self) -> _Guard:
         """A context in which an error becomes the status line instead of vanishing in a log."""
         return _Guard(self)
+
+
+def _with_stereo(posteriors: Posteriors, audio: Any) -> Posteriors:
+    """Posteriors of one channel with what both channels of the recording say, where it is not there yet."""
+    if posteriors.stereo is not None or posteriors.embedding is None or audio.stereo is None:
+        return posteriors
+    return replace(posteriors, stereo=audio.stereo)
 
 
 def _decoded(decoder: Any, decoding: Decoding) -> Notes:

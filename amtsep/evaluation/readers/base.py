@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from amtsep.config import FrontEnd
 from amtsep.errors import DataError
 from amtsep.notes import Notes, Track
+from amtsep.stereo import StereoImage
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif", ".m4a")
 SPLITS = {
@@ -91,6 +92,14 @@ class Recording:
     def audio(self) -> NDArray[np.float32]:
         """(n,) float32 at 22,050 Hz, read now: the sum of the sources, turned down if it would clip."""
         return mix_samples([_samples(path) for path in self.sources])
+
+    def stereo(self) -> StereoImage | None:
+        """How the channels of the sound share what is heard; ``None`` of one channel, or of a sum of files."""
+        if len(self.sources) != 1 or _channels(self.sources[0]) == 1:
+            return None
+        from amtsep.audio import load_audio
+
+        return load_audio(self.sources[0], resampler="soxr", stereo=True).stereo
 
     def content_hash(self) -> str:
         """SHA-256 over the bytes of the sound files: what a cache of results is keyed with."""
@@ -229,6 +238,16 @@ def _samples(path: Path) -> NDArray[np.float32]:
     samples = load_audio(path, sample_rate=FrontEnd.sample_rate, resampler="soxr").samples
     samples.setflags(write=False)
     return samples
+
+
+def _channels(path: Path) -> int:
+    """How many channels a file says that it has; 0 where it does not say."""
+    import soundfile
+
+    try:
+        return int(soundfile.info(path).channels)
+    except (RuntimeError, OSError):  # of other formats
+        return 0
 
 
 @lru_cache(maxsize=4096)
