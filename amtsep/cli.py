@@ -22,7 +22,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from amtsep.config import BACKENDS, ENDS, RECOMMENDED_CLEAN_UP, CleanUp, Clustering, Decoding, MusicReading, Quantisation
+from amtsep.config import (
+    BACKENDS,
+    ENDS,
+    RECOMMENDED_CLEAN_UP,
+    CleanUp,
+    Clustering,
+    Decoding,
+    MusicReading,
+    Quantisation,
+)
 from amtsep.errors import AmtsepError, Cancelled, FormatError
 from amtsep.pitch import pitch_number
 

@@ -19,13 +19,13 @@ NEAR_ROWS = 2
 """A harmonic is covered where another note's lies so near, in thirds of a semitone."""
 LOBE_HZ = 9.0
 """The same in Hz: about what the window can tell apart."""
-SKIP_S, MOST_S = 0.02, 1.5
+SKIP_S, MOST_S = 0.0, 1.5
 """Of a note, what comes before is the attack of something else or the window's edge; what comes after, its room."""
 COVERED = 0.02
 """Weight of a covered harmonic: better than nothing."""
 NOISE = 0.06
 """Of a balance that was measured in one cell."""
-SPREAD = 0.25
+SPREAD = 0.15
 """Standard error of a balance at which it is believed by half."""
 
 

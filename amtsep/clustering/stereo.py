@@ -1,48 +1,88 @@
-"""Where notes lie between two channels, as one more coordinate beside their sound."""
+"""Where notes lie between two channels, as one more coordinate beside their sound.
+
+A timbre need not lie at one place: a piano goes from one side to the other with its pitch. So what drifts with the
+pitch among notes that sound alike is taken out first; and a note that says little of its place (`amtsep.panning`),
+since it is wide or covered by others, is put where those lie that sound like it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from amtsep.clustering.points import Points, Values, normalize
+from amtsep.clustering.points import Points, Values
 from amtsep.notes import Notes
 
-WIDTH = 0.7
-"""Length of the coordinate of a note at one side, beside its sound's one."""
+WIDTH = 1.4
+"""Length of the coordinate from the middle to one side, beside its sound's of one."""
 PRIOR = 0.1
-"""Confidence that those which sound alike give to a note that says nothing of its place."""
-LIKENESS = 0.05
-"""Cosine by which two notes may differ and still count as alike."""
-REGISTER = 12.0
-"""Semitones that they may lie apart."""
+"""Confidence that those which sound alike give to a note's place."""
+LIKENESS, REGISTER = 0.05, 12.0
+"""Cosine and semitones by which these may differ."""
+ONE_TIMBRE = 0.1
+"""Cosine by which two notes may differ and still be one instrument's, whatever their pitches."""
+LEAST_SPREAD = 9.0
+"""Semitones, squared, that are added to the spread of the pitches that a drift is read from."""
 SAMPLE = 800
 """Notes that others are compared with; of longer recordings a draw."""
 
 
 def placed(points: Points, notes: Notes, weight: float) -> Points:
-    """Points on the sphere with a coordinate for the place of each note; as they are where nothing is known of it.
+    """Points with a coordinate for the place of each note; as they are where nothing is known of it.
 
-    The coordinate counts from the recording's middle, so that of one whose notes all lie at one place nothing changes.
+    Places count from the recording's mean: of one whose notes all lie at one place nothing changes. The mean square
+    length of the points stays one, so that what was learned of points on a sphere goes on to hold.
     """
     if notes.panning is None or weight <= 0 or not len(points):
         return points
-    place, sure = notes.panning.astype(np.float64).T
-    place = (sure * place + PRIOR * _expected(points, notes, place, sure)) / (sure + PRIOR)
+    balance, sure = notes.panning.astype(np.float64).T
+    # The pan-pot's angle: steps of the balance get smaller towards the sides.
+    place = np.arcsin(np.clip(balance, -1.0, 1.0)) * 2.0 / np.pi
+    place = _steady(points, notes, place, sure)
     place -= np.average(place, weights=points.weight * sure + 1e-9)
-    return Points(normalize(np.column_stack([points.x, weight * WIDTH * place])), points.weight)
+    x = np.column_stack([points.x, weight * WIDTH * place])
+    return Points(x / np.sqrt(np.average((x**2).sum(axis=1), weights=points.weight)), points.weight)
 
 
-def _expected(points: Points, notes: Notes, place: Values, sure: Values) -> Values:
-    """The mean place of the notes that sound alike and lie at pitches nearby."""
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """Weighted means over the notes that sound like each of some notes."""
+
+    share: Values
+    """(n, m), rows add up to one."""
+
+    @classmethod
+    def of(cls, logit: Values, weight: Values) -> _Alike:
+        share = np.exp(logit) * weight
+        return cls(share / (share.sum(axis=1, keepdims=True) + 1e-9))
+
+    def mean(self, values: Values) -> Values:
+        return np.asarray(self.share @ values)
+
+
+def _steady(points: Points, notes: Notes, place: Values, sure: Values) -> Values:
+    """Places with those of unsure notes filled in, and without what drifts with the pitch within a timbre."""
     chosen = np.arange(len(points))
     if len(points) > SAMPLE:
         chosen = np.sort(np.random.default_rng(0).choice(len(points), SAMPLE, replace=False))
-    pitch = notes.pitch.astype(np.float64)
-    found = np.empty(len(points))
-    for first in range(0, len(points), 4 * SAMPLE):
-        some = slice(first, first + 4 * SAMPLE)
-        alike = (points.x[some] @ points.x[chosen].T - 1.0) / LIKENESS
-        near = -0.5 * ((pitch[some, None] - pitch[chosen]) / REGISTER) ** 2
-        share = np.exp(alike + near) * (sure * points.weight)[chosen]
-        found[some] = (share @ place[chosen]) / (share.sum(axis=1) + 1e-9)
+    pitch, weight = notes.pitch.astype(np.float64), (sure * points.weight)[chosen]
+    blocks = [slice(i, i + 4 * SAMPLE) for i in range(0, len(points), 4 * SAMPLE)]
+    cosine = [points.x[some] @ points.x[chosen].T - 1.0 for some in blocks]
+    filled = place.copy()
+    for some, near in zip(blocks, cosine, strict=True):
+        apart = (pitch[some, None] - pitch[chosen]) / REGISTER
+        expected = _Alike.of(near / LIKENESS - 0.5 * apart**2, weight).mean(place[chosen])
+        filled[some] = (sure[some] * place[some] + PRIOR * expected) / (sure[some] + PRIOR)
+    found = filled.copy()
+    for some, near in zip(blocks, cosine, strict=True):
+        alike = _Alike.of(near / ONE_TIMBRE, weight)
+        high, there = pitch[chosen], filled[chosen]
+        centre, middle = alike.mean(high), alike.mean(there)
+        wide = np.maximum(alike.mean(high**2) - centre**2, 0.0)
+        spread = np.maximum(alike.mean(there**2) - middle**2, 1e-6)
+        together = alike.mean(high * there) - centre * middle
+        # As far as the pitch explains the place: the correlation.
+        explained = np.minimum(np.abs(together) / np.sqrt(np.maximum(wide, 1e-6) * spread), 1.0)
+        found[some] -= explained * together / (wide + LEAST_SPREAD) * (pitch[some] - centre)
     return found

@@ -81,12 +81,12 @@ def on_the_beat(strokes: NDArray[np.void], onsets: NDArray[np.float64]) -> NDArr
 
 
 def mix_songs(
-    bank: Bank, out: Path, seed: int, drummers: Drummers | None = None, stereo: bool = False, scene: str | None = None
+    bank: Bank, out: Path, seed: int, drummers: Drummers | None = None, scene: str | None = None
 ) -> list[Path]:
     """Write every song of a bank (stems that share `piece`) as ``song-00.flac`` beside ``song-00.mid`` into `out`.
 
-    Levels and rooms of the parts are drawn by `seed`, the same with drums and without, and in stereo, where each part
-    gets a place (`amtsep.synthesis.stage`); `scene` gives all songs one of its `SCENES`. Returns the sound files.
+    Levels and rooms of the parts are drawn by `seed`, the same with drums and without, and in stereo: that is written
+    for a `scene` of `amtsep.synthesis.stage`, where every part has its place. Returns the sound files.
     """
     import soundfile
 
@@ -103,7 +103,7 @@ def mix_songs(
             gain = 10.0 ** (float(np.clip(rng.normal(0.0, _GAIN_DB), -8.0, 6.0)) / 20.0)
             room = augment.impulse_response(rng, bank.sample_rate)
             near = rng.random() >= _ROOM
-            if not near and not stereo:
+            if not near and scene is None:
                 audio = augment.filter_zero_phase(audio, bank.sample_rate, [], room)
             parts.append(audio * np.float32(gain))
             rooms.append(None if near else room)
@@ -113,7 +113,7 @@ def mix_songs(
             tracks.append(Track(stem.timbre, max(stem.program, 0)))
         notes = np.concatenate(tables)
         stage = np.random.default_rng([seed, 71, number])
-        if stereo:
+        if scene is not None:
             seats = [(bank.stems[i].category, float(np.median(rows["pitch"]))) for i, rows in zip(stems, tables)]
             placed = zip(parts, tables, draw_places(stage, seats, scene), rooms, strict=True)
             parts = [place_part(stage, audio, rows, at, bank.sample_rate, room) for audio, rows, at, room in placed]
@@ -121,7 +121,7 @@ def mix_songs(
         if drummers is not None:
             whole = mix if mix.ndim == 1 else mix.mean(axis=1)
             beat = _drums(np.random.default_rng([seed, 67, number]), drummers, bank, whole, notes["onset"])
-            if stereo:
+            if scene is not None:
                 beat = place_part(stage, beat, notes[:0], Place(form="wide"), bank.sample_rate, None)
             mix = mix + beat
         mix = mix * np.float32(0.9 / max(float(np.abs(mix).max()), 1e-9))

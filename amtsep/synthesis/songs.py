@@ -37,6 +37,7 @@ from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.music import Piece, excerpt, music21_folders
 from amtsep.synthesis.scores import monophonic, tidy
 from amtsep.synthesis.soundfonts import available, find_soundfonts
+from amtsep.synthesis.stage import SCENES
 
 Score = NDArray[np.void]
 TIMBRES = (0.44, 0.19, 0.19, 0.18)
@@ -198,6 +199,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--patches", type=Path, action="append", default=[], help="as for 'amtsep synthesize'")
     parser.add_argument("--groove", type=Path, help="what drums play, with --held-out")
     parser.add_argument("--drum-kits", type=Path, action="append", default=[], help="with --held-out")
+    parser.add_argument(
+        "--stereo", action="store_true", help="with --held-out: in two channels too, panned in three ways, in stereo/"
+    )
     args = parser.parse_args(arguments)
     began = time.monotonic()
     try:
@@ -221,6 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if args.groove is not None:
                 band = Drummers.of(args.groove, args.drum_kits)
                 mix_songs(bank, args.out / "drums", args.seed, band)
+            for scene in SCENES if args.stereo else ():
+                mix_songs(bank, args.out / "stereo" / scene, args.seed, scene=scene)
     except AmtsepError as error:
         print(str(error), file=sys.stderr)
         return 1

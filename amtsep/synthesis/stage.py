@@ -19,8 +19,8 @@ from amtsep.synthesis.augment import impulse_response
 
 Samples = NDArray[np.float32]
 
-SCENES = {"studio": 0.55, "stage": 0.25, "middle": 0.2}
-"""Chances of a band panned by a producer, of an ensemble before two microphones, and of all in the middle."""
+SCENES = ("studio", "stage", "middle")
+"""A band panned by a producer, an ensemble before two microphones, and all in the middle."""
 FORMS = {
     **dict.fromkeys(("piano", "keys", "mallet", "plucked"), {"point": 0.5, "spread": 0.5}),
     "organ": {"point": 0.5, "spread": 0.25, "wide": 0.25},
@@ -49,9 +49,8 @@ class Place:
     """Of the left channel; negative of the right."""
 
 
-def draw_places(rng: np.random.Generator, parts: Sequence[tuple[str, float]], scene: str | None = None) -> list[Place]:
+def draw_places(rng: np.random.Generator, parts: Sequence[tuple[str, float]], scene: str) -> list[Place]:
     """Places of the parts of a song, each given by its category of instrument and its median pitch."""
-    scene = scene or str(rng.choice(list(SCENES), p=list(SCENES.values())))
     count = len(parts)
     if scene == "middle":
         return [Place()] * count
@@ -82,9 +81,9 @@ def place_part(
     if place.form == "spread":
         both = _spread(audio, notes, place, rate)
     elif place.form == "twice":
-        late = int(rng.uniform(0.008, 0.025) * rate)
-        second = _slid(audio, 2.0 ** (float(rng.uniform(4.0, 9.0)) / 1200.0), rate)
-        second = np.concatenate([np.zeros(late, np.float32), second])[: len(audio)]
+        late, second = int(rng.uniform(0.008, 0.025) * rate), np.zeros_like(audio)
+        take = _slid(audio, 2.0 ** (float(rng.uniform(4.0, 9.0)) / 1200.0), rate)[: len(audio) - late]
+        second[late : late + len(take)] = take
         both = _panned(audio, -place.width) + _panned(second, place.width)
     elif place.form == "wide":
         both = np.stack([_smeared(rng, audio, rate) for _ in range(2)], axis=1)
@@ -121,10 +120,21 @@ def _panned(audio: Samples, pan: float) -> Samples:
 
 
 def _slid(audio: Samples, ratio: float, rate: int) -> Samples:
-    """A part that sounds a little higher, at nearly its times: as a second take is never the first."""
+    """A part a little higher, each half second at its time: as a second take is never the first."""
     from amtsep.audio import resample
 
-    return resample(audio, rate, round(rate / ratio))[: len(audio)]
+    step, fade = rate // 2, rate // 50
+    rise = np.linspace(0.0, 1.0, fade, dtype=np.float32)
+    found = np.zeros(len(audio) + step, np.float32)
+    for start in range(0, len(audio), step):
+        # Some more of it than is needed: read faster, it gets shorter.
+        piece = resample(audio[start : start + step + 2 * fade], rate, round(rate / ratio))[: step + fade]
+        if start:
+            piece[:fade] *= rise[: len(piece)]
+        if len(piece) > step:
+            piece[step:] *= rise[::-1][: len(piece) - step]
+        found[start : start + len(piece)] += piece
+    return found[: len(audio)]
 
 
 def _smeared(rng: np.random.Generator, audio: Samples, rate: int) -> Samples:
