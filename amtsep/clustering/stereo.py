@@ -60,6 +60,12 @@ class _Alike:
     def mean(self, values: Values) -> Values:
         return np.asarray(self.share @ values)
 
+    def between(self, values: Values, mean: Values) -> Values:
+        """What of the variance of some values two groups explain, those over the mean and those under it."""
+        above = self.share * (values > mean[:, None])
+        part = above.sum(axis=1)
+        return np.asarray((above @ values - part * mean) ** 2 / np.maximum(part * (1.0 - part), 1e-3))
+
 
 def _steady(points: Points, notes: Notes, place: Values, sure: Values) -> Values:
     """Places with those of unsure notes filled in, and without what drifts with the pitch within a timbre."""
@@ -82,7 +88,10 @@ def _steady(points: Points, notes: Notes, place: Values, sure: Values) -> Values
         wide = np.maximum(alike.mean(high**2) - centre**2, 0.0)
         spread = np.maximum(alike.mean(there**2) - middle**2, 1e-6)
         together = alike.mean(high * there) - centre * middle
-        # As far as the pitch explains the place: the correlation.
-        explained = np.minimum(np.abs(together) / np.sqrt(np.maximum(wide, 1e-6) * spread), 1.0)
-        found[some] -= explained * together / (wide + LEAST_SPREAD) * (pitch[some] - centre)
+        explained = np.minimum(together**2 / (np.maximum(wide, 1e-6) * spread), 1.0)
+        # A line, and not two players of one sound, the lower one here and the higher one there.
+        line, step = spread * (1.0 - explained), spread - alike.between(there, middle)
+        line, step = ((np.maximum(left, 0.0) + 1e-3 * spread) ** 2 for left in (line, step))
+        drift = np.sqrt(explained) * step / (line + step) * together / (wide + LEAST_SPREAD)
+        found[some] -= drift * (pitch[some] - centre)
     return found

@@ -95,8 +95,8 @@ def place_part(
             echo = _panned(audio[: -number * step], 0.9 * (-1.0) ** number) * np.float32(strength**number)
             both[number * step :] += echo
     if place.delay_s:
-        channel, late = (0, place.delay_s) if place.delay_s > 0 else (1, -place.delay_s)
-        turn = np.exp(-2j * np.pi * np.fft.rfftfreq(len(both), 1.0 / rate) * late)
+        channel = 0 if place.delay_s > 0 else 1
+        turn = np.exp(-2j * np.pi * np.fft.rfftfreq(len(both), 1.0 / rate) * abs(place.delay_s))
         both[:, channel] = np.fft.irfft(np.fft.rfft(both[:, channel]) * turn, len(both))
     if room is not None:
         other = impulse_response(rng, rate)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
+import synthetic
 import under_pedal
 
 from amtsep.audio import Audio
@@ -151,3 +155,35 @@ def test_a_drag_is_one_step_back(session):
     assert not session.can_undo
     session.redo()
     assert session.state.decoding.onset_threshold == 0.7 and len(session.notes) == notes
+
+
+def test_two_players_of_one_sound_are_two_tracks_where_they_sit_apart_and_stay_so_in_a_saved_session(
+    transcriber, true_notes
+):
+    low = true_notes.pitch < synthetic.SPLIT_PITCH
+    left, right = (synthetic.sound(true_notes.select(side), 12.0) for side in (low, ~low))
+    file = io.BytesIO()
+    both = np.stack([left + 0.2 * right, 0.2 * left + right], axis=1)
+    soundfile.write(file, both, synthetic.RATE, format="WAV")
+    heard = synthetic.perfect(true_notes, 12.0, timbres=True)
+    one_sound = np.zeros_like(heard.embedding)
+    one_sound[..., 0] = 127
+    transcriber.posteriors = replace(heard, embedding=one_sound)
+
+    def apart(session):
+        """Whether tracks are the players, but for a note or two."""
+        session.set_timbres(2)
+        second = session.notes.track == session.notes.track[np.argmax(session.notes.pitch)]
+        return np.mean(second == (session.notes.pitch >= synthetic.SPLIT_PITCH)) > 0.97
+
+    with contextlib.closing(Session()) as session, contextlib.closing(Session()) as other:
+        session.open(file.getvalue(), name="band.wav", wait=True)
+        assert apart(session)
+        other.open_saved(io.BytesIO(session.saved()), "band.amtsep")
+        other.wait(60)
+        assert other.audio.stereo is not None and apart(other)
+        # One channel is sorted by its sound, and here that is one.
+        mono = io.BytesIO()
+        soundfile.write(mono, both[:, 0] + 0.5 * both[:, 1], synthetic.RATE, format="WAV")
+        other.open(mono.getvalue(), name="mono.wav", wait=True)
+        assert other.posteriors.stereo is None and not apart(other)
