@@ -140,7 +140,7 @@ class StoredSamples:
 
 @dataclass(frozen=True, eq=False)
 class Spooled:
-    """A recording whose samples may lie in a temporary file: see `spool_audio`. For the rest it is as `Audio`."""
+    """A recording whose samples lie in a temporary file: see `spool_audio`. For the rest it is as `Audio`."""
 
     samples: StoredSamples
     sample_rate: int
@@ -221,14 +221,14 @@ def _collect(
     resampler: Resampler,
     progress: Progress | None,
     apart: bool,
-    store: BinaryIO | None,
+    open_store: Callable[[], BinaryIO] | None,
     stereo: bool,
 ) -> Audio | Spooled:
     cut = ends_in_the_middle(handle)
     reader = decode_apart if apart and not is_plain_wav(handle) else decode
     for first_channel in (False, True):
         meter = StereoMeter() if stereo else None
-        collector = _Collector(name, sample_rate, resampler, limits, progress, cut, store, meter)
+        collector = _Collector(name, sample_rate, resampler, limits, progress, cut, open_store, meter)
         for rate, block, expected_s in reader(handle, name, limits):
             collector.push(rate, block, expected_s, first_channel)
         if not collector.cancelled_out:
@@ -331,7 +331,7 @@ def spool_audio(
     progress: Progress | None = None,
     sample_rate: int = FrontEnd.sample_rate,
     stereo: bool = False,
-) -> Iterator[Spooled]:
+) -> Iterator[Audio | Spooled]:
     """Decode a recording into a temporary file, if it is a long one; parameters and errors are those of `load_audio`.
 
     The samples are those that `load_audio` gives, and are gone when the block ends.
@@ -341,15 +341,17 @@ def spool_audio(
         try:
             if owned:
                 stack.callback(handle.close)
-            spool = stack.enter_context(tempfile.SpooledTemporaryFile(4 * IN_MEMORY, prefix="amtsep-"))
-            store = cast(BinaryIO, spool)
-            found = _collect(handle, name, limits, sample_rate, "auto", progress, True, store, stereo)
+
+            def open_store() -> BinaryIO:
+                return cast(BinaryIO, stack.enter_context(tempfile.TemporaryFile(prefix="amtsep-")))
+
+            found = _collect(handle, name, limits, sample_rate, "auto", progress, True, open_store, stereo)
         except OSError as error:
             said = (error.strerror or str(error)).lower()
             raise AudioError(
                 "{name} cannot be unpacked ({said}); make room for temporary files.", name=name, said=said
             ) from error
-        yield cast("Spooled", found)
+        yield found
 
 
 def from_samples(
@@ -488,13 +490,11 @@ class _Collector:
         limits: Limits,
         progress: Progress | None,
         cut: bool = False,
-        store: BinaryIO | None = None,
+        open_store: Callable[[], BinaryIO] | None = None,
         meter: StereoMeter | None = None,
     ) -> None:
-        self.cut, self.store, self.meter = cut, store, meter
-        if store is not None:
-            store.seek(0)
-            store.truncate()
+        self.cut, self.open_store, self.meter = cut, open_store, meter
+        self.store: BinaryIO | None = None
         self.name, self.target_rate, self.resampler = name, target_rate, resampler
         self.limits, self.progress = limits, progress
         self.samples = np.zeros(0, np.float32)
@@ -588,15 +588,23 @@ class _Collector:
 
     def _append(self, block: NDArray[np.float32]) -> None:
         end = self.filled + len(block)
+        # The header's length is a hint, not a promise.
+        hint = ceil(min(self.expected_s, self.limits.max_duration_s) * self.target_rate) + 4096
+        if self.store is None and self.open_store is not None and max(end, hint) > IN_MEMORY:
+            self.store = self.open_store()
+            self.store.write(self.samples[: self.filled].data)
+            self.samples = np.zeros(0, np.float32)
         if self.store is not None:
             self.store.write(np.ascontiguousarray(block, np.float32).data)
             self.filled = end
             return
         if end > len(self.samples):
-            # In place (realloc), so that growing never holds two copies. The header's length is a hint, not a promise.
-            hint = ceil(min(self.expected_s, self.limits.max_duration_s) * self.target_rate) + 4096
             hint = min(hint, self.filled + 600 * self.target_rate)
-            self.samples.resize(max(end, hint, self.filled + self.filled // 4), refcheck=False)
+            count = max(end, hint, self.filled + self.filled // 4)
+            if not self.filled:
+                self.samples = np.zeros(count, np.float32)
+            else:  # in place (realloc), so that growing never holds two copies
+                self.samples.resize(count, refcheck=False)
         self.samples[self.filled : end] = block
         self.filled = end
 

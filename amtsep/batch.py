@@ -430,10 +430,8 @@ def _heard(
             return transcriber(tuned, tell, lean, work.drums != "off", _make_ready), None, audio.remark
 
 
-def _make_ready(first: int, *_: object) -> None:
-    """Import and load what comes after the network, while it runs: when it has heard its first chunk."""
-    if first:
-        return
+def _make_ready() -> None:
+    """Import and load what comes after the network, while it runs."""
     import mido  # noqa: F401
     import numpy.ma  # noqa: F401 - by np.unique
 

@@ -7,11 +7,11 @@ import json
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,7 +246,7 @@ class Transcriber:
         progress: Progress | None = None,
         lean: bool = False,
         drums: bool = False,
-        also: Callable[[int, Arrays, float], object] | None = None,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Posteriors:
         """Posteriors of a recording.
 
@@ -261,8 +261,9 @@ class Transcriber:
             an hour or more. It is gone with the posteriors.
         drums
             Listen for drum strokes, too, with the network that hears them.
-        also
-            Called with the first frame of every chunk, all that the network says of it, and the seconds of a frame.
+        meanwhile
+            Called once, when the first chunk has been heard and others are under way: what waits for the end of them
+            can be made ready here.
 
         Raises
         ------
@@ -278,24 +279,26 @@ class Transcriber:
         onset = np.zeros((N_PITCHES, n_frames), np.float32)
         frame = np.zeros_like(onset)
         spectrogram = np.zeros((front_end.n_bins, n_frames), np.uint8)
-        embedding: NDArray[np.int8] | None = None
-        offset: NDArray[np.float32] | None = None
-        own = part(progress, 0.0, 1.0 - DRUM_SHARE) if drums else progress
-        for first, last, heard in heard_in_chunks(self.engine, tuned, self.chunk_frames, own, "Transcribing"):
+        # What not every network gives, as soon as it does.
+        given: dict[str, NDArray[Any]] = {}
+
+        def take(first: int, last: int, heard: Arrays) -> None:
             onset[:, first:last], frame[:, first:last] = heard["onset"], heard["frame"]
-            if also is not None:
-                also(first, heard, front_end.hop_s / tuned.stretch)
             spectrogram[:, first:last] = encode_db(heard["level"])
             if "offset" in heard:
-                offset = np.zeros_like(onset) if offset is None else offset
-                offset[:, first:last] = heard["offset"]
-            if "embedding" in heard:
-                if embedding is None:
-                    shape = (N_PITCHES, n_frames, heard["embedding"].shape[2])
-                    embedding = np.zeros(shape, np.int8) if not lean else stored(shape)
-                embedding[:, first:last] = np.round(heard["embedding"] * 127.0).astype(np.int8)
-                if isinstance(embedding, np.memmap):
-                    release(embedding)
+                if "offset" not in given:
+                    given.setdefault("offset", np.zeros_like(onset))
+                given["offset"][:, first:last] = heard["offset"]
+            if EMBEDDING in heard:
+                if EMBEDDING not in given:
+                    shape = (N_PITCHES, n_frames, heard[EMBEDDING].shape[2])
+                    given.setdefault(EMBEDDING, np.zeros(shape, np.int8) if not lean else stored(shape))
+                given[EMBEDDING][:, first:last] = np.round(heard[EMBEDDING] * 127.0).astype(np.int8)
+                if lean:
+                    release(given[EMBEDDING])
+
+        own = part(progress, 0.0, 1.0 - DRUM_SHARE) if drums else progress
+        hear_in_chunks(self.engine, tuned, self.chunk_frames, take, own, "Transcribing", meanwhile)
         return Posteriors(
             onset,
             frame,
@@ -303,9 +306,9 @@ class Transcriber:
             front_end.hop_s / tuned.stretch,
             audio.duration_s,
             front_end.bins_per_octave,
-            embedding,
+            given.get(EMBEDDING),
             self.engine.name,
-            offset,
+            given.get("offset"),
             tuning=tuned.cents,
             drums=hear_drums(tuned, self.threads, part(progress, 1.0 - DRUM_SHARE, 1.0)) if drums else None,
             # Tracks are told apart by it; who asks for no timbre asks for none.
@@ -336,12 +339,24 @@ def check_rate(engine: Engine, audio: Recording) -> None:
         )
 
 
-def heard_in_chunks(
-    engine: Engine, audio: Recording, chunk_frames: int, progress: Progress | None, what: str
-) -> Iterator[tuple[int, int, Arrays]]:
-    """What a network says of a recording, chunk by chunk: first frame, last frame + 1, outputs of these frames.
+def hear_in_chunks(
+    engine: Engine,
+    audio: Recording,
+    chunk_frames: int,
+    take: Callable[[int, int, Arrays], object],
+    progress: Progress | None,
+    what: str,
+    meanwhile: Callable[[], object] | None = None,
+) -> None:
+    """Let a network hear a recording, chunk by chunk.
 
-    A ``level`` is that of the recording, in dB re full scale.
+    Parameters
+    ----------
+    take
+        Called with the first frame of every chunk, its last frame + 1, and the outputs of these frames, in the thread
+        that has heard it: several at once, in any order. A ``level`` is that of the recording, in dB re full scale.
+    meanwhile
+        As `Transcriber` calls it.
 
     Raises
     ------
@@ -361,16 +376,19 @@ def heard_in_chunks(
     n_frames = frames_of(engine, audio)
     spans = [(first, min(first + chunk_frames, n_frames)) for first in range(0, n_frames, chunk_frames)]
 
-    def hear(span: tuple[int, int]) -> Arrays:
+    def hear(span: tuple[int, int]) -> int:
         first, last = span
         outputs = engine(conditioned(samples, conditioning, (first - halo) * hop, (last + halo) * hop))
         heard = {name: o[:, halo : halo + last - first] for name, o in outputs.items()}
         if "level" in heard:
             heard["level"] = heard["level"] + conditioning.level_db(first, last)
-        return heard
+        # Here and now, while it is in the processor's cache; and the memory is used again for the next one.
+        take(first, last, heard)
+        return last
 
-    for (first, last), heard in zip(spans, in_order(hear, spans, engine.at_once)):
-        yield first, last, heard
+    for number, last in enumerate(in_order(hear, spans, engine.at_once)):
+        if number == 0 and meanwhile is not None:
+            meanwhile()
         done = min(last * hop / rate, audio.duration_s)
         if progress is not None and progress(done, audio.duration_s, what) is False:
             raise Cancelled("The transcription was cancelled.")
@@ -393,8 +411,11 @@ def hear_drums(audio: Recording, threads: int | None = None, progress: Progress 
     """
     engine = OnnxEngine(find_model(DRUM_MODEL, ".onnx"), threads)
     found = np.zeros((len(CLASSES), frames_of(engine, audio)), np.float32)
-    for first, last, heard in heard_in_chunks(engine, audio, CHUNK_FRAMES, progress, "Listening for drums"):
+
+    def take(first: int, last: int, heard: Arrays) -> None:
         found[:, first:last] = heard["drums"]
+
+    hear_in_chunks(engine, audio, CHUNK_FRAMES, take, progress, "Listening for drums")
     return found
 
 
@@ -411,8 +432,8 @@ def stored(shape: tuple[int, ...]) -> NDArray[np.int8]:
         return np.memmap(file, np.int8, "r+", shape=shape)
 
 
-def release(array: np.memmap) -> None:
-    """Leave an array that lies in a file to the file: what is looked at later is read again."""
+def release(array: NDArray[Any]) -> None:
+    """Leave an array that lies in a file (`stored`) to the file: what is looked at later is read again."""
     mapping = array._mmap  # type: ignore[attr-defined]
     if hasattr(mmap, "MADV_DONTNEED"):
         mapping.madvise(mmap.MADV_DONTNEED)
@@ -423,7 +444,8 @@ def conditioned(samples: Samples, conditioning: Conditioning, start: int, stop: 
     first = min(max(start, 0), len(samples))
     inner = conditioning.apply(samples[first : max(stop, 0)], first)
     before = min(max(-start, 0), stop - start)
-    return np.pad(inner, (before, stop - start - before - len(inner)))
+    after = stop - start - before - len(inner)
+    return np.pad(inner, (before, after)) if before or after else inner
 
 
 def model_hash(model: str | os.PathLike[str]) -> str:

@@ -250,4 +250,6 @@ def dequantize(values: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 def encode_db(level_db: NDArray[np.float32]) -> NDArray[np.uint8]:
     """DB re full scale to the bytes that `Posteriors.spectrogram` holds (-120 to +7.5 dB in half dB)."""
-    return np.clip(np.round((level_db - DB_FLOOR) / DB_STEP), 0, 255).astype(np.uint8)
+    steps = level_db - np.float32(DB_FLOOR)
+    steps /= np.float32(DB_STEP)
+    return np.clip(np.round(steps, out=steps), 0, 255, out=steps).astype(np.uint8)

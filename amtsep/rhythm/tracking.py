@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.typing import NDArray
 
 from amtsep.config import BeatTracking
@@ -23,8 +23,9 @@ from amtsep.rhythm.metre import Metre
 from amtsep.rhythm.network import BAR_WEIGHTS, DRUM_WEIGHTS, WEIGHTS, load
 
 Values = NDArray[np.float64]
-AHEAD = 100
-"""Blocks of frames for which what the search for beats needs is made ready at a time; only memory depends on it."""
+AHEAD = 10
+"""Blocks of frames for which what the search for beats needs is made ready at a time: so few that it stays in the
+processor's cache."""
 GUARD = 3
 """Frames either side of a beat in which the network's doubt about where exactly it is does not count against it."""
 
@@ -84,49 +85,52 @@ def find_beats(beat: NDArray[np.float32], settings: BeatTracking) -> NDArray[np.
     low = max(int(round(60.0 / settings.max_tempo / FRAME_S)), 2 * GUARD + 1)
     high = max(int(round(60.0 / settings.min_tempo / FRAME_S)), low + 1)
     lengths = np.arange(low, min(high, max(count - 1, low + 1)) + 1)
+    n = len(lengths)
     silent = np.concatenate([[0.0], np.cumsum(np.log1p(-p))])
     here = settings.beat_weight * np.log(p)
     change = np.abs(np.log(lengths[:, None] / lengths[None, :]))
     cost = np.minimum(change / settings.tempo_change, settings.largest_cost)
     prior = -0.5 * (np.log(lengths * FRAME_S / (60.0 / settings.usual_tempo)) / settings.tempo_spread) ** 2
-    n = len(lengths)
+    usual = settings.tempo_weight * prior
+    # [t, j]: `silent` where the silence begins after a beat lengths[j] before frame t, which may lie before the first.
+    padded = np.concatenate([np.zeros(high), silent, np.full(GUARD, silent[-1])])
+    since = sliding_window_view(padded, n)[high + GUARD + 2 - low - n :, ::-1]
     # No beat looks back further than the longest length, and none less far than the shortest: so as many frames as that
-    # are found together, from the `high` frames before them.
-    window = np.full((high, n), -1e9)
-    row, item = window.strides
-    # [i, j, k]: the score of a beat lengths[j] before frame i of a block, of which the one before was lengths[k] ago.
-    back = as_strided(window[high - low :], (low, n, n), (row, -row, item), writeable=False)
-    previous = np.empty((low, n, n))
-    # Where in it, laid out flat, the row of each frame of a block and length begins.
+    # are found together. Time runs backwards in `score`, the newest frame first, so that what a frame looks back at,
+    # the frame lengths[0] before it, then lengths[1] ..., lies there in one piece.
+    span = low * min(AHEAD, -(-count // low))
+    score = np.full((span + high, n), -1e9)
+    row, item = score.strides
+    # [i, j, k]: the score of a beat lengths[j] before frame i, of which the one before was lengths[k] ago.
+    back = as_strided(score[low:], (span, n, n), (row, row, item), writeable=False)
+    previous, best = np.empty((low, n, n)), np.empty((low, n), np.intp)
+    # Where in it, laid out flat, the row of each frame and length begins.
     rows = n * np.arange(low * n).reshape(low, n)
-    origin = np.zeros((count, n), np.int16)
-    rest = silent[-1] - silent[np.minimum(np.arange(count) + GUARD + 1, count)]
+    chosen, value = np.empty((span, n), np.int16), np.empty((span, n))
+    origin = np.empty((count, n), np.int16)
     ends, end_lengths = np.empty(count), np.empty(count, np.intp)
-    for start in range(0, count, low):
-        block = slice(start, min(start + low, count))
-        size = block.stop - start
-        if start % (low * AHEAD) == 0:
-            # What no beat changes, for some blocks to come: that nothing was heard since the beat before, or at all.
-            ahead = np.arange(start, min(start + low * AHEAD, count))
-            since = np.maximum(ahead[:, None] - lengths + GUARD + 1, 0)
-            until = np.maximum(ahead - GUARD, 0)
-            silence = silent[np.maximum(until[:, None], since)] - silent[since]
-            first = silent[until][:, None] + prior
-            heard = here[ahead][:, None]
-        own = slice(start % (low * AHEAD), start % (low * AHEAD) + size)
-        np.subtract(back[:size], cost, out=previous[:size])
-        best = previous[:size].argmax(axis=2)
-        value = previous.reshape(-1)[rows[:size] + best]
-        value += silence[own]
-        begins = first[own] > value
-        origin[block] = np.where(begins, -1, best)
-        here_now = np.where(begins, first[own], value)
-        here_now += heard[own]
-        here_now += settings.tempo_weight * prior
-        end_lengths[block] = last = here_now.argmax(axis=1)
-        ends[block] = here_now[np.arange(size), last] + rest[block]
-        window[: high - size] = window[size:]
-        window[high - size :] = here_now
+    for start in range(0, count, span):
+        size = min(span, count - start)
+        frame = np.minimum(start + np.arange(span)[::-1], count - 1)
+        # What no beat changes: that nothing was heard since the beat before, or at all.
+        until = silent[np.maximum(frame - GUARD, 0)][:, None]
+        silence, first, heard = until - since[frame], until + prior, here[frame][:, None]
+        for newest in range(span - low, span - size - low, -low):
+            own = slice(newest, newest + low)
+            np.subtract(back[own], cost, out=previous)
+            previous.argmax(axis=2, out=best)
+            chosen[own] = best
+            best += rows
+            going_on = np.add(previous.reshape(-1)[best], silence[own], out=value[own])
+            now = np.maximum(going_on, first[own], out=score[own])
+            now += heard[own]
+            now += usual
+        found, block = slice(span - size, span), slice(start, start + size)
+        origin[block] = np.where(first > value, -1, chosen)[found][::-1]
+        end_lengths[block] = score[found].argmax(axis=1)[::-1]
+        ends[block] = score[found].max(axis=1)[::-1]
+        score[span:] = score[:high].copy()
+    ends += silent[-1] - silent[np.minimum(np.arange(count) + GUARD + 1, count)]
     t = int(ends.argmax())
     k = int(end_lengths[t])
     chain = []
