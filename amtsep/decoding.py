@@ -71,8 +71,11 @@ def smooth(posterior: Values) -> Values:
     n_frames = posterior.shape[1]
     padded = np.pad(posterior, ((0, 0), (half, half)))
     result = np.float32(SMOOTHING[half]) * posterior
+    both = np.empty_like(result)
     for k in range(half):
-        result += np.float32(SMOOTHING[k]) * (padded[:, k : k + n_frames] + padded[:, 2 * half - k :][:, :n_frames])
+        np.add(padded[:, k : k + n_frames], padded[:, 2 * half - k :][:, :n_frames], out=both)
+        both *= np.float32(SMOOTHING[k])
+        result += both
     result /= np.float32(SURE_HEIGHT)
     return result
 
@@ -102,17 +105,16 @@ def all_peaks(onset: Values, frame: Values | None, hop_s: float) -> Peaks:
 def find_peaks(height: Values, hop_s: float, first_row: int = 0) -> Peaks:
     """Local maxima over time of every row, smoothed; their times are the means of what lies around them."""
     smoothed = smooth(height)
-    rows, times = np.nonzero(smoothed >= -0.5 * np.log2(1.0 - PEAK_FLOOR))
-    last = height.shape[1] - 1
+    top = smoothed >= -0.5 * np.log2(1.0 - PEAK_FLOOR)
+    top[:, 1:] &= smoothed[:, 1:] > smoothed[:, :-1]
+    top[:, :-1] &= smoothed[:, :-1] >= smoothed[:, 1:]
+    rows, times = np.divmod(np.flatnonzero(top), height.shape[1])
     here = smoothed[rows, times]
-    before = np.where(times > 0, smoothed[rows, np.maximum(times - 1, 0)], 0.0)
-    after = np.where(times < last, smoothed[rows, np.minimum(times + 1, last)], 0.0)
-    top = (here > before) & (here >= after)
-    rows, times, here = rows[top], times[top], here[top]
     padded = np.pad(height, ((0, 0), (TIMING_REACH, TIMING_REACH)))
+    places = rows * padded.shape[1] + times
     weight, moment = np.full(len(rows), 1e-6), np.zeros(len(rows))
     for shift in range(-TIMING_REACH, TIMING_REACH + 1):
-        value = padded[rows, times + (TIMING_REACH + shift)]
+        value = padded.reshape(-1)[places + (TIMING_REACH + shift)]
         weight += value
         moment += shift * value
     seconds = np.maximum((times + moment / weight) * hop_s, 0.0)

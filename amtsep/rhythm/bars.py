@@ -79,14 +79,16 @@ def beat_columns(
     # The lowest note that sounds on each beat, and whether it begins there.
     low, fresh, bass_length = np.full(n, 128.0), np.zeros(n), np.zeros(n)
     starts, stops = np.round(place - 0.14 + 0.5).astype(int), _positions(tuned.offset, grid)
-    for i in range(len(tuned)):
-        first, last = max(starts[i], 0), min(int(np.ceil(stops[i] - 0.15)), n)
-        span = slice(first, max(last, first + 1 if on[i] else first))
-        under = tuned.pitch[i] < low[span]
-        low[span] = np.where(under, tuned.pitch[i], low[span])
-        begun = np.arange(n)[span] == nearest[i]
-        fresh[span] = np.where(under, begun & on[i], fresh[span])
-        bass_length[span] = np.where(under, length[i], bass_length[span])
+    first, last = np.maximum(starts, 0), np.minimum(np.ceil(stops - 0.15).astype(int), n)
+    last = np.minimum(np.maximum(last, np.where(on, first + 1, first)), n)
+    sounding = np.maximum(last - first, 0)
+    # Each note on each beat where it sounds; of these, on every beat the lowest one, the first of several.
+    note = np.repeat(np.arange(len(tuned)), sounding)
+    beat = np.arange(len(note)) - np.repeat(np.cumsum(sounding) - sounding - first, sounding)
+    lowest = np.lexsort((tuned.pitch[note], beat))
+    beat, which = np.unique(beat[lowest], return_index=True)
+    note = note[lowest[which]]
+    low[beat], fresh[beat], bass_length[beat] = tuned.pitch[note], (beat == nearest[note]) & on[note], length[note]
     known = low < 128
     before = np.concatenate([[128.0], low[:-1]])
     rows.append(fresh)

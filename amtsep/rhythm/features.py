@@ -134,13 +134,13 @@ def _around(
     chroma = np.zeros((count, 12))
     np.add.at(chroma, (chord, pitch % 12), 1.0)
     chroma = np.minimum(chroma, 1.0)
-    weight = np.zeros(12)
-    novelty = np.zeros(count)
-    last = chord_on[0]
-    for i in range(count):
-        weight *= np.exp(-(chord_on[i] - last) / 1.0)
-        last = chord_on[i]
-        size = chroma[i].sum()
-        novelty[i] = 1.0 - float((chroma[i] * np.minimum(weight, 1.0)).sum()) / size if size else 0.0
-        weight += chroma[i] * 0.5
-    return floor, ceiling, novelty
+    # What was heard before each chord: half of every one, fading within a second.
+    fading = np.exp(-np.diff(chord_on, prepend=chord_on[:1]) / 1.0)
+    weight, before = np.zeros(12), np.empty((count, 12))
+    for known, share, own in zip(before, fading, 0.5 * chroma):
+        weight *= share
+        known[:] = weight
+        weight += own
+    size = chroma.sum(axis=1)
+    known_part = (chroma * np.minimum(before, 1.0)).sum(axis=1) / np.maximum(size, 1.0)
+    return floor, ceiling, np.where(size > 0, 1.0 - known_part, 0.0)
