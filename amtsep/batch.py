@@ -427,7 +427,8 @@ def _heard(
                 return posteriors, notes, audio.remark
             tuned = in_tune(audio)
             transcriber = _transcriber(*how) if loading is None else loading.result()
-            return transcriber(tuned, tell, lean, work.drums != "off", _make_ready), None, audio.remark
+            beside.submit(_make_ready)
+            return transcriber(tuned, tell, lean, work.drums != "off"), None, audio.remark
 
 
 def _make_ready() -> None:

@@ -246,7 +246,7 @@ class Transcriber:
         progress: Progress | None = None,
         lean: bool = False,
         drums: bool = False,
-        meanwhile: Callable[[], object] | None = None,
+        also: Callable[[int, Arrays, float], object] | None = None,
     ) -> Posteriors:
         """Posteriors of a recording.
 
@@ -261,9 +261,9 @@ class Transcriber:
             an hour or more. It is gone with the posteriors.
         drums
             Listen for drum strokes, too, with the network that hears them.
-        meanwhile
-            Called once, when the first chunk has been heard and others are under way: what waits for the end of them
-            can be made ready here.
+        also
+            Called with the first frame of every chunk, all that the network says of it, and the seconds of a frame: in
+            their order with an engine that hears one at a time, else as they come, several at once.
 
         Raises
         ------
@@ -285,6 +285,8 @@ class Transcriber:
         def take(first: int, last: int, heard: Arrays) -> None:
             onset[:, first:last], frame[:, first:last] = heard["onset"], heard["frame"]
             spectrogram[:, first:last] = encode_db(heard["level"])
+            if also is not None:
+                also(first, heard, front_end.hop_s / tuned.stretch)
             if "offset" in heard:
                 if "offset" not in given:
                     given.setdefault("offset", np.zeros_like(onset))
@@ -298,7 +300,7 @@ class Transcriber:
                     release(given[EMBEDDING])
 
         own = part(progress, 0.0, 1.0 - DRUM_SHARE) if drums else progress
-        hear_in_chunks(self.engine, tuned, self.chunk_frames, take, own, "Transcribing", meanwhile)
+        hear_in_chunks(self.engine, tuned, self.chunk_frames, take, own, "Transcribing")
         return Posteriors(
             onset,
             frame,
@@ -346,7 +348,6 @@ def hear_in_chunks(
     take: Callable[[int, int, Arrays], object],
     progress: Progress | None,
     what: str,
-    meanwhile: Callable[[], object] | None = None,
 ) -> None:
     """Let a network hear a recording, chunk by chunk.
 
@@ -355,8 +356,6 @@ def hear_in_chunks(
     take
         Called with the first frame of every chunk, its last frame + 1, and the outputs of these frames, in the thread
         that has heard it: several at once, in any order. A ``level`` is that of the recording, in dB re full scale.
-    meanwhile
-        As `Transcriber` calls it.
 
     Raises
     ------
@@ -386,9 +385,7 @@ def hear_in_chunks(
         take(first, last, heard)
         return last
 
-    for number, last in enumerate(in_order(hear, spans, engine.at_once)):
-        if number == 0 and meanwhile is not None:
-            meanwhile()
+    for last in in_order(hear, spans, engine.at_once):
         done = min(last * hop / rate, audio.duration_s)
         if progress is not None and progress(done, audio.duration_s, what) is False:
             raise Cancelled("The transcription was cancelled.")
