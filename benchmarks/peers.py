@@ -394,6 +394,9 @@ def measure(command: Sequence[str], threads: int) -> Cost:
     """Run a command to its end and read what the system counted for it and its children."""
     counts = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(counts, str(threads))}
+    # What is installed comes with its byte code; that of a checkout is written in the first round.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["PYTHONPYCACHEPREFIX"] = str(BUILD / "bytecode")
     if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > threads:
         cores = ",".join(str(c) for c in sorted(os.sched_getaffinity(0))[:threads])
         command = ["taskset", "-c", cores, *command]

@@ -447,6 +447,17 @@ def test_wav_bytes_play_everywhere() -> None:
     np.testing.assert_allclose(values / 32768, np.clip(audio.samples, -1, 1), atol=1e-4)
 
 
+def test_a_recording_of_unknown_length_goes_on_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio_module, "IN_MEMORY", 5000)
+    sound = tone(seconds=0.4)[:8000]
+    collector = audio_module._Collector("a", RATE, "auto", Limits(), None, open_store=io.BytesIO)
+    for part in np.split(sound, 4):
+        collector.push(RATE, part, 0.0)
+    found = collector.finish()
+    assert isinstance(found, audio_module.Spooled) and len(collector.samples) == 0
+    np.testing.assert_array_equal(found.samples[:], sound.reshape(-1))
+
+
 @pytest.mark.parametrize("in_memory", [1000, audio_module.IN_MEMORY])
 def test_a_recording_in_a_file_is_the_one_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
@@ -456,6 +467,7 @@ def test_a_recording_in_a_file_is_the_one_in_memory(
     path.write_bytes(encode(tone(seconds=8, channels=2), 44100, "FLAC"))
     whole = load_audio(path, resampler="soxr")
     with audio_module.spool_audio(path) as spooled:
+        assert isinstance(spooled, audio_module.Audio) == (in_memory > 1000)
         assert (len(spooled.samples), spooled.name, spooled.sample_rate) == (len(whole.samples), "a.flac", RATE)
         np.testing.assert_array_equal(spooled.samples[1000:5000], whole.samples[1000:5000])
         np.testing.assert_array_equal(spooled.samples[-10:], whole.samples[-10:])
