@@ -314,7 +314,7 @@ class Transcriber:
             tuning=tuned.cents,
             drums=hear_drums(tuned, self.threads, part(progress, 1.0 - DRUM_SHARE, 1.0)) if drums else None,
             # Tracks are told apart by it; who asks for no timbre asks for none.
-            stereo=audio.stereo if embedding is not None else None,
+            stereo=audio.stereo if EMBEDDING in given else None,
         )
 
 
