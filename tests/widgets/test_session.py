@@ -179,6 +179,11 @@ def test_two_players_of_one_sound_are_two_tracks_where_they_sit_apart_and_stay_s
     with contextlib.closing(Session()) as session, contextlib.closing(Session()) as other:
         session.open(file.getvalue(), name="band.wav", wait=True)
         assert apart(session)
+        # While a slider is dragged, too, when notes go to the nearest of the tracks.
+        session.set_decoding(onset_threshold=0.25, lasting=False)
+        second = session.notes.track == session.notes.track[np.argmax(session.notes.pitch)]
+        assert np.mean(second == (session.notes.pitch >= synthetic.SPLIT_PITCH)) > 0.97
+        session.set_decoding(onset_threshold=0.5)
         other.open_saved(io.BytesIO(session.saved()), "band.amtsep")
         other.wait(60)
         assert other.audio.stereo is not None and apart(other)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amtsep.config import Clustering
 from amtsep.formats.midi import program_name
 from amtsep.notes import Notes, Track
 from amtsep.posteriors import Posteriors
 from widgets.state.edits import MAX_TRACKS, Edits, State, nearest
 from widgets.state.written import Written
+
+if TYPE_CHECKING:
+    from amtsep.clustering import Evidence
 
 STAY = 3.0
 """*Auto* changes its mind for a number of timbres that is so many times as probable as the one it is at: else a step of
@@ -109,7 +114,7 @@ def group(
         if not thorough and known.centroids:
             result = known
             centroids = np.asarray(known.centroids, np.float32)
-            likeness = notes.embedding @ centroids.T
+            likeness = _heard(notes, state.clustering) @ centroids.T
             likeness[:, ~centroids.any(axis=1)] = -2.0
             track = np.argmax(likeness, axis=1)
         else:
@@ -178,6 +183,15 @@ def _with_tracks(notes: Notes, track: NDArray[np.intp]) -> Notes:
     return notes.with_tracks(track, tuple(Track(f"Timbre {i + 1}") for i in range(count)))
 
 
+def _heard(notes: Notes, settings: Clustering, evidence: Evidence | None = None) -> NDArray[np.float32]:
+    """What notes are compared by while a slider moves: their sound and, in a stereo recording, their place."""
+    if notes.panning is None:
+        return notes.embedding
+    from amtsep.clustering import Evidence
+
+    return (evidence or Evidence(notes, settings.stereo)).points.x.astype(np.float32)
+
+
 def _given(notes: Notes, state: State) -> dict[int, int]:
     """Index and track of the notes that a person has sorted."""
     if not state.taught:
@@ -217,8 +231,9 @@ def _cluster(
         wanted += more
         table = sort(wanted, before)
     track = table.track.astype(np.intp)
-    centroids = np.zeros((int(track.max()) + 1, notes.embedding.shape[1]), np.float32)
-    np.add.at(centroids, track, notes.embedding)
+    heard = _heard(notes, settings, evidence)
+    centroids = np.zeros((int(track.max()) + 1, heard.shape[1]), np.float32)
+    np.add.at(centroids, track, heard)
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True) + 1e-9
     tracks = len(visible(table, state))
     return track, Grouping(True, found, tracks, estimate.probability, tuple(map(tuple, centroids.tolist())))
