@@ -447,7 +447,10 @@ def with_velocities(notes: Notes, posteriors: Posteriors) -> Notes:
 
 
 def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
-    """Give every note its timbre embedding: the mean over its frames, weighted by the frame posterior, to unit length.
+    """Give every note its timbre embedding.
+
+    That is what the network says of it, pooled (`pooled_embeddings`), and, for a network that a note encoder was fitted
+    to, what that makes of it, the attack and the rest of the note (`amtsep.clustering.encoder`).
 
     Where the recording is a stereo one, they get their panning too.
 
@@ -458,24 +461,57 @@ def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
     """
     from dataclasses import replace
 
-    if posteriors.embedding is None:
-        raise ValueError("These posteriors hold no timbre embedding; use a model with a timbre branch.")
-    dim = posteriors.embedding.shape[2]
+    from amtsep.clustering.encoder import encoder_for
+
+    found = pooled_embeddings(notes, posteriors)
+    encoder = encoder_for(posteriors.model, found.shape[1])
+    if encoder is not None:
+        found = encoder(notes.pitch, with_stretches(notes, posteriors, found))
     panning = None
     if posteriors.stereo is not None:
         from amtsep.panning import note_panning
 
         panning = note_panning(notes, posteriors)
-    if not len(notes):
-        return replace(notes, embedding=np.zeros((0, dim), np.float32), panning=panning)
+    return replace(notes, embedding=found, panning=panning)
+
+
+def pooled_embeddings(notes: Notes, posteriors: Posteriors) -> Values:
+    """Unit vectors (n, D): the mean of the network's embedding over a note's frames, weighted by the frame posterior.
+
+    Raises
+    ------
+    ValueError
+        If the posteriors hold no embedding.
+    """
+    return _pooled(posteriors, *_frames(notes, posteriors))
+
+
+def with_stretches(notes: Notes, posteriors: Posteriors, pooled: Values) -> Values:
+    """`pooled_embeddings`, and those of the attack and of the rest of each note beside them, (n, 3 D)."""
+    from amtsep.clustering.encoder import stretches
+
+    row, first, last = _frames(notes, posteriors)
+    return np.hstack([pooled, *(_pooled(posteriors, row, *span) for span in stretches(first, last))])
+
+
+def _frames(notes: Notes, posteriors: Posteriors) -> tuple[Index, Index, Index]:
+    """Row, first frame and last frame + 1 of every note."""
     row = np.clip(notes.pitch.astype(np.intp) - MIDI_MIN, 0, posteriors.onset.shape[0] - 1)
     first = np.clip(np.round(notes.onset / posteriors.hop_s).astype(np.intp), 0, posteriors.n_frames - 1)
     last = np.clip(np.round(notes.offset / posteriors.hop_s).astype(np.intp), first + 1, posteriors.n_frames)
-    sums = np.zeros((len(notes), dim), np.float32)
+    return row, first, last
+
+
+def _pooled(posteriors: Posteriors, row: Index, first: Index, last: Index) -> Values:
+    if posteriors.embedding is None:
+        raise ValueError("These posteriors hold no timbre embedding; use a model with a timbre branch.")
+    sums = np.zeros((len(row), posteriors.embedding.shape[2]), np.float32)
+    if not len(row):
+        return sums
     # Some notes at a time: all frames of all notes of an hour would take more memory than the posteriors.
     edges = np.concatenate([[0], np.cumsum(last - first)])
     some = np.searchsorted(edges, np.arange(0, edges[-1], BLOCK_CELLS), side="left")
-    for begin, end in zip(some, [*some[1:], len(notes)], strict=True):
+    for begin, end in zip(some, [*some[1:], len(row)], strict=True):
         if begin == end:
             continue
         cells, begins = spans(first[begin:end], last[begin:end])
@@ -483,4 +519,4 @@ def embed_notes(notes: Notes, posteriors: Posteriors) -> Notes:
         weight = posteriors.frame[rows, cells] + np.float32(1e-3)
         units = posteriors.embedding[rows, cells].astype(np.float32) * weight[:, None]
         sums[begin:end] = np.add.reduceat(units, begins, axis=0)
-    return replace(notes, embedding=sums / (np.linalg.norm(sums, axis=1, keepdims=True) + 1e-9), panning=panning)
+    return np.asarray(sums / (np.linalg.norm(sums, axis=1, keepdims=True) + 1e-9))

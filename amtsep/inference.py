@@ -33,6 +33,8 @@ MOST_AT_ONCE = 4
 """Chunks heard side by side."""
 
 EMBEDDING = "embedding"
+DIGITS = 12
+"""Of the SHA-256 by which a network's weights are called."""
 """The output that tells timbres apart."""
 
 GATHERED = 1 << 16
@@ -94,8 +96,25 @@ def check(path: Path) -> None:
     """Compare a shipped file with ``SHA256SUMS``; raises `ModelError` where it differs."""
     sums = path.parent / "SHA256SUMS"
     known = dict(line.split()[::-1] for line in sums.read_text().splitlines() if line.strip()) if sums.is_file() else {}
-    if path.name not in known or hashlib.sha256(path.read_bytes()).hexdigest() != known[path.name]:
+    if path.name not in known or digest(path) != known[path.name]:
         raise ModelError("{name} is damaged (its checksum differs); install amtsep again.", name=path.name)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, taken once of each that does not change."""
+    state = path.stat()
+    return _digest(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=16)
+def _digest(path: Path, _changed: int, _size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def versioned(name: str, path: Path) -> str:
+    """What a network that tells timbres apart is called in `Posteriors.model`: what is fitted to its embedding
+    (`amtsep.clustering.encoder`) belongs to these weights, and to no other network of the name."""
+    return f"{name} {digest(path)[:DIGITS]}"
 
 
 class OnnxEngine:
@@ -124,6 +143,8 @@ class OnnxEngine:
         self.name, self.halo = str(about["name"]), int(about["halo"])
         self.sample_rate = int(about.get("input_rate", self.front_end.sample_rate))
         self._outputs = [output.name for output in self.session.get_outputs()]
+        if EMBEDDING in self._outputs:
+            self.name = versioned(self.name, path)
 
     def __call__(self, samples: NDArray[np.float32]) -> Arrays:
         """Run one chunk."""
@@ -143,7 +164,8 @@ class TorchEngine:
         self.module = load_end_to_end(path).to(self.device)
         if not timbre:
             self.module.net.timbre = None
-        self.name, self.halo = self.module.net.network.name, self.module.halo
+        name, self.halo = self.module.net.network.name, self.module.halo
+        self.name = name if self.module.net.timbre is None else versioned(name, path)
         self.front_end = self.module.net.front_end
         self.sample_rate, self.at_once = self.front_end.sample_rate, 1
 
@@ -190,7 +212,9 @@ def choose_engine(
         raise ModelError(
             "OpenVINO is not installed, or this processor does not multiply in bfloat16; leave out the backend."
         )
-    return openvino_engine.OpenVinoEngine(find_model(model, ".onnx"), onnx.at_once, timbre=timbre)
+    engine = openvino_engine.OpenVinoEngine(find_model(model, ".onnx"), onnx.at_once, timbre=timbre)
+    engine.name = onnx.name
+    return engine
 
 
 def runs_on_torch(model: str | os.PathLike[str], device: str, backend: str) -> bool:

@@ -48,7 +48,8 @@ class Posteriors:
         (88, T, D) int8, 127 times a vector of unit length, or ``None`` where the network has no timbre branch. Eight
         bits keep an hour of it in half a gigabyte and turn a vector by less than half a degree.
     model
-        Name and version of the network that made them.
+        Name of the network that made them, and after a blank, where it tells timbres apart, the first digits of the
+        SHA-256 of its file.
     offset
         (88, T) float32 in [0, 1]: probability that a note of this pitch is let go in a frame, or ``None`` where the
         network does not say.

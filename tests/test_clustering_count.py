@@ -11,6 +11,7 @@ import pytest
 from amtsep.clustering import Evidence, estimate_timbres
 from amtsep.clustering.assign import distortion, refine
 from amtsep.clustering.count import FEATURES, drift_axes, drifting_distortion, features
+from amtsep.clustering.encoder import WEIGHTS, NoteEncoder, shipped
 from amtsep.clustering.points import note_points
 from amtsep.notes import Notes
 from amtsep.synthesis.bank import NOTE_DTYPE, Bank, BankWriter, Stem
@@ -98,6 +99,27 @@ def test_command_writes_weights_that_say_what_they_are_made_of(tmp_path: Path) -
     main(["fit", "--synthetic", "12", "--out", str(out)])
     model = json.loads(out.read_text())
     assert "12 examples" in model["made_of"] and len(model["weight"]) == len(model["features"])
+
+
+def test_all_is_fitted_again_with_one_command_that_goes_on_where_it_was_broken_off(
+    bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="fitting needs torch (pip install 'amtsep[train]')")
+    command = ["refit", "--bank", str(bank.folder), "--work", str(tmp_path / "heard"), "--out", str(tmp_path)]
+    command += ["--mixes", "12", "--steps", "4"]
+    main(command)
+    encoder = NoteEncoder.of(json.loads((tmp_path / "note_encoder.json").read_text()))
+    assert encoder.networks == shipped(WEIGHTS).networks, "it was fitted to what ships"
+    count = json.loads((tmp_path / "timbre_count.json").read_text())
+    assert "mixes of a bank" in count["made_of"] and len(count["weight"]) == len(FEATURES)
+    notes = Notes.build([0.0], [0.5], [60])
+    assert encoder(notes.pitch, np.ones((1, 48), np.float32) / 4.0).shape == (1, 32)
+
+    def deaf(*_: object) -> None:
+        raise AssertionError("what lies in the folder is not heard again")
+
+    monkeypatch.setattr("amtsep.training.timbres.encoder.hear_mix", deaf)
+    main(command)
 
 
 def piano(n: int = 900, seed: int = 0, steps: float = 0.0) -> Notes:

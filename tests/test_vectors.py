@@ -157,7 +157,7 @@ def test_the_page_writes_the_same_notation() -> None:
 
 RUN_CLUSTERING = """
 import { readFileSync } from "node:fs";
-import { Decoder, Draw, cluster, estimateTimbres, group } from "BUNDLE";
+import { Decoder, Draw, NoteEncoder, cluster, estimateTimbres, group } from "BUNDLE";
 const { rule, settings, count, draws, heard, cases } = JSON.parse(readFileSync("VECTORS", "utf-8"));
 const draw = () => new Draw(rule.stream);
 const sorted = (values) => values.sort((a, b) => a - b);
@@ -168,10 +168,17 @@ const tables = { onset: share(heard.onset), frame: share(heard.frame), spectrogr
 const embedding = new Int8Array(bytes(heard.embedding).buffer);
 const posteriors = { ...tables, embedding, dim, frames, bins: 306, perOctave: 36, hop, duration };
 const decoder = new Decoder(posteriors, decoding.rule);
+const encoder = NoteEncoder.for(heard.encoder, heard.model, dim);
+const notes = new Decoder(posteriors, decoding.rule, encoder).notes(decoding.settings);
+const strangers = ["drawn", "drawn 0123456789ac", ""].map((model) => NoteEncoder.for(heard.encoder, model, dim));
+strangers.push(NoteEncoder.for(heard.encoder, heard.model, dim + 1));
 console.log(JSON.stringify({
   some: draws.some.map(([n, size]) => sorted(draw().some(n, size))),
   weighted: sorted(draw().weighted(Array.from({ length: 1000 }, (_, i) => ((i + 1) % 7) + 1), 60)),
   heard: decoder.notes(decoding.settings).map((note) => [...note.embedding]),
+  pooled: notes.map((note) => [...note.pooled]),
+  encoded: notes.map((note) => [...note.embedding]),
+  strangers,
   cases: cases.map(({ notes, tracks, steps }) => {
     const table = notes.map(([onset, offset, pitch, velocity, confidence, ...embedding]) =>
       ({ onset, offset, pitch, velocity, confidence, embedding }));
@@ -198,11 +205,14 @@ def test_the_vectors_are_what_the_library_clusters() -> None:
     now = made("clustering")
     for name in ("rule", "settings", "count", "draws"):
         assert now[name] == CLUSTERING[name], f"{name}: run tests/vectors/make.py"
-    check_clustering({"heard": now["heard"]["expected"], "cases": now["cases"], **now["draws"]})
+    assert now["heard"]["encoder"] == CLUSTERING["heard"]["encoder"], "run tests/vectors/make.py"
+    heard = {"heard": now["heard"]["expected"], "encoded": now["heard"]["encoded"]}
+    check_clustering({**heard, "cases": now["cases"], **now["draws"]})
 
 
 def check_clustering(found: dict) -> None:
     np.testing.assert_allclose(found["heard"], CLUSTERING["heard"]["expected"], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found["encoded"], CLUSTERING["heard"]["encoded"], rtol=0, atol=1e-5)
     for expected, case in zip(CLUSTERING["cases"], found["cases"], strict=True):
         np.testing.assert_allclose(case["probability"], expected["probability"], rtol=0, atol=1e-6)
         assert case["tracks"] == expected["tracks"]
@@ -216,4 +226,6 @@ def test_the_page_clusters_as_the_library_does() -> None:
     assert found["some"] == [chosen for _, _, chosen in CLUSTERING["draws"]["some"]]
     assert found["weighted"] == CLUSTERING["draws"]["weighted"]
     check_clustering(found)
+    assert found["pooled"] == found["heard"], "the guesses of instruments go by what the network itself says"
+    assert found["strangers"] == [None] * 4, "what another network says is left as it is"
     assert {step["tracks"] for case in CLUSTERING["cases"] for step in case["steps"]} >= {2, 3, 4}

@@ -17,7 +17,7 @@ from amtsep import Decoder, Transcriber
 from amtsep.audio import from_samples, load_audio
 from amtsep.clustering.sounds import SOUNDS, weights_hash
 from amtsep.config import Decoding, FrontEnd
-from amtsep.decoding import embed_notes
+from amtsep.decoding import pooled_embeddings
 from amtsep.inference import find_model
 
 NOTES, SECONDS, GAP_S = 40, 1.6, 0.25
@@ -50,8 +50,8 @@ def heard(transcriber: Transcriber, files: list[Path]) -> np.ndarray:
         sound *= np.minimum(1.0, np.arange(len(sound))[::-1] / 400)
         parts += [sound.astype(np.float32), np.zeros(int(GAP_S * rate), np.float32)]
     posteriors = transcriber(from_samples(np.concatenate(parts), rate))
-    notes = embed_notes(Decoder(posteriors)(Decoding(leftover_notes=False)), posteriors)
-    mean = notes.embedding.mean(axis=0)
+    notes = Decoder(posteriors)(Decoding(leftover_notes=False))
+    mean = pooled_embeddings(notes, posteriors).mean(axis=0)
     return mean / np.linalg.norm(mean)
 
 

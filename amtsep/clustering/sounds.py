@@ -39,15 +39,20 @@ def sounds(path: Path = SOUNDS) -> tuple[str, NDArray[np.int64], NDArray[np.floa
     return table["model"], programs, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def suggest_programs(notes: Notes, most: int = 3, path: Path = SOUNDS) -> list[list[int]]:
+def suggest_programs(
+    notes: Notes, most: int = 3, path: Path = SOUNDS, pooled: NDArray[np.float32] | None = None
+) -> list[list[int]]:
     """General MIDI programs that each track may be, the likeliest first.
 
     Parameters
     ----------
     notes
-        With embeddings of the network that the bank was heard with.
+        With tracks.
     most
         How many programs a track at most.
+    pooled
+        What the network that the bank was heard with says of each note (`amtsep.decoding.pooled_embeddings`), where
+        that is not what the notes hold.
 
     Returns
     -------
@@ -55,13 +60,14 @@ def suggest_programs(notes: Notes, most: int = 3, path: Path = SOUNDS) -> list[l
         One list a track of `notes`; empty where nothing is near enough, or there are no embeddings.
     """
     _, programs, vectors = sounds(path)
+    heard = notes.embedding if pooled is None else pooled
     guesses: list[list[int]] = []
     for track in range(len(notes.tracks)):
         own = np.flatnonzero(notes.track == track)
-        if not len(own) or notes.embedding.shape[1] != vectors.shape[1]:
+        if not len(own) or heard.shape[1] != vectors.shape[1]:
             guesses.append([])
             continue
-        mean = (notes.embedding[own] * notes.duration[own, None]).sum(axis=0, dtype=np.float64)
+        mean = (heard[own] * notes.duration[own, None]).sum(axis=0, dtype=np.float64)
         likeness = vectors @ (mean / (np.linalg.norm(mean) + 1e-9))
         order = [int(i) for i in np.argsort(-likeness) if likeness[i] >= LEAST]
         guesses.append(list(dict.fromkeys(int(programs[i]) for i in order))[:most])

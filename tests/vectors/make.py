@@ -18,7 +18,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from amtsep.audio import from_samples
 from amtsep.clustering import cluster, estimate_timbres
 from amtsep.clustering.count import FEATURES
+from amtsep.clustering.encoder import CENTRES, NoteEncoder
 from amtsep.config import Clustering, Decoding, FrontEnd
 from amtsep.decoding import Decoder, embed_notes
 from amtsep.formats import csv_text, midi_bytes, musicxml_bytes
@@ -321,6 +322,14 @@ def grouped(notes: Notes, others: Notes) -> list[dict[str, Any]]:
     return found
 
 
+def drawn_encoder(seed: int, width: int = 8, outputs: int = 6) -> NoteEncoder:
+    """A small encoder of notes that nobody has fitted."""
+    rng = np.random.default_rng(seed)
+    sizes = [(3 + len(CENTRES) + 3 * DIM, width), *[(width, width)] * 4, (width, outputs)]
+    layers = [(rng.standard_normal(size) / 2, rng.standard_normal(size[1]) / 2) for size in sizes]
+    return NoteEncoder(("0123456789ab",), 0.7, tuple((a.astype(np.float32), b.astype(np.float32)) for a, b in layers))
+
+
 def clustering_vectors() -> dict[str, Any]:
     """``clustering.json``."""
     rng = np.random.default_rng
@@ -343,6 +352,10 @@ def clustering_vectors() -> dict[str, Any]:
         embedding=units,
     )
     heard = embed_notes(Decoder(sound)(), sound)
+    file = json.loads(drawn_encoder(9).text())
+    sound = replace(sound, model=f"drawn {file['networks'][0]}")
+    with mock.patch("amtsep.clustering.encoder.shipped", lambda _path: NoteEncoder.of(file)):
+        encoded = embed_notes(heard, sound)
     cases = []
     with mock.patch("amtsep.clustering.count.count_model", lambda: COUNT):
         for seed, n, timbres in ((1, 70, 3), (2, 45, 1), (3, 300, 4), (4, 900, 3)):
@@ -374,6 +387,9 @@ def clustering_vectors() -> dict[str, Any]:
             "duration": sound.duration_s,
             "decoding": {"rule": rule(), "settings": asdict(Decoding())},
             "expected": heard.embedding.tolist(),
+            "encoder": file,
+            "model": sound.model,
+            "encoded": encoded.embedding.tolist(),
         },
         "cases": cases,
     }

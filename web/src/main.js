@@ -28,10 +28,10 @@ const BINS = 50;
 const say = (key, values) => wordIn(document.querySelector(".amt")?.lang ?? "en", `web_${key}`, values);
 
 class Page {
-  constructor(settings, count, sounds) {
+  constructor(settings, count, sounds, encoder) {
     this.settings = settings;
     this.sounds = sounds;
-    this.session = new Session(settings, count, null);
+    this.session = new Session(settings, count, null, encoder);
     this.name = "";
     this.kept = new Kept();
     this.turn = 0;
@@ -427,10 +427,11 @@ function picture({ spectrogram, bins, frames }, { step, floor }) {
   return turned(spectrogram, bins, frames, (level) => table[level]);
 }
 
-const [settings, count, sounds] = await Promise.all(
-  [import.meta.resolve("./settings.json"), here("amtsep/clustering/timbre_count.json"), here("amtsep/clustering/sounds.json")].map(async (url) => (await fetch(url)).json()),
+const learned = ["timbre_count", "sounds", "note_encoder"].map((name) => here(`amtsep/clustering/${name}.json`));
+const [settings, ...weights] = await Promise.all(
+  [import.meta.resolve("./settings.json"), ...learned].map(async (url) => (await fetch(url)).json()),
 );
-const page = new Page(settings, count, sounds);
+const page = new Page(settings, ...weights);
 const [note, saveNote] = [0, 1].map(() => Object.assign(document.createElement("p"), { className: "web-note" }));
 saveNote.classList.add("web-note-save");
 /** Words that are not the dashboard's. */

@@ -2,7 +2,7 @@
 // Everything that can be taken back is one value, `state`, of the form that session files hold; each change makes another.
 
 import {
-  Decoder, NONE, apply, automatic, edit, group, joined, places, suggestPrograms,
+  Decoder, NONE, NoteEncoder, apply, automatic, edit, group, joined, places, suggestPrograms,
 } from "../../widgets/static/amtsep.js";
 
 const view = (index, rule) => ({
@@ -10,9 +10,9 @@ const view = (index, rule) => ({
 });
 
 export class Session {
-  /** `settings` are settings.json, `count` is timbre_count.json, `sounds` is sounds.json. */
-  constructor(settings, count, sounds) {
-    Object.assign(this, { settings, count, sounds });
+  /** `settings` are settings.json, `count` is timbre_count.json, `sounds` is sounds.json, `encoder` is note_encoder.json. */
+  constructor(settings, count, sounds, encoder = null) {
+    Object.assign(this, { settings, count, sounds, encoder });
     this.rule = settings.clustering_rule;
     this.state = this.fresh(settings.decoding);
     this.clear();
@@ -39,16 +39,21 @@ export class Session {
     const { decoding } = this.state;
     this.clear();
     this.posteriors = posteriors;
-    this.decoder = new Decoder(posteriors, this.settings);
+    this.decoder = this.decoderOf(posteriors);
     this.state = saved ?? this.fresh(decoding);
     this.derive(true, sorted);
+  }
+
+  decoderOf(posteriors) {
+    const { model = "", dim = 0 } = posteriors;
+    return new Decoder(posteriors, this.settings, NoteEncoder.for(this.encoder, model, dim));
   }
 
   /** The same recording as another network heard it: what was corrected stays. */
   heardAgain(posteriors) {
     const before = this.last?.sorted;
     this.posteriors = posteriors;
-    this.decoder = new Decoder(posteriors, this.settings);
+    this.decoder = this.decoderOf(posteriors);
     this.last = null;
     this.derive(true, before);
   }

@@ -6,6 +6,7 @@ import { conditioning } from "./loudness.js";
 import { readMetadata } from "./onnx.js";
 
 const CHUNK_FRAMES = 1292; // 15 s: the result does not depend on it
+const DIGITS = 12;
 let cancelled = 0;
 let loading = null;
 
@@ -73,7 +74,11 @@ async function transcribe({ id, samples, levels, loudness }) {
         result[name].set(out[name].data.subarray(start, start + last - first), r * frames + first);
       }
     }
-    if (out.embedding) keepEmbedding(result, out.embedding, first, last, halo);
+    if (out.embedding) {
+      keepEmbedding(result, out.embedding, first, last, halo);
+      // As amtsep.inference calls it: what is fitted to its embedding belongs to these weights.
+      if (hash) result.model = `${about.name} ${hash.slice(0, DIGITS)}`;
+    }
     result.spectrogram ??= new Uint8Array(front.n_bins * frames);
     for (let t = first; t < last; t++) {
       const lift = level.lift(t);

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from traitlets import Bool, Dict, Int, List
 
 from amtsep.clustering.sounds import sounds, suggest_programs, weights_hash
@@ -130,8 +131,23 @@ class Timbres(Panel):
         if self._guessed is None or self._guessed[0] is not notes:
             heard = notes.embedding.shape[1] and not writes_notes(session.model)
             known = heard and sounds()[0] == _hash(session.model)
-            self._guessed = (notes, suggest_programs(notes) if known else [])
+            self._guessed = (notes, suggest_programs(notes, pooled=self._pooled(notes)) if known else [])
         return self._guessed[1]
+
+    def _pooled(self, notes: Notes) -> NDArray[np.float32] | None:
+        """What the network itself says of the notes; an encoder makes something else of it."""
+        from amtsep.decoding import pooled_embeddings
+
+        posteriors = self.session.posteriors
+        if (
+            posteriors is None
+            or posteriors.embedding is None
+            or posteriors.embedding.shape[2] == notes.embedding.shape[1]
+        ):
+            return None
+        # What was made by hand has no say.
+        heard = pooled_embeddings(notes, posteriors)
+        return np.where(notes.embedding.any(axis=1)[:, None], heard, np.float32(0.0))
 
     def do_timbres(self, message: dict[str, Any], _buffers: Any) -> None:
         """How many; 0 = estimate, negative = estimate and at least so many."""

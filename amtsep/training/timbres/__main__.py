@@ -4,6 +4,10 @@
     python -m amtsep.training.timbres hear --songs songs --model base.safetensors --out songs.npz
     python -m amtsep.training.timbres fit --examples mixes.npz songs.npz --out amtsep/clustering/timbre_count.json
 
+All at once, with the encoder of whole notes (`amtsep.clustering.encoder`), for a network that is new:
+
+    python -m amtsep.training.timbres refit --bank bank --guitarset guitarset/train --model base --work heard
+
 Examples are tables of notes with embeddings whose number of timbres is known: mixes of stems as the network heard
 them, or, for tests and until there is a network, clusters drawn on the sphere.
 """
@@ -13,12 +17,16 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from amtsep.clustering.count import WEIGHTS as COUNT
 from amtsep.clustering.count import features
+from amtsep.clustering.encoder import WEIGHTS
 from amtsep.clustering.evidence import Evidence
 from amtsep.config import Decoding
 from amtsep.training.timbres.drawing import HELD_OUT, LARGEST, synthetic_notes
+from amtsep.training.timbres.encoder import Fitting
 from amtsep.training.timbres.fitting import fit, validate
 from amtsep.training.timbres.hearing import (
     HeardMix,
@@ -27,6 +35,7 @@ from amtsep.training.timbres.hearing import (
     load_examples,
     save_examples,
 )
+from amtsep.training.timbres.refit import Refit, refit, write
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,6 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     hear.add_argument("--frame-threshold", type=float, default=Decoding.frame_threshold)
     hear.add_argument("--true-notes", action="store_true", help="embed the true notes, not the heard ones")
     hear.add_argument("--out", type=Path, required=True)
+    anew = commands.add_parser("refit", help="hear, fit the encoder of notes and the number, and write both")
+    anew.add_argument("--bank", type=Path, required=True)
+    anew.add_argument("--guitarset", type=Path, help="its training half: solos, for the number")
+    anew.add_argument("--model", default="base")
+    anew.add_argument("--work", type=Path, required=True, help="folder for what was heard; it goes on from there")
+    anew.add_argument("--mixes", type=int, default=Refit.mixes)
+    anew.add_argument("--steps", type=int, default=Fitting.steps)
+    anew.add_argument("--out", type=Path, default=WEIGHTS.parent, help="folder to write both files into")
     learn = commands.add_parser("fit", help="fit the weights")
     learn.add_argument("--examples", nargs="*", default=[], help=".npz files that 'hear' wrote")
     learn.add_argument("--synthetic", type=int, default=0, help="clusters drawn on the sphere, how many")
@@ -55,6 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     learn.add_argument("--made-of", default="", help="a line on where the examples come from")
     learn.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
+    if args.command == "refit":
+        what = Refit(args.bank, args.model, args.work, args.guitarset, mixes=args.mixes)
+        encoder, count, made = refit(replace(what, fitting=replace(what.fitting, steps=args.steps)))
+        print(json.dumps(count["cross_validated"]))
+        write(args.out / WEIGHTS.name, encoder.text(made_of=made))
+        write(args.out / COUNT.name, json.dumps(count, indent=1) + "\n")
+        return
     if args.command == "hear":
         heard = Decoding(onset_threshold=args.onset_threshold, frame_threshold=args.frame_threshold)
         if args.dataset:

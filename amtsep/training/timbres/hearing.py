@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class HeardMix:
 COLUMNS = ("onset", "offset", "pitch", "velocity", "confidence", "track", "embedding")
 
 
-def save_examples(path: str | Path, examples: Sequence[HeardMix]) -> None:
+def save_examples(path: str | Path | IO[bytes], examples: Sequence[HeardMix]) -> None:
     """Write examples to one ``.npz``."""
     arrays: dict[str, Any] = {}
     for kind in ("heard", "truth"):

@@ -2,6 +2,8 @@
 // both find the same notes (tests/vectors/decoding.json holds them to it). What no threshold changes (peaks, levels) is
 // computed once; a slider step only selects.
 
+import { type NoteEncoder, stretches } from "./clustering/encoder";
+
 const f = Math.fround;
 
 export interface Posteriors {
@@ -58,8 +60,10 @@ export interface DecodedNote {
   pitch: number;
   velocity: number;
   confidence: number;
-  /** Unit vector; empty where the network has no timbre branch. */
+  /** Unit vector by which notes are sorted; empty where the network has no timbre branch. */
   embedding: Float32Array;
+  /** What the network itself says, where an encoder has made something else of it. */
+  pooled?: Float32Array;
 }
 
 interface Peak {
@@ -84,6 +88,7 @@ export class Decoder {
   constructor(
     private readonly posteriors: Posteriors,
     private readonly rule: Rule,
+    private readonly encoder: NoteEncoder | null = null,
   ) {
     this.plain = findPeaks(posteriors.onset, posteriors, rule);
     this.joined = findPeaks(withRises(posteriors), posteriors, rule);
@@ -171,16 +176,25 @@ export class Decoder {
       if (notes[i + 1]?.pitch === note.pitch) note.offset = Math.min(note.offset, notes[i + 1].onset);
     });
     const found = notes.filter((n) => n.offset > n.onset).sort((a, b) => a.onset - b.onset || a.pitch - b.pitch);
-    if (posteriors.embedding) for (const note of found) note.embedding = this.embedding(note);
+    if (posteriors.embedding) for (const note of found) this.embed(note);
     return found;
   }
 
-  /** Mean over the note's frames, weighted by the frame posterior, to unit length. */
-  private embedding(note: DecodedNote): Float32Array {
-    const { frame, frames, embedding = new Int8Array(0), dim = 0, hop } = this.posteriors;
-    const row = note.pitch - this.rule.midi_min;
+  private embed(note: DecodedNote): void {
+    const { frames, hop } = this.posteriors;
     const first = Math.min(Math.max(halfToEven(note.onset / hop), 0), frames - 1);
     const last = Math.min(Math.max(halfToEven(note.offset / hop), first + 1), frames);
+    const row = note.pitch - this.rule.midi_min;
+    note.embedding = this.pooled(row, first, last);
+    if (!this.encoder) return;
+    const parts = stretches(first, last).map(([from, to]) => this.pooled(row, from, to));
+    note.pooled = note.embedding;
+    note.embedding = this.encoder.encode(note.pitch, [note.pooled, ...parts]);
+  }
+
+  /** Mean over frames of a row, weighted by the frame posterior, to unit length. */
+  private pooled(row: number, first: number, last: number): Float32Array {
+    const { frame, frames, embedding = new Int8Array(0), dim = 0 } = this.posteriors;
     const sums = new Float64Array(dim);
     for (let t = first, cell = row * frames + first; t < last; t++, cell++) {
       const weight = f(frame[cell] + f(1e-3));

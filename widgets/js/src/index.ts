@@ -107,6 +107,7 @@ function paintPage(el: HTMLElement, hub: Hub): void {
 
 export default { render };
 // For the static page, which has no Python to decode, keep notes and make files.
+export { NoteEncoder } from "./clustering/encoder";
 export { Decoder, automatic, histogram, percentile } from "./decode";
 export { cluster } from "./clustering/cluster";
 export { estimateTimbres } from "./clustering/count";

@@ -122,13 +122,15 @@ function nearestKnown(notes: HeardNote[], centroids: Float64Array): Int32Array {
 }
 
 /** What each track may sound like: General MIDI programs, the likeliest first (amtsep/clustering/sounds.py). */
-export function suggestPrograms(notes: (HeardNote & { track: number })[], count: number, sounds: { program: number; centroid: number[] }[], least: number, most = 3): number[][] {
+export function suggestPrograms(notes: (HeardNote & { track: number; pooled?: ArrayLike<number> })[], count: number, sounds: { program: number; centroid: number[] }[], least: number, most = 3): number[][] {
+  // What the network itself says: the sounds were heard so.
+  const heard = notes.map(({ embedding, pooled = embedding, onset, offset, track }) => ({ pooled, length: offset - onset, track }));
   return Array.from({ length: count }, (_, track) => {
-    const own = notes.filter((note) => note.track === track && note.embedding.length);
+    const own = heard.filter((note) => note.track === track && note.pooled.length);
     if (!own.length) return [];
-    const d = own[0].embedding.length;
+    const d = own[0].pooled.length;
     const mean = new Float64Array(d);
-    for (const note of own) for (let j = 0; j < d; j++) mean[j] += note.embedding[j] * (note.offset - note.onset);
+    for (const { pooled, length } of own) for (let j = 0; j < d; j++) mean[j] += pooled[j] * length;
     normalize(mean, d);
     const near = sounds
       .map(({ program, centroid }) => ({ program, likeness: dot(normalize(Float64Array.from(centroid), d), 0, mean, 0, d) }))
