@@ -105,13 +105,20 @@ def test_all_is_fitted_again_with_one_command_that_goes_on_where_it_was_broken_o
     bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch", reason="fitting needs torch (pip install 'amtsep[train]')")
-    command = ["refit", "--bank", str(bank.folder), "--work", str(tmp_path / "heard"), "--out", str(tmp_path)]
+    command = [
+        "refit",
+        "--bank",
+        str(bank.folder),
+        "--work",
+        str(tmp_path / "heard"),
+        "--out",
+        str(tmp_path / "note_encoder.json"),
+    ]
     command += ["--mixes", "12", "--steps", "4"]
     main(command)
     encoder = NoteEncoder.of(json.loads((tmp_path / "note_encoder.json").read_text()))
     assert encoder.networks == shipped(WEIGHTS).networks, "it was fitted to what ships"
-    count = json.loads((tmp_path / "timbre_count.json").read_text())
-    assert "mixes of a bank" in count["made_of"] and len(count["weight"]) == len(FEATURES)
+    assert "mixes of a bank" in encoder.count["made_of"] and len(encoder.count["weight"]) == len(FEATURES)
     notes = Notes.build([0.0], [0.5], [60])
     assert encoder(notes.pitch, np.ones((1, 48), np.float32) / 4.0).shape == (1, 32)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from amtsep.clustering import cluster, encoder
+from amtsep.clustering.count import count_model, weights_for
 from amtsep.clustering.encoder import WEIGHTS, NoteEncoder, encoder_for, stretches
 from amtsep.config import Clustering
 from amtsep.decoding import decode, embed_notes, pooled_embeddings, with_stretches
@@ -64,6 +65,11 @@ def test_without_its_file_notes_are_sorted_as_the_network_hears_them(monkeypatch
     notes, posteriors = heard(f"base {shipped().networks[0]}")
     monkeypatch.setattr(encoder, "shipped", lambda _path: None)
     assert embed_notes(notes, posteriors).embedding.shape == (60, DIM)
+
+
+def test_the_number_goes_by_weights_of_the_encoder_for_what_it_has_been_over_alone() -> None:
+    assert weights_for(shipped().width) == shipped().count
+    assert weights_for(DIM) == count_model() != shipped().count
 
 
 def test_notes_get_unit_vectors_and_each_its_own_whatever_others_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

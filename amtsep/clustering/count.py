@@ -5,7 +5,8 @@ how far the two closest clusters are apart against their spread, how small the s
 themselves in time). A timbre changes over its range, so that a long piano piece falls into registers: the same figures
 are taken once more with a drift over pitch, loudness and length allowed to each cluster. A conditional logit (McFadden
 1974) over K then turns them into probabilities. Its weights were learned on mixes with a known number of timbres by
-`amtsep.training.timbres`; they lie beside this module in ``timbre_count.json``.
+`amtsep.training.timbres`; they lie beside this module in ``timbre_count.json``, and for notes that an encoder
+(`amtsep.clustering.encoder`) has been over with its own weights in ``note_encoder.json``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from amtsep.clustering.assign import distortion, refine, ward_tree
+from amtsep.clustering.encoder import shipped
 from amtsep.clustering.evidence import Evidence, overlap_share
 from amtsep.clustering.points import Labels, Points, Values, clusters_of, nearest
 from amtsep.config import Clustering
@@ -64,6 +66,12 @@ class TimbreEstimate:
     criterion: tuple[float, ...]
     silhouette: tuple[float, ...]
     residual: tuple[float, ...]
+
+
+def weights_for(width: int) -> dict[str, Any]:
+    """The learned weights for embeddings of so many numbers: the encoder's own for what an encoder says."""
+    encoder = shipped()
+    return encoder.count if encoder is not None and encoder.count and encoder.width == width else count_model()
 
 
 @cache
@@ -272,7 +280,7 @@ def estimate_timbres(
     settings
         Of which `min_timbres`, `max_timbres` and `seed` count.
     model
-        Learned weights other than those that ship (see `count_model`).
+        Learned weights other than those that ship (see `weights_for`).
     evidence
         Of these notes, where it is known already.
 
@@ -286,7 +294,7 @@ def estimate_timbres(
         rest = (0.0,) * (largest - 1)
         return TimbreEstimate(1, (1.0, *rest), (0.0, *rest), (0.0, *rest), (0.0, *rest))
     table = features(evidence or Evidence(notes, settings.stereo), largest, settings.seed)
-    model = model or count_model()
+    model = model or weights_for(notes.embedding.shape[1])
     order = [model["features"].index(name) for name in FEATURES]
     mean, scale, weight = (np.asarray(model[name], np.float64)[order] for name in ("mean", "scale", "weight"))
     score = ((table - mean) / scale) @ weight

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -80,16 +80,24 @@ class NoteEncoder:
         Weight of the embedding itself against one of what the network says.
     layers
         Pairs of a matrix (inputs, outputs) and a bias (outputs,): first, two of each block, last.
+    count
+        Weights of `amtsep.clustering.count` that were fitted to what it says; empty where none were.
     """
 
     networks: tuple[str, ...]
     own: float
     layers: tuple[tuple[Values, Values], ...]
+    count: dict[str, Any] = field(default_factory=dict)
 
     @property
     def inputs(self) -> int:
         """Dimensions of a network's embedding that it takes."""
         return (self.layers[0][0].shape[0] - 3 - len(CENTRES)) // 3
+
+    @property
+    def width(self) -> int:
+        """Dimensions of what comes out."""
+        return int(self.layers[-1][0].shape[1]) + self.inputs
 
     def __call__(self, pitch: NDArray[Any], pooled: Values) -> Values:
         """Unit vectors, (n, outputs + D); see `encoder_inputs`."""
@@ -109,16 +117,14 @@ class NoteEncoder:
     @classmethod
     def of(cls, table: dict[str, Any]) -> NoteEncoder:
         """What `text` wrote, read as JSON."""
-        return cls(
-            tuple(table["networks"]), float(table["own"]), tuple((unpack(a), unpack(b)) for a, b in table["layers"])
-        )
+        layers = tuple((unpack(matrix), unpack(bias)) for matrix, bias in table["layers"])
+        return cls(tuple(table["networks"]), float(table["own"]), layers, table["count"])
 
     def text(self, **about: Any) -> str:
         """The network as JSON, `about` telling how it was made; what is read is rounded to 16 bits a matrix."""
         layers = [[pack(matrix), pack(bias)] for matrix, bias in self.layers]
-        return (
-            json.dumps({**about, "networks": list(self.networks), "own": self.own, "layers": layers}, indent=1) + "\n"
-        )
+        table = {**about, "networks": list(self.networks), "own": self.own, "layers": layers, "count": self.count}
+        return json.dumps(table, indent=1) + "\n"
 
 
 def unit_variance(x: Values) -> Values:

@@ -12,7 +12,7 @@ const view = (index, rule) => ({
 export class Session {
   /** `settings` are settings.json, `count` is timbre_count.json, `sounds` is sounds.json, `encoder` is note_encoder.json. */
   constructor(settings, count, sounds, encoder = null) {
-    Object.assign(this, { settings, count, sounds, encoder });
+    Object.assign(this, { settings, count, sounds, encoder, plain: count });
     this.rule = settings.clustering_rule;
     this.state = this.fresh(settings.decoding);
     this.clear();
@@ -39,21 +39,22 @@ export class Session {
     const { decoding } = this.state;
     this.clear();
     this.posteriors = posteriors;
-    this.decoder = this.decoderOf(posteriors);
+    this.decodeAgain(posteriors);
     this.state = saved ?? this.fresh(decoding);
     this.derive(true, sorted);
   }
 
-  decoderOf(posteriors) {
-    const { model = "", dim = 0 } = posteriors;
-    return new Decoder(posteriors, this.settings, NoteEncoder.for(this.encoder, model, dim));
+  decodeAgain(posteriors) {
+    const encoder = NoteEncoder.for(this.encoder, posteriors.model ?? "", posteriors.dim ?? 0);
+    this.decoder = new Decoder(posteriors, this.settings, encoder);
+    this.count = encoder ? encoder.count : this.plain;
   }
 
   /** The same recording as another network heard it: what was corrected stays. */
   heardAgain(posteriors) {
     const before = this.last?.sorted;
     this.posteriors = posteriors;
-    this.decoder = this.decoderOf(posteriors);
+    this.decodeAgain(posteriors);
     this.last = null;
     this.derive(true, before);
   }

@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from amtsep.clustering.count import WEIGHTS as COUNT
 from amtsep.clustering.count import features
 from amtsep.clustering.encoder import WEIGHTS
 from amtsep.clustering.evidence import Evidence
 from amtsep.config import Decoding
+from amtsep.files import replacing
 from amtsep.training.timbres.drawing import HELD_OUT, LARGEST, synthetic_notes
 from amtsep.training.timbres.encoder import Fitting
 from amtsep.training.timbres.fitting import fit, validate
@@ -35,7 +35,7 @@ from amtsep.training.timbres.hearing import (
     load_examples,
     save_examples,
 )
-from amtsep.training.timbres.refit import Refit, refit, write
+from amtsep.training.timbres.refit import Refit, refit
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,14 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     hear.add_argument("--frame-threshold", type=float, default=Decoding.frame_threshold)
     hear.add_argument("--true-notes", action="store_true", help="embed the true notes, not the heard ones")
     hear.add_argument("--out", type=Path, required=True)
-    anew = commands.add_parser("refit", help="hear, fit the encoder of notes and the number, and write both")
+    anew = commands.add_parser("refit", help="hear, fit the encoder of notes and the number, and write it")
     anew.add_argument("--bank", type=Path, required=True)
     anew.add_argument("--guitarset", type=Path, help="its training half: solos, for the number")
     anew.add_argument("--model", default="base")
     anew.add_argument("--work", type=Path, required=True, help="folder for what was heard; it goes on from there")
     anew.add_argument("--mixes", type=int, default=Refit.mixes)
     anew.add_argument("--steps", type=int, default=Fitting.steps)
-    anew.add_argument("--out", type=Path, default=WEIGHTS.parent, help="folder to write both files into")
+    anew.add_argument("--out", type=Path, default=WEIGHTS, help="file that both are written to")
     learn = commands.add_parser("fit", help="fit the weights")
     learn.add_argument("--examples", nargs="*", default=[], help=".npz files that 'hear' wrote")
     learn.add_argument("--synthetic", type=int, default=0, help="clusters drawn on the sphere, how many")
@@ -74,10 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if args.command == "refit":
         what = Refit(args.bank, args.model, args.work, args.guitarset, mixes=args.mixes)
-        encoder, count, made = refit(replace(what, fitting=replace(what.fitting, steps=args.steps)))
-        print(json.dumps(count["cross_validated"]))
-        write(args.out / WEIGHTS.name, encoder.text(made_of=made))
-        write(args.out / COUNT.name, json.dumps(count, indent=1) + "\n")
+        encoder, made = refit(replace(what, fitting=replace(what.fitting, steps=args.steps)))
+        print(json.dumps(encoder.count["cross_validated"]))
+        with replacing(args.out) as temporary:
+            temporary.write_text(encoder.text(made_of=made), encoding="utf-8")
         return
     if args.command == "hear":
         heard = Decoding(onset_threshold=args.onset_threshold, frame_threshold=args.frame_threshold)

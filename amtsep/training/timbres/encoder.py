@@ -169,12 +169,12 @@ class Fitting:
 
     width: int = 128
     outputs: int = 16
-    own: float = 1.0
-    steps: int = 600
+    own: float = 2.0
+    steps: int = 1000
     mixes: int = 16
     notes: int = 64
     learning_rate: float = 2e-3
-    temperature: float = 0.15
+    temperature: float = 0.1
     far: float = 1.0
     identity: float = 0.3
     noise: float = 0.1

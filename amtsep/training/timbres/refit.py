@@ -9,14 +9,13 @@ it was broken off.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from amtsep.clustering.count import features
 from amtsep.clustering.encoder import NoteEncoder
 from amtsep.clustering.evidence import Evidence
-from amtsep.files import replacing
 from amtsep.inference import DIGITS, Transcriber, digest, find_model
 from amtsep.synthesis.bank import Bank
 from amtsep.training.timbres.drawing import LARGEST
@@ -84,8 +83,8 @@ def count_examples(mixes: Sequence[Heard], solos: Sequence[Heard], encoder: Note
     return tables, timbres
 
 
-def refit(what: Refit) -> tuple[NoteEncoder, dict[str, Any], str]:
-    """Hear and fit; the encoder, the number's weights, and a line on what both are made of."""
+def refit(what: Refit) -> tuple[NoteEncoder, str]:
+    """Hear and fit; the encoder with the number's weights, and a line on what both are made of."""
     networks = networks_of(what.model)
     folder = what.work / networks[0]
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,10 +97,4 @@ def refit(what: Refit) -> tuple[NoteEncoder, dict[str, Any], str]:
     name = transcriber.engine.name.split(" ")[0]
     made = f"{len(mixes)} mixes of a bank and {len(solos)} guitar solos as {name} hears them, encoded"
     count = {"made_of": f"{made}; {len(tables)} examples", "cross_validated": report}
-    return encoder, {**count, **fit(tables, timbres, what.penalty)}, made
-
-
-def write(path: Path, text: str) -> None:
-    """Replace a file."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    return replace(encoder, count={**count, **fit(tables, timbres, what.penalty)}), made

@@ -1,6 +1,8 @@
 // Embeddings of whole notes: amtsep/clustering/encoder.py, which says what and why; held to it by
 // tests/vectors/clustering.json.
 
+import type { CountModel } from "./count";
+
 interface Packed {
   shape: number[];
   /** What one of the 16-bit numbers in `data` (base 64) is worth. */
@@ -15,6 +17,8 @@ export interface EncoderFile {
   /** Weight of the network's own embedding beside what comes out. */
   own: number;
   layers: [Packed, Packed][];
+  /** Weights of the number of timbres that were fitted to what comes out. */
+  count: CountModel;
 }
 
 interface Layer {
@@ -41,6 +45,7 @@ export class NoteEncoder {
   private constructor(
     private readonly layers: Layer[],
     private readonly own: number,
+    readonly count: CountModel,
   ) {}
 
   /** The encoder for what a network says (its name and version, numbers a note), null where none was fitted. */
@@ -50,7 +55,7 @@ export class NoteEncoder {
       const [rows, columns] = matrix.shape;
       return { rows, columns, matrix: unpack(matrix), bias: unpack(bias) };
     });
-    return layers[0].rows === 3 + CENTRES.length + 3 * dim ? new NoteEncoder(layers, file.own) : null;
+    return layers[0].rows === 3 + CENTRES.length + 3 * dim ? new NoteEncoder(layers, file.own, file.count) : null;
   }
 
   /** Unit vector of a note; `pooled` are those of the whole, the attack and the rest. The first stands in it, too. */
