@@ -147,7 +147,7 @@ class Timbres(Panel):
             return None
         # What was made by hand has no say.
         heard = pooled_embeddings(notes, posteriors)
-        return np.where(notes.embedding.any(axis=1)[:, None], heard, np.float32(0.0))
+        return np.where(np.any(notes.embedding, axis=1, keepdims=True), heard, np.float32(0.0))
 
     def do_timbres(self, message: dict[str, Any], _buffers: Any) -> None:
         """How many; 0 = estimate, negative = estimate and at least so many."""
