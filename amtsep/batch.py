@@ -427,12 +427,13 @@ def _heard(
                 return posteriors, notes, audio.remark
             tuned = in_tune(audio)
             transcriber = _transcriber(*how) if loading is None else loading.result()
-            beside.submit(_make_ready)
-            return transcriber(tuned, tell, lean, work.drums != "off"), None, audio.remark
+            return transcriber(tuned, tell, lean, work.drums != "off", _make_ready), None, audio.remark
 
 
-def _make_ready() -> None:
-    """Import and load what comes after the network, while it runs."""
+def _make_ready(first: int, *_: object) -> None:
+    """Import and load what comes after the network, while it runs: when it has heard its first chunk."""
+    if first:
+        return
     import mido  # noqa: F401
     import numpy.ma  # noqa: F401 - by np.unique
 

@@ -350,6 +350,8 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
 
 def run_transcribe(args: argparse.Namespace) -> int:
     """Transcribe each file; a file that fails does not stop the others."""
+    # Threads that read and listen in many short steps, while one imports, would wait 5 ms for their turn after each.
+    sys.setswitchinterval(5e-4)
     from amtsep import batch
     from amtsep.sequence.files import writes_notes
 

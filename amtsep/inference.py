@@ -121,6 +121,8 @@ class OnnxEngine:
     """ONNX Runtime on the CPU."""
 
     def __init__(self, path: Path, threads: int | None = None, timbre: bool = True) -> None:
+        # Else it tells its makers of every use, and keeps what it has not yet told in a data base.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

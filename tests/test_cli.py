@@ -66,7 +66,7 @@ class FakeTranscriber:
         FakeTranscriber.timbre.append(timbre)
 
     def __call__(
-        self, audio: Audio, progress: Any = None, lean: bool = False, drums: bool = False
+        self, audio: Audio, progress: Any = None, lean: bool = False, drums: bool = False, also: Any = None
     ) -> Posteriors:
         if progress is not None:
             for done in np.linspace(0, audio.duration_s, 4):
@@ -436,7 +436,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 import amtsep.inference
 class Slow:
     def __init__(self, *a, **k): pass
-    def __call__(self, audio, progress=None, lean=False, drums=False):
+    def __call__(self, audio, progress=None, lean=False, drums=False, also=None):
         print('working', flush=True)
         time.sleep(60)
 amtsep.inference.Transcriber = Slow

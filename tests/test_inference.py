@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,15 @@ def test_progress_is_in_seconds_and_cancels() -> None:
     assert seen[-1] == (4.0, 4.0) and [d for d, _ in seen] == sorted(d for d, _ in seen) and len(seen) == 4
     with pytest.raises(Cancelled):
         Transcriber(chunk_frames=100)(tune(), lambda done, total, what: False)
+
+
+def test_the_runtime_tells_nobody(tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry, on by default, leaves its traces in the user's cache."""
+    code = "from amtsep.inference import Transcriber; Transcriber()"
+    places = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "TMPDIR"), str(tmp_path))
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], env={**environment, **places}, check=True)
+    assert not [path.name for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_unknown_and_damaged_models_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,31 +59,33 @@ class BeatNetwork:
 
     def _run(self, features: Values) -> Values:
         x = ((features - self.mean[:, None]) / self.scale[:, None]).astype(np.float32)
-        h = _elu(self.enter @ x + self.enter_bias[:, None])
-        count = h.shape[1]
-        half = KERNEL // 2
-        total, some = np.zeros_like(h), np.empty_like(h)
+        count, half = x.shape[1], KERNEL // 2
+        reach = half * 2 ** (len(self.kernels) - 1)
+        # Between zeros, which are what a kernel finds before the beginning and after the end.
+        padded = np.zeros((len(self.enter), count + 2 * reach), np.float32)
+        h = padded[:, reach : reach + count]
+        total, y, some = np.zeros_like(h), np.empty_like(h), np.empty_like(h)
+        h[:] = _elu(self.enter @ x + self.enter_bias[:, None], some)
         for layer in range(len(self.kernels)):
-            dilation = 2**layer
-            reach = half * dilation
-            padded = np.pad(h, ((0, 0), (reach, reach)))
-            y = np.repeat(self.biases[layer][:, None], count, axis=1)
+            y[:] = self.biases[layer][:, None]
             for k in range(KERNEL):
-                y += np.matmul(self.kernels[layer, k], padded[:, k * dilation : k * dilation + count], out=some)
-            y = np.matmul(self.mixes[layer], _elu(y), out=some)
-            y += self.mix_biases[layer][:, None]
-            h += y
-            total += y
-        return np.asarray(self.leave @ _elu(np.concatenate([h, total])) + self.leave_bias[:, None], np.float32)
+                first = reach + (k - half) * 2**layer
+                y += np.matmul(self.kernels[layer, k], padded[:, first : first + count], out=some)
+            np.matmul(self.mixes[layer], _elu(y, some), out=some)
+            some += self.mix_biases[layer][:, None]
+            h += some
+            total += some
+        both = np.concatenate([h, total])
+        return np.asarray(self.leave @ _elu(both, np.empty_like(both)) + self.leave_bias[:, None], np.float32)
 
 
 def _sigmoid(x: Values) -> Values:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -30, 30))), np.float32)
 
 
-def _elu(x: Values) -> Values:
-    """Exponential linear unit, in the place of its argument."""
-    below = np.minimum(x, np.float32(0.0))
+def _elu(x: Values, below: Values) -> Values:
+    """Exponential linear unit, in the place of its argument; `below` is room for as many numbers."""
+    np.minimum(x, np.float32(0.0), out=below)
     np.maximum(x, np.float32(0.0), out=x)
     x += np.expm1(below, out=below)
     return x
