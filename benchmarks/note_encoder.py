@@ -1,4 +1,6 @@
-"""Embeddings of notes by all that is known of each over its whole length: a second stage, researched, not shipped.
+"""Embeddings of notes by all that is known of each over its whole length: what a second stage could be.
+
+What ships of it is `amtsep.clustering.encoder`; this is the research with inputs and context that did not.
 
     python benchmarks/note_encoder.py hear --bank bank --model base --split train --count 1800 --out mixes.npz
     python benchmarks/note_encoder.py hear --bank bank --model base --split dev --count 210 --out dev.npz
@@ -29,22 +31,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.audio import Audio
-from amtsep.config import MIDI_MIN, FrontEnd, Mixing
+from amtsep.config import MIDI_MIN, FrontEnd
 from amtsep.decoding import decode, embed_notes
 from amtsep.evaluation.readers import DATASETS, recordings
 from amtsep.inference import Transcriber
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
-from amtsep.synthesis import augment, effects
 from amtsep.synthesis.bank import Bank
-from amtsep.synthesis.mixing import Mixer
 from amtsep.training.timbres.hearing import HeardMix, load_examples, save_examples
+from amtsep.training.timbres.recurring import MIXING, SEED, RecurringMixer
 
 Values = NDArray[np.float32]
 Inputs = dict[str, Values]
 
-MIXING = Mixing(clip_s=15.0, parts=(0.08, 0.22, 0.26, 0.24, 0.20))
-SEED = 606
 STEPS = np.array([-6, -4, -2, *range(-1, 13), 14, 17, 21, 26, 32, 40, 50, 64, 80, 100, 128])
 """Frames from the onset in which a note is looked at."""
 WIDTH = np.gradient(STEPS.astype(float))
@@ -175,42 +174,6 @@ def all_inputs(notes: Notes, posteriors: Posteriors) -> Inputs:
     }
 
 
-class RecurringMixer(Mixer):
-    """Draws mixes of two clips' length, too, in which every timbre plays twice: each third."""
-
-    def drawn(self, index: int) -> tuple[Values, Values, NDArray[np.int64]]:
-        """Samples, rows of onset, offset, pitch and part, and the timbre of every part."""
-        if index % 3 != 2:
-            clip = self.clip(index)
-            return clip.audio, clip.notes, clip.timbres
-        rng = np.random.default_rng([self.seed, 9, index])
-        mixing, rate, n = self.mixing, self.front_end.sample_rate, self.n_samples
-        count = int(rng.choice(len(mixing.parts), p=np.asarray(mixing.parts) / sum(mixing.parts))) + 1
-        stems = self._draw_song(rng, count) if count > 1 and rng.random() < 0.6 else self._draw_any(rng, count)
-        timbres = list(dict.fromkeys(self._index[self.bank.stems[stem].timbre] for stem in stems))
-        grid = augment.spectrum_grid(2 * n, rate)
-        mix, rows = np.zeros(2 * n, np.float32), []
-        for part, timbre in enumerate(timbres):
-            audio = np.zeros(2 * n, np.float32)
-            for half, stem in enumerate(np.resize(rng.permutation(self._by_timbre[timbre]), 2)):
-                samples = self.bank.audio(int(stem))[:n].astype(np.float32) / 32768.0
-                audio[half * n : half * n + len(samples)] = samples
-                notes = self._notes(int(stem), 0, n)
-                notes[:, [0, 1, 4]] = np.minimum(notes[:, [0, 1, 4]], n / rate) + half * n / rate
-                notes[:, 3] = part
-                rows.append(notes)
-            if rng.random() < mixing.part_equalizer:
-                audio = augment.filter_zero_phase(audio, rate, [augment.random_curve(rng, grid, 5.0)], None)
-            if rng.random() < mixing.effects:
-                audio = effects.electric(rng, audio, rate, str(self._categories[timbre]))
-            mix += audio * np.float32(10.0 ** (np.clip(rng.normal(0.0, mixing.part_gain_db), -18.0, 12.0) / 20.0))
-        if self._drums and rng.random() < mixing.drums:
-            for half in (0, 1):
-                self._add_drums(rng, mix[half * n : (half + 1) * n], 0, None)
-        audio = self._spoil(rng, mix, grid)
-        return audio / np.float32(np.sqrt(np.mean(audio**2)) + 1e-6), np.concatenate(rows), np.asarray(timbres)
-
-
 @dataclass
 class Material:
     """Examples, what an encoder looks at, and for mixes of a bank the timbre and family of every part."""
@@ -245,21 +208,21 @@ def hear_bank(bank: Bank, model: str, split: str, first: int, count: int) -> Mat
     """Mixes of a bank as a network hears them."""
     mixer = RecurringMixer(bank, MIXING, FrontEnd(), SEED, split)
     transcriber, material = Transcriber(model, device="cpu", threads=1), Material([], [], [], [])
-    instruments = mixer.instruments()
     for index in range(first, first + count):
-        samples, rows, timbres = mixer.drawn(index)
+        drawn = mixer.drawn(index)
+        rows = drawn.notes
         rows = rows[(rows[:, 0] >= 0.0) & (rows[:, 1] > rows[:, 0])]
         if not len(rows):
             continue
-        posteriors = transcriber(Audio(samples * np.float32(0.1), bank.sample_rate, f"mix {index}"))
+        posteriors = transcriber(Audio(drawn.audio * np.float32(0.1), bank.sample_rate, f"mix {index}"))
         notes = decode(posteriors)
         if len(notes) < 8:
             continue
         truth = Notes.build(rows[:, 0], rows[:, 1], rows[:, 2], track=rows[:, 3])
         material.examples.append(HeardMix(embed_notes(notes, posteriors), truth))
         material.inputs.append(all_inputs(notes, posteriors))
-        material.timbres.append(np.asarray([mixer._names[t] for t in timbres]))
-        material.families.append(np.asarray([instruments[t][1] for t in timbres]))
+        material.timbres.append(np.asarray(drawn.timbres))
+        material.families.append(np.asarray(drawn.families))
     return material
 
 

@@ -250,6 +250,32 @@ def test_a_sound_of_the_bank_is_guessed_and_another_network_guesses_nothing(sess
     assert all(row["guess"] == [] for row in Timbres(session).rows)
 
 
+def test_a_sound_is_guessed_by_what_the_network_itself_says_where_notes_are_encoded(session, monkeypatch) -> None:
+    from amtsep.clustering.encoder import shipped
+    from amtsep.clustering.sounds import sounds
+    from amtsep.decoding import embed_notes
+    from widgets.panels import timbres as panel
+
+    model, programs, vectors = sounds()
+    clarinet = vectors[int(np.flatnonzero(programs == 71)[0])]
+    level = np.full((88, 400), 0.5, np.float32)
+    posteriors = Posteriors(
+        level,
+        level,
+        np.zeros((306, 400), np.uint8),
+        256 / 22050,
+        400 * 256 / 22050,
+        embedding=np.tile(np.round(127 * clarinet).astype(np.int8), (88, 400, 1)),
+        model=f"base {shipped().networks[0]}",
+    )
+    notes = embed_notes(Notes.build([0.0, 1.0, 2.0], [0.9, 1.9, 2.9], [60, 62, 64]), posteriors)
+    assert notes.embedding.shape[1] > vectors.shape[1]
+    monkeypatch.setattr(panel, "_hash", lambda _model: model)
+    session.posteriors = posteriors
+    session.notes = notes
+    assert Timbres(session).rows[0]["guess"][0] == 71
+
+
 def test_the_bank_of_sounds_is_that_of_the_network_that_ships() -> None:
     from amtsep.clustering.sounds import sounds, weights_hash
     from amtsep.inference import find_model
