@@ -359,6 +359,11 @@ class Network:
     """Whether its readout has a scale and an offset for every pitch."""
     offset_head: bool = False
     """Whether the network says where notes are let go, beside where they sound."""
+    octaves: bool = True
+    """Whether the trunk begins with a convolution over two octaves, a channel each."""
+    shared_head: bool = False
+    """Whether onsets, frames and ends are read from one hidden layer; else each has its own, and frames are told to the
+    others."""
     memory: str = "none"
     """What the timbre branch knows of the rest of the clip: "none", "hebbian", "linear", "flow", "statistics" or
     "notes" (see `amtsep.nets.timbre`)."""
@@ -371,7 +376,14 @@ class Network:
 
 
 NETWORKS: dict[str, Network] = {
-    "light": Network(),
+    "light": Network(
+        # Sixteen channels throughout: engines that compute sixteen at once compute twelve in the same time.
+        blocks=((1, 1), (1, 2), "harmonic", (1, 4)),
+        head_channels=16,
+        offset_head=True,
+        octaves=False,
+        shared_head=True,
+    ),
     "base": Network(
         name="base",
         channels=32,

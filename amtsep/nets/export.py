@@ -22,13 +22,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from amtsep.config import FrontEnd
+from amtsep.config import N_PITCHES, FrontEnd
 from amtsep.errors import ModelError
 from amtsep.nets.checkpoint import load_checkpoint
 from amtsep.nets.cqt import half_band_filter
 from amtsep.nets.harmonic import HarmonicBlock, HarmonicConv
 from amtsep.nets.layers import ConvNorm, Parted, ResidualBlock
-from amtsep.nets.model import EndToEnd
+from amtsep.nets.model import EndToEnd, TranscriberNet
 
 OPSET = 17
 Precision = Literal["float32", "float16", "int8"]
@@ -135,10 +135,12 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
     outputs = ["onset", "frame", "level"] + (["embedding"] if net.timbre is not None else [])
     outputs += ["offset"] if net.network.offset_head else []
     trace(module, path, 200 * module.hop, outputs)
+    model = onnx.load(str(path))
+    if isinstance(net, TranscriberNet):
+        tell_shapes(model)
     if precision != "float32":
-        model = onnx.load(str(path))
         pack_weights(model, precision)
-        onnx.save(model, str(path))
+    onnx.save(model, str(path))
     describe(path, checkpoint.network.name, module.halo, input_rate, precision, checkpoint.front_end)
     return path
 
@@ -178,6 +180,26 @@ def trace(module: nn.Module, path: Path, samples: int, outputs: list[str]) -> No
             dynamic_axes=axes,
             do_constant_folding=True,
         )
+
+
+def tell_shapes(model: Any) -> None:
+    """Write down that all features of a `TranscriberNet` are (1, C, 88, T) with one T, in place.
+
+    Inference of shapes loses the number of frames at a dilated convolution, and ONNX Runtime adds to a convolution's
+    output while computing it only where it knows both to be of one shape.
+    """
+    from onnx import TensorProto, helper
+
+    channels: dict[str, int] = {}
+    weights = {tensor.name: tensor.dims for tensor in model.graph.initializer if len(tensor.dims) == 4}
+    for node in model.graph.node:
+        if node.op_type == "Conv" and node.input[1] in weights:
+            channels[node.output[0]] = weights[node.input[1]][0]
+        elif node.op_type in ("Add", "Relu") and all(name in channels for name in node.input):
+            channels[node.output[0]] = channels[node.input[0]]
+    for name, width in channels.items():
+        shape = [1, width, N_PITCHES, "inner frames"]
+        model.graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
 
 def describe(path: Path, name: str, halo: int, input_rate: int, precision: Precision, front_end: FrontEnd) -> None:

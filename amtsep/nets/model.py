@@ -24,6 +24,9 @@ from amtsep.nets.harmonic import HarmonicBlock
 from amtsep.nets.layers import BINS_PER_PITCH, ConvNorm, Heard, ResidualBlock
 from amtsep.nets.timbre import TimbreBranch
 
+PRIORS = (0.01, 0.05, 0.01)
+"""Shares of units that are an onset, that sound, that are an end: what a new network says of each."""
+
 
 class HarmonicStack(nn.Module):
     """Align the harmonics of every bin as channels.
@@ -63,6 +66,33 @@ def build_block(channels: int, block: tuple[int, int] | str) -> nn.Module:
     return ResidualBlock(channels, dilation=block)
 
 
+class SharedHead(nn.Module):
+    """Onset, frame and offset logits from one hidden layer.
+
+    Parameters
+    ----------
+    channels, hidden
+        Of the trunk and of the hidden layer.
+    offset
+        Whether there is a third output.
+    """
+
+    reach = 1 + 1
+    """Frames of context either side."""
+
+    def __init__(self, channels: int, hidden: int, offset: bool) -> None:
+        super().__init__()
+        self.hidden = ConvNorm(channels, hidden, (3, 3))
+        self.out = nn.Conv2d(hidden, 3 if offset else 2, (1, 3), padding=(0, 1))
+        with torch.no_grad():
+            self.out.bias.copy_(torch.tensor(PRIORS).logit()[: self.out.out_channels])  # type: ignore[union-attr]
+
+    def forward(self, trunk: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """(B, C, 88, T) to three times (B, 88, T), ``None`` for what there is no output for."""
+        onset, frame, *offset = self.out(self.hidden(trunk)).unbind(1)
+        return onset, frame, offset[0] if offset else None
+
+
 class TranscriberNet(nn.Module):
     """Log constant-Q power to logits and embedding; see the module's docstring.
 
@@ -86,17 +116,14 @@ class TranscriberNet(nn.Module):
         # Row r of a strided convolution is centred on bin 3 r, the centre of pitch r.
         self.stem = ConvNorm(len(network.harmonics), width, (5, 5), stride=BINS_PER_PITCH)
         # 25 semitones centred on the pitch, an octave either way; a channel each, the blocks after it mix them.
-        self.octaves = ResidualBlock(width, (25, 3), groups=width)
+        self.octaves: nn.Module = ResidualBlock(width, (25, 3), groups=width) if network.octaves else nn.Identity()
         self.blocks = nn.Sequential(*(build_block(width, block) for block in network.blocks))
-        self.neck = ConvNorm(width, head, (3, 3))
-        self.frame_hidden = ConvNorm(head, head // 2, (3, 3))
-        self.frame_out = nn.Conv2d(head // 2, 1, (1, 3), padding=(0, 1))
-        self.onset_hidden = ConvNorm(head + 1, head, (3, 5))
-        self.onset_out = nn.Conv2d(head, 1, (1, 3), padding=(0, 1))
+        self.head: SharedHead | None = None
         self.offset_hidden: ConvNorm | None = None
-        if network.offset_head:
-            self.offset_hidden = ConvNorm(head + 1, head // 2, (3, 5))
-            self.offset_out = nn.Conv2d(head // 2, 1, (1, 3), padding=(0, 1))
+        if network.shared_head:
+            self.head = SharedHead(width, head, network.offset_head)
+        else:
+            self._build_heads(width, head, network.offset_head)
         self.timbre: TimbreBranch | None = None
         if network.embedding_dim:
             self.timbre = TimbreBranch(
@@ -109,10 +136,23 @@ class TranscriberNet(nn.Module):
                 network.embedding_harmonic,
                 network.embedding_by_pitch,
             )
-        priors = [(self.frame_out, 0.05), (self.onset_out, 0.01)]
-        priors += [(self.offset_out, 0.01)] if network.offset_head else []
-        for out, prior in priors:
-            nn.init.constant_(out.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
+
+    def _build_heads(self, width: int, head: int, offset: bool) -> None:
+        onset_prior, frame_prior, offset_prior = PRIORS
+
+        def out(hidden: int, prior: float) -> nn.Conv2d:
+            conv = nn.Conv2d(hidden, 1, (1, 3), padding=(0, 1))
+            nn.init.constant_(conv.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
+            return conv
+
+        self.neck = ConvNorm(width, head, (3, 3))
+        self.frame_hidden = ConvNorm(head, head // 2, (3, 3))
+        self.frame_out = out(head // 2, frame_prior)
+        self.onset_hidden = ConvNorm(head + 1, head, (3, 5))
+        self.onset_out = out(head, onset_prior)
+        if offset:
+            self.offset_hidden = ConvNorm(head + 1, head // 2, (3, 5))
+            self.offset_out = out(head // 2, offset_prior)
 
     def forward(self, power: Tensor, phase: Tensor | None = None) -> Heard:
         """Run the network.
@@ -130,6 +170,14 @@ class TranscriberNet(nn.Module):
         """The trunk's features, (B, channels, 88, T), and what the heads make of them."""
         stack = self.stack(self.log_power(power))
         trunk = self.blocks(self.octaves(self.stem(stack)))
+        onset, frame, offset = self._notes(trunk)
+        embedding = self._embedding(stack, trunk, frame, phase)
+        return trunk, Heard(onset, frame, embedding, offset)
+
+    def _notes(self, trunk: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        if self.head is not None:
+            notes: tuple[Tensor, Tensor, Tensor | None] = self.head(trunk)
+            return notes
         neck = self.neck(trunk)
         frame = self.frame_out(self.frame_hidden(neck))
         sounding = torch.sigmoid(frame)
@@ -137,8 +185,7 @@ class TranscriberNet(nn.Module):
         offset = None
         if self.offset_hidden is not None:
             offset = self.offset_out(self.offset_hidden.beside(neck, sounding)).squeeze(1)
-        embedding = self._embedding(stack, trunk, frame, phase)
-        return trunk, Heard(onset.squeeze(1), frame.squeeze(1), embedding, offset)
+        return onset.squeeze(1), frame.squeeze(1), offset
 
     def embed(self, power: Tensor, phase: Tensor | None = None) -> Tensor:
         """The embedding alone, (B, D, 88, T); gradients reach the timbre branch and nothing else."""
@@ -147,7 +194,7 @@ class TranscriberNet(nn.Module):
             trunk = self.blocks(self.octaves(self.stem(stack)))
             # Only a memory wants to know where notes sound.
             needed = self.timbre is not None and self.timbre.memory is not None
-            frame = self.frame_out(self.frame_hidden(self.neck(trunk))) if needed else trunk[:, :1]
+            frame = self._notes(trunk)[1] if needed else trunk[:, 0]
         embedding = self._embedding(stack, trunk, frame, phase)
         assert embedding is not None
         return embedding
@@ -157,13 +204,15 @@ class TranscriberNet(nn.Module):
             return None
         if phase is not None:
             phase = torch.cat([self.stack(part) for part in phase.unbind(dim=1)], dim=1)
-        return self.timbre(stack, trunk, frame, phase)
+        return self.timbre(stack, trunk, frame[:, None], phase)
 
     @property
     def halo(self) -> int:
         """Frames of context that the convolutions need at either end of a chunk (a memory's context is the chunk)."""
-        heads = 1 + 1 + 1 + 2 + 1  # the onset hears the frame posterior, which is itself heard in three steps
-        reach = 2 + 1 + sum(block[1] for block in self.network.blocks if not isinstance(block, str)) + heads
+        # With heads of their own the onset hears the frame posterior, which is itself heard in three steps.
+        heads = SharedHead.reach if self.network.shared_head else 1 + 1 + 1 + 2 + 1
+        blocks = sum(block[1] for block in self.network.blocks if not isinstance(block, str))
+        reach = 2 + self.network.octaves + blocks + heads
         return max(reach, reach - heads + 3) if self.timbre is not None else reach
 
 

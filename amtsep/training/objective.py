@@ -107,9 +107,12 @@ def compute_losses(
             losses["offset"] = focal_loss(offset, batch.offset, settings.onset_alpha, settings.onset_gamma)
             terms["offset"] = 100.0 * settings.offset_weight * losses["offset"]
         if teacher is not None:
-            taught_onset, taught_frame = teacher(power)
-            losses["teacher"] = settings.onset_weight * distillation_loss(onset, taught_onset)
-            losses["teacher"] = losses["teacher"] + distillation_loss(frame, taught_frame)
+            taught = teacher(power)
+            parts = [settings.onset_weight * distillation_loss(onset, taught.onset)]
+            parts.append(distillation_loss(frame, taught.frame))
+            if offset is not None and taught.offset is not None:
+                parts.append(settings.offset_weight * distillation_loss(offset, taught.offset))
+            losses["teacher"] = torch.stack(parts).sum()
             terms["teacher"] = 100.0 * settings.teacher_weight * losses["teacher"]
     if embedding is not None:
         with torch.autocast(batch.audio.device.type, enabled=False):

@@ -16,6 +16,7 @@ from torch.nn import functional
 from amtsep.config import FrontEnd
 from amtsep.errors import ModelError
 from amtsep.nets.checkpoint import load_checkpoint
+from amtsep.nets.layers import Heard
 
 
 class Teacher(nn.Module):
@@ -46,17 +47,18 @@ class Teacher(nn.Module):
         # Timbre is not taught; without its branch the teacher is cheaper.
         net.timbre = None
         self.net, self.half_precision = net.requires_grad_(False).eval(), half
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def train(self, mode: bool = True) -> Teacher:
         """Stay in evaluation mode."""
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, power: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, n_bins, T) power to onset and frame logits, each (B, 88, T) float32."""
+    def forward(self, power: Tensor) -> Heard:
+        """(B, n_bins, T) power to onset, frame and, where it has learned them, offset logits, (B, 88, T) float32."""
         with torch.autocast(power.device.type, torch.bfloat16, enabled=self.half_precision):
-            heard = self.net(power)
-        return heard.onset.float(), heard.frame.float()
+            onset, frame, _, offset = self.net(power)
+        return Heard(onset.float(), frame.float(), offset=None if offset is None else offset.float())
 
 
 def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:

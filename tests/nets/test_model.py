@@ -50,13 +50,12 @@ def test_stack_is_zero_where_a_harmonic_lies_outside() -> None:
 def test_output_shapes_and_unit_embeddings(name: str) -> None:
     net = TranscriberNet(NETWORKS[name]).eval()
     onset, frame, embedding, offset = net(torch.rand(2, 306, 30))
-    assert onset.shape == frame.shape == (2, 88, 30)
+    assert offset is not None and onset.shape == frame.shape == offset.shape == (2, 88, 30)
     if name == "base":
-        assert offset is not None and offset.shape == onset.shape
         assert embedding is not None and embedding.shape == (2, 16, 88, 30)
         assert torch.allclose(embedding.norm(dim=1), torch.ones(2, 88, 30), atol=1e-2)
     else:
-        assert embedding is None and offset is None
+        assert embedding is None
 
 
 @pytest.mark.parametrize("name", ["light", "base"])
@@ -106,11 +105,31 @@ def test_onnx_equals_torch_for_any_length(tmp_path: Path, name: str) -> None:
         np.testing.assert_allclose(a.onset, b.onset, atol=1e-3)
         np.testing.assert_allclose(a.frame, b.frame, atol=1e-3)
         assert np.abs(a.spectrogram.astype(int) - b.spectrogram).max() <= 1
+        assert a.offset is not None and b.offset is not None
+        np.testing.assert_allclose(a.offset, b.offset, atol=1e-3)
         if name == "base":
             assert a.embedding is not None and b.embedding is not None and a.embedding.shape == (88, a.n_frames, 16)
-            assert a.offset is not None and b.offset is not None
-            np.testing.assert_allclose(a.offset, b.offset, atol=1e-3)
             assert np.abs(a.embedding.astype(int) - b.embedding).max() <= 1
+
+
+def test_an_engine_adds_harmonics_while_it_convolves(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    import onnx
+    import onnxruntime
+
+    from amtsep.nets.export import export_onnx
+
+    weights = tmp_path / "light.safetensors"
+    save_checkpoint(weights, TranscriberNet(NETWORKS["light"]), Checkpoint(NETWORKS["light"]))
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    exported = export_onnx(weights, tmp_path / "light.onnx")
+    onnxruntime.InferenceSession(str(exported), options, providers=["CPUExecutionProvider"])
+    nodes = onnx.load(str(tmp_path / "optimised.onnx")).graph.node
+    if not any("nchwc" in node.domain for node in nodes):
+        pytest.skip("on this processor ONNX Runtime does not lay out channels in blocks")
+    assert any(n.op_type == "Add" and "/blocks/" in n.name for n in onnx.load(str(exported)).graph.node)
+    assert not [n.name for n in nodes if n.op_type == "Add" and "/blocks/" in n.name]
 
 
 def test_export_uses_only_operators_that_small_runtimes_have(tmp_path: Path) -> None:
