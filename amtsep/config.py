@@ -338,7 +338,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Network:
-    """Shape of the network; `NETWORKS` holds those that have weights."""
+    """Shape of the network; `NETWORKS` holds those that can be trained."""
 
     name: str = "light"
     harmonics: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
@@ -390,6 +390,16 @@ NETWORKS: dict[str, Network] = {
         blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), (1, 1)),
         head_channels=24,
         embedding_channels=32,
+        embedding_dim=16,
+        offset_head=True,
+    ),
+    # Without weights: for those who have a GPU.
+    "large": Network(
+        name="large",
+        channels=64,
+        blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), "harmonic", (1, 2), (1, 1)),
+        head_channels=32,
+        embedding_channels=64,
         embedding_dim=16,
         offset_head=True,
     ),
@@ -589,6 +599,16 @@ TRAININGS: dict[str, Training] = {
         timbre_weight=0.4,
         max_notes=128,
         mixing=Mixing(clip_s=8.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
+    ),
+    "large": Training(
+        network="large",
+        steps=40_000,
+        batch_size=16,
+        learning_rate=2e-3,
+        timbre_weight=0.4,
+        max_notes=128,
+        workers=8,
+        mixing=Mixing(clip_s=10.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
     ),
     "basic-pitch": Training(network="basic-pitch"),
     # A clip holds three segments of 2.04 s, and some room to begin the first anywhere.

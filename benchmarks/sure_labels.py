@@ -3,8 +3,8 @@
     amtsep evaluate --dataset slakh --root ../shared/data/slakh/dev --mixes 1,2,3,4 --model base -o OUT
     python benchmarks/sure_labels.py OUT/report.json
 
-Of two parts the sound swells 50 to 150 ms after its label (a string ensemble, a choir), and bells are labelled an octave
-from where some hear them: ten stems and nine of the mixes that `amtsep evaluate` draws have none of the three.
+Of two parts the sound swells 50 to 150 ms after its label (a string ensemble, a choir), and bells are labelled an
+octave from where some hear them: ten stems and nine of the mixes that `amtsep evaluate` draws have none of the three.
 """
 
 from __future__ import annotations
