@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 GRAPH = 7
 """Of a model."""
-NODE, INITIALIZER, OUTPUT = 1, 5, 12
-"""Of a graph."""
+NODE, INITIALIZER, OUTPUT, VALUE_INFO = 1, 5, 12, 13
+"""Of a graph; the last tell shapes of what lies between nodes."""
 NODE_INPUT, NODE_OUTPUT = 1, 2
 OUTPUT_NAME, TENSOR_NAME = 1, 8
 
@@ -61,6 +61,8 @@ def without_outputs(model: bytes, names: Collection[str]) -> bytes:
             return field in useful
         if number == INITIALIZER:
             return bool(needed & _names(value, TENSOR_NAME))
+        if number == VALUE_INFO:
+            return bool(needed & _names(value, OUTPUT_NAME))
         return number != OUTPUT or not unwanted & _names(value, OUTPUT_NAME)
 
     less = b"".join(field for number, field, value in parts if kept(number, field, value))

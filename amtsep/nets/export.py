@@ -198,7 +198,7 @@ def tell_shapes(model: Any) -> None:
         elif node.op_type in ("Add", "Relu") and all(name in channels for name in node.input):
             channels[node.output[0]] = channels[node.input[0]]
     for name, width in channels.items():
-        shape = [1, width, N_PITCHES, "inner frames"]
+        shape: list[int | str | None] = [1, width, N_PITCHES, "inner frames"]
         model.graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
 
