@@ -191,9 +191,9 @@ def test_state_is_of_one_step_and_brings_the_random_numbers_back(bank: Path, tmp
     run = Run(bank, tmp_path)
     torch.manual_seed(7)
     loop.keep(run, TINY, net, average, optimizer, loop.Standing(step=3), 0.1)
-    expected, bias = torch.rand(4), net.frame_out.bias.detach().clone()
+    expected, bias = torch.rand(4), net.stem[1].bias.detach().clone()
     with torch.no_grad():
-        net.frame_out.bias += 1.0
+        net.stem[1].bias += 1.0
     monkey = pytest.MonkeyPatch()
     monkey.setattr(loop.json, "dumps", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -201,7 +201,7 @@ def test_state_is_of_one_step_and_brings_the_random_numbers_back(bank: Path, tmp
     monkey.undo()
     state = loop.restore(tmp_path / "state", net, average, optimizer)
     assert state.step == 3
-    assert torch.equal(net.frame_out.bias, bias)
+    assert torch.equal(net.stem[1].bias, bias)
     assert torch.equal(torch.rand(4), expected)
     assert [p.name for p in (tmp_path / "state").iterdir()] == ["state.safetensors"]
     (tmp_path / "state" / "state.safetensors").write_bytes(b"broken")
