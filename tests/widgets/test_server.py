@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import socket
+import threading
 
 import pytest
 
 from widgets.__main__ import main, parser
+from widgets.serving import server as serving
 from widgets.serving.guard import Door, sound, without_token
 from widgets.serving.server import Serve, ServerError, address, check, environment, is_local, settings
 
@@ -36,6 +39,24 @@ def test_the_next_port_is_taken_where_one_is_in_use():
         taken.listen()
         port = taken.getsockname()[1]
         assert check(Serve(port=port)).port > port
+
+
+def test_the_address_is_printed_at_once_behind_a_proxy_that_does_not_answer(monkeypatch, capsys):
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{dead.getsockname()[1]}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        page = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+        threading.Thread(target=page.serve_forever, daemon=True).start()
+        asked_again: list[float] = []
+        monkeypatch.setattr(serving.time, "sleep", asked_again.append)
+        try:
+            serving._announce(Serve(port=page.server_address[1], open_browser=False), "dashboard")
+        finally:
+            page.shutdown()
+            page.server_close()
+    assert f":{page.server_address[1]}/" in capsys.readouterr().out and not asked_again
 
 
 def test_voila_is_told_everything(tmp_path):

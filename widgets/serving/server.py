@@ -234,9 +234,11 @@ def _announce(serve: Serve, name: str) -> None:
     """Print the address once it answers, and open it where there is a display."""
     local = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}.get(serve.host, serve.host)
     probe = f"http://{_bracketed(local)}:{serve.port}/voila/static/voila.js"
+    # No proxy leads to this computer; and to look for one would read the environment while another thread changes it.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(600):
         try:
-            urllib.request.urlopen(probe, timeout=2).close()
+            opener.open(probe, timeout=2).close()
             break
         except urllib.error.HTTPError:
             break
