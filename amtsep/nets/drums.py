@@ -145,6 +145,6 @@ def export_drums(weights: Path, path: Path) -> Path:
     """Write the drum network as an ONNX file that `amtsep.inference` runs as it runs the others; output ``drums``."""
     module = load_drums(weights)
     front_end = module.net.front_end
-    trace(module, path, 200 * front_end.hop_length, ["drums"])
-    describe(path, module.net.network.name, module.halo, front_end.sample_rate, "float32", front_end)
+    model = trace(module, path, 200 * front_end.hop_length, ["drums"])
+    describe(model, path, module.net.network.name, module.halo, front_end.sample_rate, "float32", front_end)
     return path

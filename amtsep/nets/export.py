@@ -124,7 +124,6 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
     ModelError
         If the weights cannot be read, or rate or precision is none of these.
     """
-    import onnx
 
     if precision not in PRECISIONS:
         raise ModelError(f"The precision can be {', '.join(PRECISIONS)}, not '{precision}'.")
@@ -134,14 +133,12 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
     simplify(module, folded=precision == "float32")
     outputs = ["onset", "frame", "level"] + (["embedding"] if net.timbre is not None else [])
     outputs += ["offset"] if net.network.offset_head else []
-    trace(module, path, 200 * module.hop, outputs)
-    model = onnx.load(str(path))
+    model = trace(module, path, 200 * module.hop, outputs)
     if isinstance(net, TranscriberNet):
         tell_shapes(model)
     if precision != "float32":
         pack_weights(model, precision)
-    onnx.save(model, str(path))
-    describe(path, checkpoint.network.name, module.halo, input_rate, precision, checkpoint.front_end)
+    describe(model, path, checkpoint.network.name, module.halo, input_rate, precision, checkpoint.front_end)
     return path
 
 
@@ -160,11 +157,13 @@ def simplify(module: nn.Module, folded: bool) -> None:
                 setattr(parent, name, Parted(child))
 
 
-def trace(module: nn.Module, path: Path, samples: int, outputs: list[str]) -> None:
-    """Write a module from waveform (1, N) to outputs of frames (1, rows, T) as an ONNX file of dynamic length.
+def trace(module: nn.Module, path: Path, samples: int, outputs: list[str]) -> Any:
+    """Write a module from waveform (1, N) to outputs of frames (1, rows, T) as an ONNX file; its model is given back.
 
     `samples` are what it is tried on.
     """
+    import onnx
+
     axes: dict[str, dict[int, str]] = {"audio": {1: "samples"}}
     axes |= {name: {2: "frames"} for name in outputs}
     with warnings.catch_warnings(), torch.no_grad():
@@ -180,6 +179,7 @@ def trace(module: nn.Module, path: Path, samples: int, outputs: list[str]) -> No
             dynamic_axes=axes,
             do_constant_folding=True,
         )
+    return onnx.load(str(path))
 
 
 def tell_shapes(model: Any) -> None:
@@ -202,11 +202,12 @@ def tell_shapes(model: Any) -> None:
         model.graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
 
-def describe(path: Path, name: str, halo: int, input_rate: int, precision: Precision, front_end: FrontEnd) -> None:
-    """Check an ONNX file, and write what a runtime has to know into its metadata."""
+def describe(
+    model: Any, path: Path, name: str, halo: int, input_rate: int, precision: Precision, front_end: FrontEnd
+) -> None:
+    """Write an ONNX model with what a runtime has to know in its metadata, once it is checked."""
     import onnx
 
-    model = onnx.load(str(path))
     about: dict[str, Any] = {
         "name": name,
         "halo": halo,
