@@ -2,14 +2,16 @@
 
 In single precision it is no faster than ONNX Runtime as `amtsep.inference` uses it. In bfloat16 `base` takes a third
 less of the processor and a quarter less time, and its start takes a second, which ten minutes of sound pay back;
-`light`, half of which is its front end, gains nothing. The front end stays in single precision, where tones far under
-others would be lost. It is taken only where it is asked for: its notes are not to the last the same.
+`light`, half of which is its front end, gains nothing and stays in single precision, as the front end always does,
+where tones far under others would be lost. It is taken only where it is asked for: notes of larger networks are not to
+the last the same.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import platform
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +27,8 @@ from amtsep.errors import ModelError
 
 FRONT, NETWORK = "/inner/cqt", ("/inner/edges", "/inner/net")
 """Where the names of the exported graph's nodes begin: of the front end, and of what comes after it."""
+WORTH_HALF = 50_000
+"""Weights of its network from which on a file is computed in bfloat16."""
 
 
 @lru_cache(1)
@@ -61,16 +65,16 @@ class OpenVinoEngine:
     threads
         Of the processor; as many chunks may be heard at once.
     precision
-        Of the network after the front end: "bf16" or "f32".
+        Of the network after the front end: "bf16" or "f32"; ``None`` for what pays.
     timbre
         Whether to compute the embedding.
     """
 
-    def __init__(self, path: Path, threads: int, precision: str = "bf16", timbre: bool = True) -> None:
+    def __init__(self, path: Path, threads: int, precision: str | None = None, timbre: bool = True) -> None:
         import openvino
 
         self._timbre = timbre
-        self._openvino, self._path, self._precision = openvino, path, precision
+        self._openvino, self._path = openvino, path
         self._core, self._lock = openvino.Core(), Lock()
         self._compiled: _Compiled | None = None
         try:
@@ -79,6 +83,7 @@ class OpenVinoEngine:
             self.front_end = FrontEnd(**about["front_end"])
         except Exception as error:  # noqa: BLE001 - the runtime has no common base for its errors
             raise ModelError(f"{path.name} is not an ONNX file written by 'amtsep export'.") from error
+        self._precision = precision or ("bf16" if _weights(model) >= WORTH_HALF else "f32")
         self.name, self.halo = str(about["name"]), int(about["halo"])
         self.sample_rate = int(about.get("input_rate", self.front_end.sample_rate))
         self.at_once = threads
@@ -128,6 +133,12 @@ class OpenVinoEngine:
             for half, precision in ((front, "f32"), (network, self._precision))
         )
         return _Compiled(first, second, list(results), length, local())
+
+
+def _weights(model: Any) -> int:
+    """Values in the kernels over pitch and time, which are the network's and not the front end's."""
+    shapes = (op.get_output_shape(0) for op in model.get_ops() if op.get_type_name() == "Constant")
+    return sum(math.prod(shape) for shape in shapes if len(shape) == 4)
 
 
 def _named(taker: Any) -> str:

@@ -8,8 +8,9 @@
 A row is one process on one thread; ``--jobs`` of them run at a time. What is finished is kept (``ROW/result.json``,
 and ``results.json`` over all) and not run again, so that the same command goes on where it was stopped; a row with
 another budget is run anew. Rows of the groups `timbre-loss`, `memory` and `phase` train a fresh timbre branch on the
-frozen notes of ``--init``; those of `balance` train everything from there; those of `data`, `options` and `optimizer`
-start from nothing. ``--seeds 1 2 3`` repeats every row, and the table then gives means and half the range.
+frozen notes of ``--init``; those of `balance` train everything from there; those of `data`, `options`, `optimizer` and
+`architecture` (the notes' half of `base` with other blocks) start from nothing. ``--seeds 1 2 3`` repeats every row,
+and the table then gives means and half the range.
 
 Timbres are judged with their number given, on mixes of the bank's development split (unseen: of held-out timbres
 alone), on Bach10's development mixes: V-measure of the tracks of the heard notes, and micro onset F1 of the tracks.
@@ -33,6 +34,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from amtsep.config import NETWORKS
 
 Figures = dict[str, dict[str, float]]
 
@@ -64,6 +67,8 @@ class Row:
     judged: tuple[str, ...] = ("notes",)
     teacher: bool = False
     """Whether the weights of ``--init`` teach too."""
+    shape: dict[str, Any] = field(default_factory=dict)
+    """What differs from the `Network` that `settings` name."""
 
 
 FILTERS: dict[str, Callable[[Any, str], bool]] = {
@@ -91,7 +96,21 @@ def balance_row(name: str, **settings: Any) -> Row:
     return Row("balance", name, settings, start="notes", judged=("timbres", "notes"))
 
 
+STACKED = NETWORKS["base"].harmonics
+
+
+def shape_row(name: str, blocks: tuple[tuple[int, int] | str, ...], stacked: bool = True) -> Row:
+    """The notes' half of `base` with other blocks, with the harmonics stacked at the input or the fundamental alone."""
+    shape = {"blocks": blocks, "harmonics": STACKED if stacked else (1.0,), "embedding_channels": 0, "embedding_dim": 0}
+    return Row("architecture", name, {"network": "base"}, shape=shape)
+
+
 ROWS: tuple[Row, ...] = (
+    shape_row("dilated", ((1, 1), (12, 2), (7, 4), (1, 8), (1, 1))),
+    shape_row("dilated, no stack", ((1, 1), (12, 2), (7, 4), (1, 8), (1, 1)), stacked=False),
+    shape_row("one harmonic", ((1, 1), "harmonic", (1, 2), (1, 8), (1, 1))),
+    shape_row("two harmonic", ("harmonic", (1, 1), "harmonic", (1, 8), (1, 1))),
+    shape_row("two harmonic, no stack", ("harmonic", (1, 1), "harmonic", (1, 8), (1, 1)), stacked=False),
     Row("data", "full"),
     *(Row("data", name, keep=name) for name in FILTERS if name != "all"),
     Row("data", "no-augmentation", mixing={"augment": False}),
@@ -183,6 +202,10 @@ def train_row(row: Row, seed: int, job: Job, folder: Path) -> tuple[Path, dict[s
 
     settings = {"network": job.network, **row.settings}
     base = TRAININGS[settings["network"]]
+    if row.shape:
+        # A row is a process of its own.
+        NETWORKS[row.name] = replace(NETWORKS[settings["network"]], name=row.name, **row.shape)
+        settings["network"] = row.name
     # The mixes are those of one network for all rows, so that only what a row names differs.
     mixing = replace(TRAININGS["base"].mixing, **row.mixing)
     expected = job.steps or 1000
@@ -290,6 +313,10 @@ def judge_notes(weights: Path, job: Job, folder: Path) -> Figures:
         "slakh": ("slakh", "slakh/dev", {"mixes": (2, 3, 4), "per_size": 1}, 4),
     }
     figures: Figures = {"calibration": {"onset_shift": checkpoint.onset_shift, "frame_shift": checkpoint.frame_shift}}
+    names = ("onset", "onset_offset", "frame")
+    mixes = list(development_mixes(job.bank, job.mixes, unseen=False))
+    means = mean_figures((Example(transcriber(audio), truth) for audio, truth in mixes), Decoding())
+    figures["mixes"] = {**dict(zip(names, np.round(means, 4).tolist())), "n": len(mixes)}
     for title, (dataset, place, options, most) in sets.items():
         if not (job.data / place).is_dir():
             continue
@@ -297,7 +324,6 @@ def judge_notes(weights: Path, job: Job, folder: Path) -> Figures:
         chosen = found[:: max(1, -(-len(found) // most))]
         excerpts = (excerpt(recording, 1.5 * job.seconds) for recording in chosen)
         means = mean_figures((Example(transcriber(audio), truth) for audio, truth in excerpts), Decoding())
-        names = ("onset", "onset_offset", "frame")
         figures[title] = {**dict(zip(names, np.round(means, 4).tolist())), "n": len(chosen)}
     return figures
 
@@ -445,7 +471,7 @@ COLUMNS = {
         ("quartets, tracks", "quartets, tracks", ("v", "f1")),
     ),
     "notes": tuple(
-        (name, name, ("onset", "onset_offset", "frame")) for name in ("quartets", "guitarset", "maps", "slakh")
+        (name, name, ("onset", "onset_offset", "frame")) for name in ("mixes", "quartets", "guitarset", "maps", "slakh")
     ),
 }
 """By what is judged: title, set, figures."""

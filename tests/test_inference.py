@@ -196,6 +196,8 @@ def test_openvino_finds_the_same_notes(model: str) -> None:
     one, other = Decoder(a)(Decoding()), Decoder(b)(Decoding())
     assert one.pitch.tolist() == other.pitch.tolist()
     np.testing.assert_allclose(other.onset, one.onset, atol=0.005)
+    if model == "light":  # which gains nothing from less
+        np.testing.assert_allclose(b.onset, a.onset, atol=1e-4)
 
 
 @pytest.mark.parametrize("backend", ["onnx", "openvino", "torch"])

@@ -131,6 +131,8 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
     shifts = checkpoint.onset_shift, checkpoint.frame_shift, checkpoint.offset_shift
     module = Exported(EndToEnd(net, *shifts), input_rate).eval()
     simplify(module, folded=precision == "float32")
+    if isinstance(net, TranscriberNet) and precision == "float32" and net.network.memory == "none":
+        end_where_known(net)
     outputs = ["onset", "frame", "level"] + (["embedding"] if net.timbre is not None else [])
     outputs += ["offset"] if net.network.offset_head else []
     model = trace(module, path, 200 * module.hop, outputs)
@@ -155,6 +157,28 @@ def simplify(module: nn.Module, folded: bool) -> None:
                 setattr(parent, name, child.as_convolution())
             elif folded and isinstance(child, ConvNorm) and name in ("onset_hidden", "offset_hidden"):
                 setattr(parent, name, Parted(child))
+
+
+def end_where_known(net: TranscriberNet) -> None:
+    """Have convolutions give no frames for which they would need others beyond a chunk's ends, in place.
+
+    Those are the frames of the halo, which nobody reads: with chunks that fit into a processor's cache, a sixth of the
+    work. What is left is padded last of all (`EndToEnd`). A convolution of one kernel over all of its input stays as
+    it is where another one's output is added to its own (`Parted.last`, the embedding's spectrum).
+    """
+    shared = net.head
+    ends: list[nn.Module] = [net.stem, net.octaves, net.blocks]
+    if shared is not None:
+        ends += [shared]
+    else:
+        ends += [net.neck, net.frame_hidden, net.frame_out]
+        # `simplify` has put them there.
+        parted: list[nn.Module | None] = [net.onset_hidden, net.offset_hidden]
+        ends += [hidden.most for hidden in parted if isinstance(hidden, Parted)]
+    if net.timbre is not None and shared is None:
+        ends.append(net.timbre.blocks)
+    for conv in (module for end in ends for module in end.modules() if isinstance(module, nn.Conv2d)):
+        conv.padding = (int(conv.padding[0]), 0)
 
 
 def trace(module: nn.Module, path: Path, samples: int, outputs: list[str]) -> Any:
@@ -183,22 +207,27 @@ def trace(module: nn.Module, path: Path, samples: int, outputs: list[str]) -> An
 
 
 def tell_shapes(model: Any) -> None:
-    """Write down that all features of a `TranscriberNet` are (1, C, 88, T) with one T, in place.
+    """Write down which features of a `TranscriberNet` are (1, C, 88, T) with one T, in place.
 
     Inference of shapes loses the number of frames at a dilated convolution, and ONNX Runtime adds to a convolution's
-    output while computing it only where it knows both to be of one shape.
+    output while computing it only where it knows both to be of one shape. Known are the trunk and what is made of it
+    alone: its first convolution's frames, less those that the following ones take off.
     """
     from onnx import TensorProto, helper
 
-    channels: dict[str, int] = {}
+    known: dict[str, tuple[int, int]] = {}
+    """Channels, and frames fewer than the first convolution's input has."""
     weights = {tensor.name: tensor.dims for tensor in model.graph.initializer if len(tensor.dims) == 4}
     for node in model.graph.node:
-        if node.op_type == "Conv" and node.input[1] in weights:
-            channels[node.output[0]] = weights[node.input[1]][0]
-        elif node.op_type in ("Add", "Relu") and all(name in channels for name in node.input):
-            channels[node.output[0]] = channels[node.input[0]]
-    for name, width in channels.items():
-        shape: list[int | str | None] = [1, width, N_PITCHES, "inner frames"]
+        if node.op_type == "Conv" and node.input[1] in weights and (not known or node.input[0] in known):
+            given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+            taken = (given["kernel_shape"][1] - 1) * given["dilations"][1] - given["pads"][1] - given["pads"][3]
+            before = known[node.input[0]][1] if known else 0
+            known[node.output[0]] = weights[node.input[1]][0], before + taken
+        elif node.op_type in ("Add", "Relu", "Sigmoid") and all(name in known for name in node.input):
+            known[node.output[0]] = known[node.input[0]]
+    for name, (channels, taken) in known.items():
+        shape: list[int | str | None] = [1, channels, N_PITCHES, f"inner frames less {taken}"]
         model.graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
 

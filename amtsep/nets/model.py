@@ -66,6 +66,12 @@ def build_block(channels: int, block: tuple[int, int] | str) -> nn.Module:
     return ResidualBlock(channels, dilation=block)
 
 
+def within(x: Tensor, inner: Tensor) -> Tensor:
+    """The frames of `x` that those of `inner` are in the middle of: an exported trunk ends where it knows no more."""
+    around = (int(x.shape[-1]) - int(inner.shape[-1])) // 2
+    return x[..., around:-around] if around else x
+
+
 class SharedHead(nn.Module):
     """Onset, frame and offset logits from one hidden layer.
 
@@ -145,14 +151,16 @@ class TranscriberNet(nn.Module):
             nn.init.constant_(conv.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
             return conv
 
+        # Engines compute sixteen channels at once: fewer cost as much.
+        narrow = head // 2 if head > 16 else head
         self.neck = ConvNorm(width, head, (3, 3))
-        self.frame_hidden = ConvNorm(head, head // 2, (3, 3))
-        self.frame_out = out(head // 2, frame_prior)
+        self.frame_hidden = ConvNorm(head, narrow, (3, 3))
+        self.frame_out = out(narrow, frame_prior)
         self.onset_hidden = ConvNorm(head + 1, head, (3, 5))
         self.onset_out = out(head, onset_prior)
         if offset:
-            self.offset_hidden = ConvNorm(head + 1, head // 2, (3, 5))
-            self.offset_out = out(head // 2, offset_prior)
+            self.offset_hidden = ConvNorm(head + 1, narrow, (3, 5))
+            self.offset_out = out(narrow, offset_prior)
 
     def forward(self, power: Tensor, phase: Tensor | None = None) -> Heard:
         """Run the network.
@@ -203,8 +211,8 @@ class TranscriberNet(nn.Module):
         if self.timbre is None:
             return None
         if phase is not None:
-            phase = torch.cat([self.stack(part) for part in phase.unbind(dim=1)], dim=1)
-        return self.timbre(stack, trunk, frame[:, None], phase)
+            phase = within(torch.cat([self.stack(part) for part in phase.unbind(dim=1)], dim=1), trunk)
+        return self.timbre(within(stack, trunk), trunk, frame[:, None], phase)
 
     @property
     def halo(self) -> int:
@@ -254,7 +262,7 @@ class Outputs(NamedTuple):
 
 
 class Edges(nn.Module):
-    """Takes `frames` at either end away, and puts zeros in their place."""
+    """Takes `frames` at either end away."""
 
     def __init__(self, frames: int) -> None:
         super().__init__()
@@ -264,9 +272,11 @@ class Edges(nn.Module):
         """(..., T) to (..., T - 2 frames)."""
         return x[..., self.frames : -self.frames]
 
-    def back(self, x: Tensor) -> Tensor:
-        """(..., T - 2 frames) to (..., T)."""
-        return functional.pad(x, (self.frames, self.frames))
+
+def widened(x: Tensor, whole: Tensor) -> Tensor:
+    """`x` with zeros at both ends, as many frames as `whole` has."""
+    around = (int(whole.shape[-1]) - int(x.shape[-1])) // 2
+    return functional.pad(x, (around, around))
 
 
 class EndToEnd(nn.Module):
@@ -312,5 +322,5 @@ class EndToEnd(nn.Module):
             None if offset is None else torch.sigmoid(offset + shifts[2]),
         )
         if inner:
-            outputs = tuple(None if o is None else self.edges.back(o) for o in outputs)  # type: ignore[assignment]
+            outputs = tuple(None if o is None else widened(o, level) for o in outputs)  # type: ignore[assignment]
         return Outputs(outputs[0], outputs[1], level, *outputs[2:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,49 @@ def test_an_engine_adds_harmonics_while_it_convolves(tmp_path: Path) -> None:
         pytest.skip("on this processor ONNX Runtime does not lay out channels in blocks")
     assert any(n.op_type == "Add" and "/blocks/" in n.name for n in onnx.load(str(exported)).graph.node)
     assert not [n.name for n in nodes if n.op_type == "Add" and "/blocks/" in n.name]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {},
+        {"head_channels": 16, "octaves": False},
+        {"shared_head": True, "embedding_channels": 0, "embedding_dim": 0},
+        {"offset_head": False, "embedding_harmonic": 8, "embedding_by_pitch": True},
+        {"phase": True},
+        {"memory": "statistics"},
+    ],
+    ids=lambda shape: ", ".join(shape) or "base",
+)
+def test_an_exported_file_computes_no_frame_of_its_halo_and_gives_the_rest(tmp_path: Path, shape: dict) -> None:
+    pytest.importorskip("onnx")
+    import onnx
+    import onnxruntime
+
+    from amtsep.nets.export import export_onnx
+    from amtsep.nets.model import EndToEnd
+
+    torch.manual_seed(3)
+    net = TranscriberNet(replace(NETWORKS["base"], **shape)).eval()
+    weights = tmp_path / "base.safetensors"
+    save_checkpoint(weights, net, Checkpoint(net.network))
+    whole = EndToEnd(net)
+    frames = 2 * whole.halo + 30
+    model = onnx.load(str(export_onnx(weights, tmp_path / "base.onnx")))
+    last = next(n for n in reversed(model.graph.node) if n.op_type == "Conv" and "/blocks" in n.name)
+    model.graph.output.append(onnx.helper.make_empty_tensor_value_info(last.output[0]))
+    audio = torch.randn(1, frames * net.front_end.hop_length)
+    *found, trunk = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"audio": audio.numpy()})
+    with torch.no_grad():
+        heard = whole(audio)
+    kept = slice(whole.halo, -whole.halo)
+    for name, output in zip(("onset", "frame"), found[:2], strict=True):
+        np.testing.assert_allclose(output[..., kept], getattr(heard, name)[..., kept], atol=1e-4)
+    if heard.embedding is not None:
+        np.testing.assert_allclose(found[3][0, :, kept], heard.embedding[0, ..., kept].permute(1, 2, 0), atol=1e-3)
+    # What a memory remembers of a chunk is all of it.
+    if net.network.memory == "none":
+        assert trunk.shape[-1] <= 30 + 2 * 6
 
 
 def test_export_uses_only_operators_that_small_runtimes_have(tmp_path: Path) -> None:
