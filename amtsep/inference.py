@@ -111,10 +111,11 @@ def _digest(path: Path, _changed: int, _size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def versioned(name: str, path: Path) -> str:
+def versioned(name: str, path: Path, weights: str | None = None) -> str:
     """What a network that tells timbres apart is called in `Posteriors.model`: what is fitted to its embedding
-    (`amtsep.clustering.encoder`) belongs to these weights, and to no other network of the name."""
-    return f"{name} {digest(path)[:DIGITS]}"
+    (`amtsep.clustering.encoder`) belongs to these weights, and to no other network of the name. However they are
+    exported, that is by `weights`, their hash; without it by the file's own."""
+    return f"{name} {(weights or digest(path))[:DIGITS]}"
 
 
 class OnnxEngine:
@@ -146,7 +147,7 @@ class OnnxEngine:
         self.sample_rate = int(about.get("input_rate", self.front_end.sample_rate))
         self._outputs = [output.name for output in self.session.get_outputs()]
         if EMBEDDING in self._outputs:
-            self.name = versioned(self.name, path)
+            self.name = versioned(self.name, path, about.get("weights"))
 
     def __call__(self, samples: NDArray[np.float32]) -> Arrays:
         """Run one chunk."""

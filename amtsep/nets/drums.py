@@ -146,5 +146,6 @@ def export_drums(weights: Path, path: Path) -> Path:
     module = load_drums(weights)
     front_end = module.net.front_end
     model = trace(module, path, 200 * front_end.hop_length, ["drums"])
-    describe(model, path, module.net.network.name, module.halo, front_end.sample_rate, "float32", front_end)
+    about = {"name": module.net.network.name, "halo": module.halo}
+    describe(model, path, about, front_end.sample_rate, "float32", front_end)
     return path

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from amtsep.config import N_PITCHES, FrontEnd
 from amtsep.errors import ModelError
-from amtsep.nets.checkpoint import load_checkpoint
+from amtsep.nets.checkpoint import load_checkpoint, sha256
 from amtsep.nets.cqt import half_band_filter
 from amtsep.nets.harmonic import HarmonicBlock, HarmonicConv
 from amtsep.nets.layers import ConvNorm, Parted, ResidualBlock
@@ -140,7 +140,8 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
         tell_shapes(model)
     if precision != "float32":
         pack_weights(model, precision)
-    describe(model, path, checkpoint.network.name, module.halo, input_rate, precision, checkpoint.front_end)
+    about: dict[str, Any] = {"name": checkpoint.network.name, "weights": sha256(weights), "halo": module.halo}
+    describe(model, path, about, input_rate, precision, checkpoint.front_end)
     return path
 
 
@@ -232,14 +233,16 @@ def tell_shapes(model: Any) -> None:
 
 
 def describe(
-    model: Any, path: Path, name: str, halo: int, input_rate: int, precision: Precision, front_end: FrontEnd
+    model: Any, path: Path, about: dict[str, Any], input_rate: int, precision: Precision, front_end: FrontEnd
 ) -> None:
-    """Write an ONNX model with what a runtime has to know in its metadata, once it is checked."""
+    """Write an ONNX model with what a runtime has to know in its metadata, once it is checked.
+
+    `about` holds the network's name, its halo and, where something is fitted to it, what its weights are called.
+    """
     import onnx
 
-    about: dict[str, Any] = {
-        "name": name,
-        "halo": halo,
+    about = {
+        **about,
         "input_rate": input_rate,
         "precision": precision,
         "front_end": asdict(front_end),

@@ -12,6 +12,8 @@ torch = pytest.importorskip("torch", reason="the network needs torch (pip instal
 onnx = pytest.importorskip("onnx", reason="exporting needs onnx (pip install 'amtsep[train]')")
 
 from amtsep.audio import Audio, resample  # noqa: E402
+from amtsep.clustering.encoder import encoder_for  # noqa: E402
+from amtsep.clustering.encoder import shipped as shipped_encoder  # noqa: E402
 from amtsep.config import NETWORKS  # noqa: E402
 from amtsep.errors import ModelError  # noqa: E402
 from amtsep.inference import Transcriber, available_models, models_folder  # noqa: E402
@@ -95,6 +97,14 @@ def test_chunks_do_not_show_at_44100_hz(files) -> None:
     whole, pieces = Transcriber(path, chunk_frames=10_000)(audio), Transcriber(path, chunk_frames=60)(audio)
     np.testing.assert_allclose(whole.onset, pieces.onset, atol=1e-4)
     np.testing.assert_allclose(whole.frame, pieces.frame, atol=1e-4)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way[0]} Hz, {way[1]}")
+def test_however_base_is_exported_its_notes_are_told_apart_by_what_was_fitted_to_it(files, way) -> None:
+    encoder = shipped_encoder()
+    assert encoder is not None
+    name = Transcriber(files[("base", *way)]).engine.name
+    assert encoder_for(name, encoder.inputs) is encoder
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ async function transcribe({ id, samples, levels, loudness }) {
     if (out.embedding) {
       keepEmbedding(result, out.embedding, first, last, halo);
       // As amtsep.inference calls it: what is fitted to its embedding belongs to these weights.
-      if (hash) result.model = `${about.name} ${hash.slice(0, DIGITS)}`;
+      const weights = about.weights ?? hash;
+      if (weights) result.model = `${about.name} ${weights.slice(0, DIGITS)}`;
     }
     result.spectrogram ??= new Uint8Array(front.n_bins * frames);
     for (let t = first; t < last; t++) {

@@ -60,9 +60,10 @@ class Refit:
 
 
 def networks_of(model: str) -> list[str]:
-    """First digits of the SHA-256 of the files of a network: the same weights for torch and for ONNX."""
+    """First digits of the SHA-256 of the files of a network: of its weights, by which every export calls it (see
+    `amtsep.inference.versioned`), and of an export that does not know them."""
     path = find_model(model, ".onnx")
-    files = [path.with_suffix(suffix) for suffix in (".onnx", ".safetensors")]
+    files = [path.with_suffix(suffix) for suffix in (".safetensors", ".onnx")]
     return [digest(file)[:DIGITS] for file in files if file.is_file()]
 
 
