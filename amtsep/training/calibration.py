@@ -57,6 +57,18 @@ def development_examples(bank: Path, transcriber: Transcriber, count: int, seed:
     return examples
 
 
+def song_examples(folders: Sequence[Path], transcriber: Transcriber) -> list[Example]:
+    """Recordings beside MIDI files, such as ``amtsep.synthesis.songs --held-out`` makes, and their posteriors.
+
+    Their notes end where they have sounded, and nothing is known of the key.
+    """
+    from amtsep.evaluation.readers import recordings
+
+    songs = (song for folder in folders for song in recordings("pairs", folder))
+    rate = FrontEnd().sample_rate
+    return [Example(transcriber(Audio(song.audio(), rate, song.name)), song.reference) for song in songs]
+
+
 def mean_figures(examples: Iterable[Example], decoding: Decoding) -> tuple[float, ...]:
     """Mean onset F1, onset+offset F1 and frame F1 of the posteriors as they are."""
     rows = []
@@ -96,7 +108,7 @@ def maximise(value: Callable[[float], float], low: float, high: float, rounds: i
 
 
 def calibrate(
-    weights: Path, out: Path, bank: Path, count: int = 60, extra: Callable[[Transcriber], list[Example]] | None = None
+    weights: Path, out: Path, bank: Path, count: int = 60, songs: Sequence[Path] = ()
 ) -> Checkpoint:
     """Find the shifts for the default `Decoding` and write calibrated weights.
 
@@ -109,25 +121,25 @@ def calibrate(
         Safetensors in and out; may be the same.
     bank, count
         Where the clips come from, and how many.
-    extra
-        More examples, given the transcriber of the uncalibrated network.
+    songs
+        Folders of more of them (see `song_examples`): what is not as clean as the clips are.
     """
     net, checkpoint = load_checkpoint(weights)
     plain = replace(checkpoint, onset_shift=0.0, frame_shift=0.0, offset_shift=0.0)
     save_checkpoint(out, net, plain)
     transcriber = Transcriber(out, device="cpu")
     examples = development_examples(bank, transcriber, count)
-    if extra is not None:
-        examples += extra(transcriber)
+    examples += song_examples(songs, transcriber)
     decoding = Decoding(ends="sound")
     # Notes need both posteriors; a frame shift found first for the segments, then the onsets, then the frames again.
     onset, frame, offset = 0.0, 1.0, 0.0
     for _ in range(2):
         frame = maximise(lambda x, o=onset: sum(figures(examples, decoding, o, x)[1:]), -2.0, 4.0)  # type: ignore[misc]
         onset = maximise(lambda x, f=frame: figures(examples, decoding, x, f)[0], -3.0, 3.0)  # type: ignore[misc]
-    if any(example.posteriors.offset is not None for example in examples):
+    keyed = [example for example in examples if example.by_key is not None and example.posteriors.offset is not None]
+    if keyed:
         by_key = replace(decoding, ends="key")
-        offset = maximise(lambda x: sum(figures(examples, by_key, onset, frame, x)[1:]), -3.0, 3.0)
+        offset = maximise(lambda x: sum(figures(keyed, by_key, onset, frame, x)[1:]), -3.0, 3.0)
     found = figures(examples, decoding, onset, frame)
     names = ("onset_f1", "onset_offset_f1", "frame_f1")
     info = {

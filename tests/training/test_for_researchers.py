@@ -7,7 +7,9 @@ import signal
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 torch = pytest.importorskip("torch", reason="training needs torch (pip install 'amtsep[train]')")
 pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric (pip install 'amtsep[train]')")
@@ -16,6 +18,8 @@ from amtsep import plugins  # noqa: E402
 from amtsep.cli import main  # noqa: E402
 from amtsep.config import TRAININGS  # noqa: E402
 from amtsep.errors import DataError  # noqa: E402
+from amtsep.formats import write_midi  # noqa: E402
+from amtsep.notes import Notes  # noqa: E402
 from amtsep.training.loop import Journal  # noqa: E402
 from amtsep.training.settings import from_file  # noqa: E402
 
@@ -44,6 +48,14 @@ def test_from_a_file_of_settings_to_calibrated_weights(
     weights = next(out.glob("*.safetensors"))
     assert main(["calibrate", str(weights), "--bank", str(bank), "--clips", "1"]) == 0
     assert weights.with_suffix(".calibrated.safetensors").is_file()
+    # On songs beside the clips, if there are any where one says.
+    songs = tmp_path / "songs"
+    also = ["calibrate", str(weights), "--bank", str(bank), "--clips", "1", "--songs", str(songs)]
+    assert main(also) == 1 and "songs" in said(capsys)
+    songs.mkdir()
+    soundfile.write(songs / "one.wav", np.random.default_rng(0).normal(0.0, 0.1, 22050), 22050)
+    write_midi(Notes.build([0.1, 0.5], [0.4, 0.9], [60, 64]), songs / "one.mid")
+    assert main(also) == 0 and "examples 2," in capsys.readouterr().out
     report = tmp_path / "report"
     evaluate = ["evaluate", "--dataset", "bank", "--root", str(bank), "--limit", "1", "--no-heat-map", "--no-cache"]
     model = ["--model", str(weights.with_suffix(".calibrated.safetensors")), "--timbres", "none", "-o", str(report)]
