@@ -22,12 +22,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from amtsep.arguments import add_stereo
 from amtsep.config import (
     BACKENDS,
     ENDS,
     RECOMMENDED_CLEAN_UP,
     CleanUp,
-    Clustering,
     Decoding,
     MusicReading,
     Quantisation,
@@ -328,13 +328,7 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--timbres", type=timbres, default=False, metavar="auto|K", help="one track a timbre: how many, or auto"
     )
-    how.add_argument(
-        "--stereo",
-        type=weight,
-        metavar="W",
-        default=Clustering.stereo,
-        help="how much both channels of a stereo recording count for --timbres; 0: not (%(default)g)",
-    )
+    add_stereo(how)
     how.add_argument(
         "--drums", choices=("auto", "on", "off"), default="off", help="a track of drums: auto where there are any (off)"
     )
@@ -601,14 +595,6 @@ def run_workshop(args: argparse.Namespace) -> int:
         )
     command = [sys.executable, "-m", "widgets.serving.workshop", *workshop_arguments(args)]
     return _wait(subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"}))
-
-
-def weight(text: str) -> float:
-    """A number from 0 on."""
-    with suppress(ValueError):
-        if 0 <= float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 on")
 
 
 def seconds_or_number(text: str) -> float:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtsep.audio import Audio
+from amtsep.clustering.encoder import encoder_inputs
 from amtsep.config import MIDI_MIN, FrontEnd
-from amtsep.decoding import decode, embed_notes
 from amtsep.evaluation.readers import DATASETS, recordings
 from amtsep.inference import Transcriber
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.synthesis.bank import Bank
+from amtsep.training.timbres.encoder import (
+    Fitting,
+    Heard,
+    contrast,
+    descend,
+    hear_mix,
+    heard_notes,
+    nearby,
+    tables_of,
+)
 from amtsep.training.timbres.hearing import HeardMix, load_examples, save_examples
 from amtsep.training.timbres.recurring import MIXING, SEED, RecurringMixer
 
@@ -52,22 +62,6 @@ STRETCHES = ((0, 5), (6, 14), (15, 128))
 HARMONICS, SHOWN = 16, 12
 OCTAVES = np.arange(0.0, 8.01, 0.5)
 """Over A0: where the envelope over frequency is read."""
-
-
-def pitch_inputs(pitch: NDArray[Any]) -> Values:
-    """Pitch as a line, a curve, and a soft choice of register, (n, 15)."""
-    high = (pitch - 64.0) / 12.0
-    register = [np.exp(-0.5 * ((pitch - centre) / 4.0) ** 2) for centre in range(24, 108, 7)]
-    return np.stack([high, high**2 / 3.0, high**3 / 9.0, *register], axis=1).astype(np.float32)
-
-
-def embedding_inputs(notes: Notes, posteriors: Posteriors) -> Values:
-    """The network's embedding over the whole note, its attack, and what is left after that, (n, 3 D)."""
-    late = np.minimum(notes.onset + 0.12, 0.5 * (notes.onset + notes.offset))
-    start = np.maximum(notes.onset - 0.02, 0.0)
-    early = np.maximum(np.minimum(notes.onset + 0.09, notes.offset), start + 0.012)
-    spans = (notes, replace(notes, onset=start, offset=early), replace(notes, onset=late))
-    return 3.0 * np.hstack([embed_notes(span, posteriors).embedding for span in spans])
 
 
 def posterior_inputs(notes: Notes, posteriors: Posteriors) -> Values:
@@ -164,31 +158,35 @@ def spectrum_inputs(notes: Notes, posteriors: Posteriors) -> Values:
     return np.hstack(columns).astype(np.float32)
 
 
-def all_inputs(notes: Notes, posteriors: Posteriors) -> Inputs:
-    """What an encoder may look at, by the names that ``--inputs`` takes."""
+def all_inputs(heard: Notes, posteriors: Posteriors) -> Inputs:
+    """What an encoder may look at, by the names that ``--inputs`` takes, of what `heard_notes` found."""
     return {
-        "pitch": pitch_inputs(notes.pitch.astype(np.float64)),
-        "embedding": embedding_inputs(notes, posteriors),
-        "posteriors": posterior_inputs(notes, posteriors),
-        "spectrum": spectrum_inputs(notes, posteriors),
+        "pitch": encoder_inputs(heard.pitch, np.zeros((len(heard), 0), np.float32)),
+        "embedding": 3.0 * heard.embedding,
+        "posteriors": posterior_inputs(heard, posteriors),
+        "spectrum": spectrum_inputs(heard, posteriors),
     }
 
 
 @dataclass
 class Material:
-    """Examples, what an encoder looks at, and for mixes of a bank the timbre and family of every part."""
+    """Mixes or recordings, and what an encoder looks at."""
 
-    examples: list[HeardMix]
-    inputs: list[Inputs]
-    timbres: list[NDArray[Any]]
-    families: list[NDArray[Any]]
+    mixes: list[Heard] = field(default_factory=list)
+    """With the network's own embedding."""
+    inputs: list[Inputs] = field(default_factory=list)
+
+    def add(self, heard: Heard, posteriors: Posteriors) -> None:
+        """A mix as `heard_notes` found it."""
+        self.inputs.append(all_inputs(heard.example.heard, posteriors))
+        self.mixes.append(replace(heard, example=heard.plain()))
 
     def save(self, path: Path) -> None:
         """Examples to `path`, the rest beside it."""
-        save_examples(path, self.examples)
+        save_examples(path, [mix.example for mix in self.mixes])
         arrays = {f"{i}.{name}": x.astype(np.float16) for i, one in enumerate(self.inputs) for name, x in one.items()}
-        for i, (timbre, family) in enumerate(zip(self.timbres, self.families, strict=True)):
-            arrays |= {f"{i}.=timbre": timbre, f"{i}.=family": family}
+        for i, mix in enumerate(self.mixes):
+            arrays |= {f"{i}.=timbre": np.array(mix.timbres, str), f"{i}.=family": np.array(mix.families, str)}
         np.savez(path.with_suffix(".inputs.npz"), **arrays)
 
     @classmethod
@@ -200,42 +198,39 @@ class Material:
             for key in data.files:
                 index, name = key.split(".")
                 tables[int(index)][name] = data[key]
-        timbres, families = ([table.pop(f"={name}") for table in tables] for name in ("timbre", "family"))
-        return cls(examples, tables, timbres, families)
+        names = [[table.pop(f"={kind}").tolist() for kind in ("timbre", "family")] for table in tables]
+        return cls([Heard(example, *own) for example, own in zip(examples, names, strict=True)], tables)
+
+
+class Listening:
+    """A transcriber that keeps what it said last."""
+
+    def __init__(self, model: str) -> None:
+        self.transcriber = Transcriber(model, device="cpu", threads=1)
+        self.last: Posteriors | None = None
+
+    def __call__(self, audio: Audio) -> Posteriors:
+        self.last = self.transcriber(audio)
+        return self.last
 
 
 def hear_bank(bank: Bank, model: str, split: str, first: int, count: int) -> Material:
     """Mixes of a bank as a network hears them."""
     mixer = RecurringMixer(bank, MIXING, FrontEnd(), SEED, split)
-    transcriber, material = Transcriber(model, device="cpu", threads=1), Material([], [], [], [])
+    listening, material = Listening(model), Material()
     for index in range(first, first + count):
-        drawn = mixer.drawn(index)
-        rows = drawn.notes
-        rows = rows[(rows[:, 0] >= 0.0) & (rows[:, 1] > rows[:, 0])]
-        if not len(rows):
-            continue
-        posteriors = transcriber(Audio(drawn.audio * np.float32(0.1), bank.sample_rate, f"mix {index}"))
-        notes = decode(posteriors)
-        if len(notes) < 8:
-            continue
-        truth = Notes.build(rows[:, 0], rows[:, 1], rows[:, 2], track=rows[:, 3])
-        material.examples.append(HeardMix(embed_notes(notes, posteriors), truth))
-        material.inputs.append(all_inputs(notes, posteriors))
-        material.timbres.append(np.asarray(drawn.timbres))
-        material.families.append(np.asarray(drawn.families))
+        heard = hear_mix(mixer, listening, index)
+        if heard is not None:
+            material.add(heard, listening.last)
     return material
 
 
 def hear_recordings(dataset: str, root: Path, model: str) -> Material:
     """Recordings of a data set, or mixes of their parts, as a network hears them."""
-    transcriber, material = Transcriber(model, device="cpu", threads=1), Material([], [], [], [])
+    listening, material = Listening(model), Material()
     for recording in recordings(dataset, root, (1, 2, 3, 4) if DATASETS[dataset].pieces else None):
-        posteriors = transcriber(Audio(recording.audio(), FrontEnd().sample_rate, recording.name))
-        notes = decode(posteriors)
-        material.examples.append(HeardMix(embed_notes(notes, posteriors), recording.reference))
-        material.inputs.append(all_inputs(notes, posteriors))
-        material.timbres.append(np.zeros(0, str))
-        material.families.append(np.zeros(0, str))
+        notes = heard_notes(listening(Audio(recording.audio(), FrontEnd().sample_rate, recording.name)))
+        material.add(Heard(HeardMix(notes, recording.reference), [], []), listening.last)
     return material
 
 
@@ -244,25 +239,29 @@ def table_of(inputs: Inputs, names: Sequence[str]) -> Values:
     return np.hstack([inputs[name].astype(np.float32) for name in ("pitch", *names)])
 
 
-def network(columns: int, context: bool, dim: int = 24, width: int = 256) -> Any:
+def network(columns: int, context: bool, fitting: Research) -> Any:
     """The encoder: (mixes, notes, columns) and which of the notes are there, to unit vectors (mixes, notes, dim)."""
     import torch
     from torch import nn
 
+    width = fitting.width
+
     class Encoder(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.first, self.last = nn.Linear(columns, width), nn.Linear(width, dim)
+            self.first, self.last = nn.Linear(columns, width), nn.Linear(width, fitting.outputs)
             self.blocks = nn.ModuleList(
                 nn.Sequential(
                     *(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU()),
-                    *(nn.Dropout(0.1), nn.Linear(width, width)),
+                    *(nn.Dropout(fitting.dropout), nn.Linear(width, width)),
                 )
                 for _ in range(2)
             )
             self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
-            heads = (nn.MultiheadAttention(width, 4, dropout=0.1, batch_first=True) for _ in range(2 if context else 0))
-            self.attention = nn.ModuleList(heads)
+            heads = range(2 if context else 0)
+            self.attention = nn.ModuleList(
+                nn.MultiheadAttention(width, 4, fitting.dropout, batch_first=True) for _ in heads
+            )
 
         def forward(self, x: Any, there: Any) -> Any:
             h = self.first(x)
@@ -277,109 +276,58 @@ def network(columns: int, context: bool, dim: int = 24, width: int = 256) -> Any
 
 
 @dataclass(frozen=True)
-class Fitting:
-    """Of an encoder's training."""
+class Research(Fitting):
+    """Of an encoder's training; `own` does not count."""
 
+    width: int = 256
+    outputs: int = 24
     steps: int = 1800
     mixes: int = 6
     notes: int = 160
-    """Of a mix, at most, in a step."""
     learning_rate: float = 1e-3
     temperature: float = 0.15
-    far: float = 1.0
-    """How much more a companion counts for every octave between the two, two at most."""
-    identity: float = 0.3
-    """Weight of the contrast by timbre, over the mixes of a step."""
-    noise: float = 0.1
-    """Deviation of what is added to the inputs, in their own."""
     drop: float = 0.15
     """Chance of each kind of input to be hidden for a mix."""
-    seed: int = 0
 
 
-def fit(paths: Sequence[Path], names: Sequence[str], context: bool, out: Path, fitting: Fitting) -> None:
+def fit(paths: Sequence[Path], names: Sequence[str], context: bool, out: Path, fitting: Research) -> None:
     """Train an encoder on what `hear` wrote of a bank, and write it."""
     import torch
-    from torch.nn import functional
 
-    tables, labels, pitches, timbres, families = [], [], [], [], []
-    widths: list[int] = []
+    mixes: list[Heard] = []
+    inputs: list[Inputs] = []
     for path in paths:
         material = Material.load(path)
-        if not all(len(timbre) for timbre in material.timbres):
+        if not all(mix.timbres for mix in material.mixes):
             raise SystemExit(f"{path.name} holds recordings, not mixes of a bank; an encoder is not trained on them.")
-        for example, inputs, timbre, family in zip(
-            material.examples, material.inputs, material.timbres, material.families, strict=True
-        ):
-            label = example.labels()
-            if len(np.unique(label[label >= 0])) < 2:
-                continue
-            widths = [inputs[name].shape[1] for name in ("pitch", *names)]
-            tables.append(table_of(inputs, names))
-            labels.append(label)
-            pitches.append(example.heard.pitch.astype(np.float32))
-            timbres.append(np.append(timbre, "")[label])
-            families.append(np.append(family, "")[label])
-    every = np.concatenate(tables)
+        mixes += material.mixes
+        inputs += material.inputs
+    edges = np.cumsum([0, *(inputs[0][name].shape[1] for name in ("pitch", *names))])
+    tables = tables_of(mixes, [table_of(own, names) for own in inputs])
+    every = np.concatenate([table.inputs for table in tables])
     mean, scale = every.mean(axis=0), every.std(axis=0) + 0.05
-    number = {name: i for i, name in enumerate(np.unique(np.concatenate(timbres)))}
-    kind = {name: i for i, name in enumerate(np.unique(np.concatenate(families)))}
-    edges = np.concatenate([[0], np.cumsum(widths)])
 
     torch.manual_seed(fitting.seed)
     rng = np.random.default_rng(fitting.seed)
-    net = network(every.shape[1], context)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=fitting.learning_rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, fitting.learning_rate, total_steps=fitting.steps, pct_start=0.08
-    )
-    size = (fitting.mixes, fitting.notes)
-    for step in range(fitting.steps):
-        x = np.zeros((*size, every.shape[1]), np.float32)
-        label, timbre, family = (np.full(size, -1) for _ in range(3))
-        there, pitch = np.zeros(size, bool), np.zeros(size, np.float32)
-        for row, index in enumerate(rng.choice(len(tables), fitting.mixes, replace=False)):
-            n = len(tables[index])
-            begin = rng.integers(max(n - 2 * fitting.notes, 0) + 1)
-            chosen = np.sort(rng.permutation(min(n, 2 * fitting.notes))[: fitting.notes]) + begin
-            place = row, slice(len(chosen))
-            x[place] = (tables[index][chosen] - mean) / scale
-            label[place], there[place], pitch[place] = labels[index][chosen], True, pitches[index][chosen]
-            timbre[place] = [number[name] for name in timbres[index][chosen]]
-            family[place] = [kind[name] for name in families[index][chosen]]
+    net = network(every.shape[1], context, fitting)
+
+    def loss() -> Any:
+        batch = []
+        x = np.zeros((fitting.mixes, fitting.notes, every.shape[1]), np.float32)
+        there, known = np.zeros((2, *x.shape[:2]), bool)
+        for row, index in enumerate(rng.choice(len(tables), min(fitting.mixes, len(tables)), replace=False)):
+            some = tables[index].some(nearby(rng, len(tables[index].pitch), fitting.notes))
+            n = len(some.pitch)
+            x[row, :n] = (some.inputs - mean) / scale
+            there[row, :n], known[row, :n] = True, some.part >= 0
+            batch.append(some.some(some.part >= 0))
             for low, high in zip(edges[:-1], edges[1:], strict=True):
                 x[row, :, low:high] *= rng.random() >= fitting.drop
         x += np.float32(fitting.noise) * rng.standard_normal(x.shape, np.float32)
         z = net(torch.from_numpy(x), torch.from_numpy(there))
-        likeness = z @ z.transpose(1, 2) / fitting.temperature
-        known = (label >= 0)[:, :, None] & (label >= 0)[:, None]
-        alike = label[:, :, None] == label[:, None]
-        other = torch.from_numpy(known & ~alike)
-        apart = np.minimum(np.abs(pitch[:, :, None] - pitch[:, None]) / 12.0, 2.0)
-        weight = (known & alike & ~np.eye(size[1], dtype=bool)) * (1.0 + fitting.far * apart)
-        weight *= (known & ~alike).any(axis=2)[:, :, None]
-        weight /= np.maximum(weight.sum(axis=2, keepdims=True), 1e-6)
-        against = torch.logsumexp(likeness.masked_fill(~other, -1e4), 2)[:, :, None]
-        pairs = torch.from_numpy(weight.astype(np.float32)) * functional.softplus(against - likeness)
-        loss = pairs.sum() / max(int((weight.sum(axis=2) > 0).sum()), 1)
-        some = rng.permutation(np.flatnonzero(label.reshape(-1) >= 0))[:400]
-        who, what = timbre.reshape(-1)[some], family.reshape(-1)[some]
-        same = torch.from_numpy((who[:, None] == who) & ~np.eye(len(some), dtype=bool))
-        near = z.reshape(-1, z.shape[-1])[torch.from_numpy(some)]
-        score = near @ near.T / fitting.temperature
-        rivals = same | torch.from_numpy(what[:, None] != what)
-        chance = score - torch.logsumexp(score.masked_fill(~rivals, -1e4), 1, keepdim=True)
-        companions = same.sum(1)
-        own = (chance * same).sum(1)[companions > 0] / companions[companions > 0]
-        if len(own):
-            loss = loss - fitting.identity * own.mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 100 == 99:
-            print(step + 1, round(loss.item(), 3), flush=True)
+        return contrast(z[torch.from_numpy(known)], batch, fitting)
+
+    descend(net, fitting, loss)
     moments = {"mean": torch.from_numpy(mean), "scale": torch.from_numpy(scale)}
     about = {"inputs": list(names), "context": context, **moments}
     torch.save({"state": net.state_dict(), **about}, out)
@@ -391,11 +339,12 @@ def encode(path: Path, encoder: Path, out: Path, beside: float) -> None:
 
     about = torch.load(encoder, weights_only=True)
     material = Material.load(path)
-    net = network(len(about["mean"]), about["context"])
+    net = network(len(about["mean"]), about["context"], Research())
     net.load_state_dict(about["state"])
     net.eval()
     examples = []
-    for example, inputs in zip(material.examples, material.inputs, strict=True):
+    for mix, inputs in zip(material.mixes, material.inputs, strict=True):
+        example = mix.example
         x = (torch.from_numpy(table_of(inputs, about["inputs"])) - about["mean"]) / about["scale"]
         with torch.inference_mode():
             found = net(x[None], torch.ones(1, len(x), dtype=torch.bool))[0].numpy()
@@ -423,9 +372,9 @@ def main() -> None:
     learn.add_argument("examples", nargs="+", type=Path)
     learn.add_argument("--inputs", nargs="+", choices=("embedding", "spectrum", "posteriors"), default=["embedding"])
     learn.add_argument("--context", action="store_true", help="attention between the notes of a recording")
-    learn.add_argument("--steps", type=int, default=Fitting.steps)
-    learn.add_argument("--drop", type=float, default=Fitting.drop)
-    learn.add_argument("--seed", type=int, default=Fitting.seed)
+    learn.add_argument("--steps", type=int, default=Research.steps)
+    learn.add_argument("--drop", type=float, default=Research.drop)
+    learn.add_argument("--seed", type=int, default=Research.seed)
     learn.add_argument("--out", type=Path, required=True)
     apply = commands.add_parser("encode", help="examples with other embeddings")
     apply.add_argument("example", type=Path)
@@ -441,9 +390,9 @@ def main() -> None:
         else:
             hear.error("name a --bank, or a --dataset with its --root")
         material.save(args.out)
-        print(f"{len(material.examples)} examples, {sum(len(e.heard) for e in material.examples)} notes")
+        print(f"{len(material.mixes)} examples, {sum(len(mix.example.heard) for mix in material.mixes)} notes")
     elif args.command == "fit":
-        fitting = Fitting(steps=args.steps, drop=args.drop, seed=args.seed)
+        fitting = Research(steps=args.steps, drop=args.drop, seed=args.seed)
         fit(args.examples, args.inputs, args.context, args.out, fitting)
     else:
         encode(args.example, args.encoder, args.out, args.beside)

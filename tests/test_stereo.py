@@ -208,6 +208,15 @@ def test_parts_that_sound_alike_are_told_apart_by_where_they_are() -> None:
     assert estimate_timbres(stereo).timbres == 2
 
 
+@pytest.mark.parametrize("weight", [1.0, 1.5, 3.0])
+def test_two_sounds_at_one_place_stay_two_timbres_beside_a_third_at_the_other_side(weight: float) -> None:
+    rng = np.random.default_rng(5)
+    notes, owner = table(180, 3, 0.8, rng)
+    assert estimate_timbres(notes).timbres == 3
+    stereo = with_places(notes, np.where(owner == 2, 1.0, -1.0) + rng.normal(0, 0.1, 180), 0.9)
+    assert estimate_timbres(stereo, Clustering(stereo=weight)).timbres == 3
+
+
 def test_a_piano_from_side_to_side_is_one_track_beside_another_instrument() -> None:
     rng = np.random.default_rng(3)
     notes, owner = table(160, 2, 0.45, rng)

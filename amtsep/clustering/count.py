@@ -273,6 +273,10 @@ def estimate_timbres(
 ) -> TimbreEstimate:
     """How many timbres play, with a probability for every number from 1 to ``settings.max_timbres``.
 
+    Of a stereo recording it is the larger of two estimates, by sound alone and with the places of the notes: those may
+    show that there are two players of one sound, but never that two sounds are one player's. (Two sounds at one place
+    lie nearer to each other, against the whole, where places count than where they do not.)
+
     Parameters
     ----------
     notes
@@ -293,8 +297,16 @@ def estimate_timbres(
     if not len(notes):
         rest = (0.0,) * (largest - 1)
         return TimbreEstimate(1, (1.0, *rest), (0.0, *rest), (0.0, *rest), (0.0, *rest))
-    table = features(evidence or Evidence(notes, settings.stereo), largest, settings.seed)
+    evidence = evidence or Evidence(notes, settings.stereo)
     model = model or weights_for(notes.embedding.shape[1])
+    alone = _estimate(evidence.by_sound, settings, model)
+    placed = alone if evidence.by_sound is evidence else _estimate(evidence, settings, model)
+    return max(placed, alone, key=lambda estimate: estimate.timbres)
+
+
+def _estimate(evidence: Evidence, settings: Clustering, model: dict[str, Any]) -> TimbreEstimate:
+    largest = settings.max_timbres
+    table = features(evidence, largest, settings.seed)
     order = [model["features"].index(name) for name in FEATURES]
     mean, scale, weight = (np.asarray(model[name], np.float64)[order] for name in ("mean", "scale", "weight"))
     score = ((table - mean) / scale) @ weight

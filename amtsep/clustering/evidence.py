@@ -73,6 +73,11 @@ class Evidence:
         return placed(note_points(self.notes), self.notes, self.stereo)
 
     @cached_property
+    def by_sound(self) -> Evidence:
+        """The same without the notes' panning; itself where that does not count anyway."""
+        return self if self.notes.panning is None or self.stereo <= 0 else Evidence(self.notes, 0.0)
+
+    @cached_property
     def overlaps(self) -> Pairs:
         """Notes that sound together."""
         return overlapping_pairs(self.notes)

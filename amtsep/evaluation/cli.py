@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amtsep.arguments import add_stereo
 from amtsep.config import Clustering, Decoding
 from amtsep.errors import DataError, FormatError
 from amtsep.evaluation.readers import DATASETS, Recording, recordings
@@ -59,13 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="both",
         help="score tracks (default: %(default)s)",
     )
-    how.add_argument(
-        "--stereo",
-        type=float,
-        metavar="W",
-        default=Clustering.stereo,
-        help="how much both channels of stereo recordings count for tracks; 0: not (default: %(default)s)",
-    )
+    add_stereo(how)
     how.add_argument("--keep-unisons", action="store_true", help="do not fuse two parts' notes that start together")
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", type=Path, default=Path("evaluation"), help="folder (default: %(default)s)")

@@ -161,6 +161,13 @@ def test_mixes_must_be_numbers(capsys) -> None:
     assert "numbers of parts" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["transcribe song.wav", "evaluate"])
+def test_a_weight_of_places_below_zero_is_refused_alike_by_both_commands(command, capsys) -> None:
+    for wrong in ("-1", "nan", "much"):
+        assert main([*command.split(), "--stereo", wrong]) == 2
+        assert f"argument --stereo: '{wrong}' is not a number from 0 on" in capsys.readouterr().err
+
+
 def test_cache_tells_networks_and_sounds_apart_and_survives_a_torn_file(bach, tmp_path) -> None:
     items = recordings("bach10", bach, (4,))
     oracle, cache = Oracle(items), tmp_path / "cache"

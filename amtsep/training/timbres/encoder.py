@@ -7,8 +7,8 @@ and another network hears anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -183,8 +183,8 @@ class Fitting:
 
 
 @dataclass(frozen=True, eq=False)
-class _Table:
-    """A mix as the fitting sees it: inputs, pitch, and of every note the numbers of part, timbre and family."""
+class Table:
+    """A mix as a fitting sees it: inputs, pitch, and of every note the numbers of part (or -1), timbre and family."""
 
     inputs: Values
     pitch: Values
@@ -192,23 +192,24 @@ class _Table:
     timbre: NDArray[np.intp]
     family: NDArray[np.intp]
 
+    def some(self, chosen: NDArray[Any]) -> Table:
+        """Some of the notes."""
+        return Table(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-def tables_of(mixes: Sequence[Heard]) -> list[_Table]:
-    """Mixes of two and more parts; notes that nobody played are left out."""
+
+def tables_of(mixes: Sequence[Heard], inputs: Sequence[Values]) -> list[Table]:
+    """Mixes of two and more parts, with what is looked at of the notes of each mix."""
     names: dict[tuple[str, str], int] = {}
 
     def numbers(kind: str, own: Sequence[str], part: NDArray[np.intp]) -> NDArray[np.intp]:
         return np.array([names.setdefault((kind, name), len(names)) for name in own], np.intp)[part]
 
     tables = []
-    for mix in mixes:
-        label, heard = mix.example.labels(), mix.example.heard
-        known = label >= 0
-        part = label[known]
-        if len(np.unique(part)) > 1:
-            inputs = encoder_inputs(heard.pitch[known], heard.embedding[known])
+    for mix, seen in zip(mixes, inputs, strict=True):
+        part = mix.example.labels()
+        if len(np.unique(part[part >= 0])) > 1:
             who, what = numbers("timbre", mix.timbres, part), numbers("family", mix.families, part)
-            tables.append(_Table(inputs, heard.pitch[known].astype(np.float32), part, who, what))
+            tables.append(Table(seen, mix.example.heard.pitch.astype(np.float32), part, who, what))
     return tables
 
 
@@ -225,7 +226,9 @@ def fit_encoder(mixes: Sequence[Heard], networks: Sequence[str], fitting: Fittin
     """
     import torch
 
-    tables = tables_of(mixes)
+    heard = [mix.example.heard for mix in mixes]
+    tables = tables_of(mixes, [encoder_inputs(notes.pitch, notes.embedding) for notes in heard])
+    tables = [table.some(table.part >= 0) for table in tables]
     if not tables:
         raise ValueError("No mix has notes of two timbres; there is nothing to learn from.")
     every = np.concatenate([table.inputs for table in tables])
@@ -233,11 +236,8 @@ def fit_encoder(mixes: Sequence[Heard], networks: Sequence[str], fitting: Fittin
     torch.manual_seed(fitting.seed)
     rng = np.random.default_rng(fitting.seed)
     net = _network(every.shape[1], fitting)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=fitting.learning_rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, fitting.learning_rate, total_steps=fitting.steps, pct_start=0.08
-    )
-    for step in range(fitting.steps):
+
+    def loss() -> Any:
         batch = _batch(rng, tables, fitting)
         inputs = np.concatenate([table.inputs for table in batch])
         x = (inputs - mean) / scale
@@ -245,7 +245,26 @@ def fit_encoder(mixes: Sequence[Heard], networks: Sequence[str], fitting: Fittin
         # It learns what the network's own embedding lacks: that stands beside it, as it will.
         own = torch.from_numpy(own_beside(inputs, fitting.own))
         z = torch.cat([net(torch.from_numpy(x)) / (1.0 + fitting.own) ** 0.5, own], dim=1)
-        loss = _apart(z, batch, fitting) + fitting.identity * _alike(z, batch, fitting)
+        return contrast(z, batch, fitting)
+
+    descend(net, fitting, loss)
+    layers = [(layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()) for layer in net.layers]
+    matrix, bias = layers[0]
+    layers[0] = matrix / scale[:, None], bias - (mean / scale) @ matrix
+    # As its file holds it.
+    return NoteEncoder(tuple(networks), fitting.own, tuple((unpack(pack(a)), unpack(pack(b))) for a, b in layers))
+
+
+def descend(net: Any, fitting: Fitting, loss_of: Callable[[], Any]) -> None:
+    """Bring down the loss that every step draws anew."""
+    import torch
+
+    optimizer = torch.optim.AdamW(net.parameters(), lr=fitting.learning_rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, fitting.learning_rate, total_steps=fitting.steps, pct_start=0.08
+    )
+    for step in range(fitting.steps):
+        loss = loss_of()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -253,11 +272,6 @@ def fit_encoder(mixes: Sequence[Heard], networks: Sequence[str], fitting: Fittin
         schedule.step()
         if step % 100 == 99:
             print(f"step {step + 1}: {loss.item():.3f}", flush=True)
-    layers = [(layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()) for layer in net.layers]
-    matrix, bias = layers[0]
-    layers[0] = matrix / scale[:, None], bias - (mean / scale) @ matrix
-    # As its file holds it.
-    return NoteEncoder(tuple(networks), fitting.own, tuple((unpack(pack(a)), unpack(pack(b))) for a, b in layers))
 
 
 def _network(inputs: int, fitting: Fitting) -> Any:
@@ -284,19 +298,24 @@ def _network(inputs: int, fitting: Fitting) -> Any:
     return Encoder()
 
 
-def _batch(rng: np.random.Generator, tables: Sequence[_Table], fitting: Fitting) -> list[_Table]:
-    """Some mixes, and of each some notes that lie near one another."""
-    found = []
-    for index in rng.choice(len(tables), min(fitting.mixes, len(tables)), replace=False):
-        table = tables[index]
-        n = len(table.pitch)
-        begin = rng.integers(max(n - 2 * fitting.notes, 0) + 1)
-        chosen = np.sort(rng.permutation(min(n, 2 * fitting.notes))[: fitting.notes]) + begin
-        found.append(_Table(*(getattr(table, name)[chosen] for name in _Table.__dataclass_fields__)))
-    return found
+def _batch(rng: np.random.Generator, tables: Sequence[Table], fitting: Fitting) -> list[Table]:
+    """Some mixes, and of each some notes."""
+    chosen = rng.choice(len(tables), min(fitting.mixes, len(tables)), replace=False)
+    return [tables[index].some(nearby(rng, len(tables[index].pitch), fitting.notes)) for index in chosen]
 
 
-def _apart(z: Any, batch: Sequence[_Table], fitting: Fitting) -> Any:
+def nearby(rng: np.random.Generator, count: int, most: int) -> NDArray[np.intp]:
+    """Some of so many notes that lie near one another."""
+    begin = rng.integers(max(count - 2 * most, 0) + 1)
+    return np.asarray(np.sort(rng.permutation(min(count, 2 * most))[:most]) + begin, np.intp)
+
+
+def contrast(z: Any, batch: Sequence[Table], fitting: Fitting) -> Any:
+    """Of parts within each mix, and of timbres over all; `z` holds a unit vector for each of their notes, in order."""
+    return _apart(z, batch, fitting) + fitting.identity * _alike(z, batch, fitting)
+
+
+def _apart(z: Any, batch: Sequence[Table], fitting: Fitting) -> Any:
     """Contrast of parts within each mix."""
     import torch
     from torch.nn import functional
@@ -318,7 +337,7 @@ def _apart(z: Any, batch: Sequence[_Table], fitting: Fitting) -> Any:
     return total / max(count, 1)
 
 
-def _alike(z: Any, batch: Sequence[_Table], fitting: Fitting) -> Any:
+def _alike(z: Any, batch: Sequence[Table], fitting: Fitting) -> Any:
     """Contrast of timbres over the mixes; notes of one family are not held against each other."""
     import torch
 
