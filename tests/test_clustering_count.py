@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from amtsep.clustering import Evidence, estimate_timbres
 from amtsep.clustering.assign import distortion, refine
-from amtsep.clustering.count import FEATURES, drift_axes, drifting_distortion, features
+from amtsep.clustering.count import FEATURES, drift_axes, drifting_distortion, features, median
 from amtsep.clustering.encoder import WEIGHTS, NoteEncoder, shipped
 from amtsep.clustering.points import note_points
 from amtsep.notes import Notes
@@ -154,6 +156,14 @@ def test_a_drift_over_the_range_leaves_little_for_a_second_timbre_to_explain() -
     low = np.random.default_rng(0).integers(55, 70, len(notes))
     one_register = Notes.build(notes.onset, notes.offset, low, embedding=notes.embedding, track=notes.track)
     assert gains(one_register)[1] > 0.4
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=8).filter(any))
+def test_the_number_errs_by_less_than_any_other_would(parts: list[int]) -> None:
+    chance = np.array(parts) / sum(parts)
+    numbers = np.arange(1, len(parts) + 1)
+    error = (np.abs(numbers[:, None] - numbers) * chance).sum(axis=1)
+    assert error[median(chance) - 1] <= error.min() + 1e-9
 
 
 def test_a_long_piano_piece_stays_one_track() -> None:

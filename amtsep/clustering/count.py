@@ -50,7 +50,7 @@ class TimbreEstimate:
     Parameters
     ----------
     timbres
-        The most probable number.
+        The middle of the distribution (see `median`).
     probability
         Of each number; they add up to one.
     criterion
@@ -304,6 +304,15 @@ def estimate_timbres(
     return max(placed, alone, key=lambda estimate: estimate.timbres)
 
 
+def median(chance: Values) -> int:
+    """The least number that with a probability of one half or more is not exceeded.
+
+    It errs by less than the most probable number (its mean absolute error is the least there is): of songs, where many
+    numbers are possible, the most probable one was too low.
+    """
+    return int(np.searchsorted(np.cumsum(chance), 0.5 * chance.sum() * (1.0 - 1e-9))) + 1
+
+
 def _estimate(evidence: Evidence, settings: Clustering, model: dict[str, Any]) -> TimbreEstimate:
     largest = settings.max_timbres
     table = features(evidence, largest, settings.seed)
@@ -319,7 +328,7 @@ def _estimate(evidence: Evidence, settings: Clustering, model: dict[str, Any]) -
         return (*(float(v) for v in values), *((fill,) * (largest - len(values))))
 
     return TimbreEstimate(
-        timbres=int(chance.argmax()) + 1,
+        timbres=median(chance),
         probability=padded(chance, 0.0),
         criterion=padded(score, float(score.min())),
         silhouette=padded(table[:, FEATURES.index("silhouette")], 0.0),

@@ -234,7 +234,7 @@ class HowMany(Piece):
             self.figure.data[0].y = 100 * np.array(estimate.probability)
             self.figure.data[1].y = np.array(estimate.residual)
         self.words.value = say(
-            "{n} notes heard; most probable: {k}. In truth: {t}.",
+            "{n} notes heard; estimated: {k}. In truth: {t}.",
             n=len(some),
             k=estimate.timbres,
             t=int(truth.max()) + 1,

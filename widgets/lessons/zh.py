@@ -355,7 +355,7 @@ ZH: dict[str, str] = {
     "Probability of each number": "每个数目的概率",
     "What is left unexplained": "还没有解释的部分",
     "Number of timbres": "音色数",
-    "{n} notes heard; most probable: {k}. In truth: {t}.": "听到 {n} 个音；最可能：{k}。实际：{t}。",
+    "{n} notes heard; estimated: {k}. In truth: {t}.": "听到 {n} 个音；估计：{k}。实际：{t}。",
     "Notes put right by hand": "手工改正的音",
     "{n} put right by hand (circles); still wrong (crosses): {wrong} of {all}.": (
         "手工改正 {n} 个（圆圈）；仍然错的（叉）：{all} 个中的 {wrong} 个。"

@@ -128,7 +128,7 @@ def group(
 
 
 def held(best: int, probability: tuple[float, ...], before: int) -> int:
-    """The most probable number of timbres, or the one before where that is nearly as probable (see `STAY`)."""
+    """The estimated number of timbres, or the one before where that is nearly as probable (see `STAY`)."""
     if 1 <= before <= len(probability) and probability[before - 1] * STAY > probability[best - 1]:
         return before
     return best

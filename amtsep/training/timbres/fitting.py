@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from amtsep.clustering.count import FEATURES
+from amtsep.clustering.count import FEATURES, median
 from amtsep.training.timbres.drawing import LARGEST
 
 Values = NDArray[np.float64]
@@ -75,10 +75,10 @@ def validate(tables: Sequence[Values], timbres: Sequence[int], penalty: float, f
     for part in range(folds):
         model = fit([t for t, f in zip(tables, fold) if f != part], truth[fold != part].tolist(), penalty)
         chance[fold == part] = predict(model, [t for t, f in zip(tables, fold) if f == part])
-    guess = chance.argmax(axis=1) + 1
+    guess = np.array([median(row) for row in chance])
     confusion = np.zeros((LARGEST, LARGEST), int)
     np.add.at(confusion, (truth - 1, guess - 1), 1)
-    stated = chance.max(axis=1)
+    stated = chance[np.arange(len(truth)), guess - 1]
     bins = np.clip((stated * 5).astype(int), 0, 4)
     calibration = [
         [round(float(values[bins == b].mean()), 2) for values in (stated, guess == truth)] + [int((bins == b).sum())]

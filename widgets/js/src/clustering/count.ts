@@ -35,7 +35,12 @@ export function estimateTimbres(notes: HeardNote[], settings: Settings, model: C
   const chance = score.map((value, i) => (i < least - 1 ? 0 : Math.exp(value - top)));
   const all = sum(chance);
   const probability = chance.map((value) => value / all);
-  return { timbres: probability.indexOf(Math.max(...probability)) + 1, probability: padded(probability) };
+  return { timbres: median(probability), probability: padded(probability) };
+}
+
+function median(probability: number[]): number {
+  let below = 0;
+  return probability.findIndex((value) => (below += value) >= 0.5 * (1 - 1e-9)) + 1;
 }
 
 function features(notes: HeardNote[], largest: number, rule: Rule): Record<string, number>[] {
