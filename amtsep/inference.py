@@ -27,8 +27,11 @@ from amtsep.posteriors import Posteriors, encode_db
 from amtsep.threads import in_order
 from amtsep.tuning import in_tune
 
-CHUNK_FRAMES = 320
-"""3.7 s: long enough that the halo costs little, short enough that its features stay in a processor's cache."""
+CHUNK_FEATURES = 10_240
+"""Frames of a chunk times channels of the network: long enough that the halo costs little, short enough that what the
+network makes of a chunk stays in a processor's cache, and progress moves."""
+CHUNK_FRAMES = CHUNK_FEATURES // 32
+"""3.7 s, of a network that does not say how wide it is."""
 MOST_AT_ONCE = 4
 """Chunks heard side by side."""
 
@@ -145,6 +148,7 @@ class OnnxEngine:
             raise ModelError(f"{path.name} is not an ONNX file written by 'amtsep export'.") from error
         self.name, self.halo = str(about["name"]), int(about["halo"])
         self.sample_rate = int(about.get("input_rate", self.front_end.sample_rate))
+        self.chunk_frames = CHUNK_FEATURES // about["channels"] if "channels" in about else CHUNK_FRAMES
         self._outputs = [output.name for output in self.session.get_outputs()]
         if EMBEDDING in self._outputs:
             self.name = versioned(self.name, path, about.get("weights"))
@@ -216,7 +220,7 @@ def choose_engine(
             "OpenVINO is not installed, or this processor does not multiply in bfloat16; leave out the backend."
         )
     engine = openvino_engine.OpenVinoEngine(find_model(model, ".onnx"), onnx.at_once, timbre=timbre)
-    engine.name = onnx.name
+    engine.name, engine.chunk_frames = onnx.name, onnx.chunk_frames
     return engine
 
 
@@ -240,7 +244,7 @@ class Transcriber:
     threads
         Of ONNX Runtime and OpenVINO, at most one a core; all cores up to eight by default.
     chunk_frames
-        Frames computed at once; the result does not depend on it.
+        Frames computed at once, by default as many as suit the network; the result does not depend on it.
     engine
         One that is there already, instead of what the options around would choose.
     timbre
@@ -259,13 +263,13 @@ class Transcriber:
         device: str = "auto",
         backend: str = "auto",
         threads: int | None = None,
-        chunk_frames: int = CHUNK_FRAMES,
+        chunk_frames: int | None = None,
         engine: Engine | None = None,
         timbre: bool = True,
     ) -> None:
         self.engine = choose_engine(model, device, backend, threads, timbre) if engine is None else engine
         self.threads = threads
-        self.chunk_frames = chunk_frames
+        self.chunk_frames = chunk_frames or getattr(self.engine, "chunk_frames", None) or CHUNK_FRAMES
 
     def __call__(
         self,

@@ -87,6 +87,7 @@ class OpenVinoEngine:
         self.name, self.halo = str(about["name"]), int(about["halo"])
         self.sample_rate = int(about.get("input_rate", self.front_end.sample_rate))
         self.at_once = threads
+        self.chunk_frames: int | None = None
 
     def __call__(self, samples: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Run one chunk."""

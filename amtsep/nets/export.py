@@ -141,6 +141,7 @@ def export_onnx(weights: Path, path: Path, input_rate: int = 22050, precision: P
     if precision != "float32":
         pack_weights(model, precision)
     about: dict[str, Any] = {"name": checkpoint.network.name, "weights": sha256(weights), "halo": module.halo}
+    about["channels"] = checkpoint.network.channels
     describe(model, path, about, input_rate, precision, checkpoint.front_end)
     return path
 
@@ -237,7 +238,7 @@ def describe(
 ) -> None:
     """Write an ONNX model with what a runtime has to know in its metadata, once it is checked.
 
-    `about` holds the network's name, its halo and, where something is fitted to it, what its weights are called.
+    `about` holds the name of the network, its halo and, of one that hears notes, its width and its weights' hash.
     """
     import onnx
 
