@@ -375,6 +375,16 @@ class Network:
     """Whether the kernels of the constant-Q transform are trained with the network."""
 
 
+_BASE = Network(
+    name="base",
+    channels=32,
+    blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), (1, 1)),
+    head_channels=24,
+    embedding_channels=32,
+    embedding_dim=16,
+    offset_head=True,
+)
+
 NETWORKS: dict[str, Network] = {
     "light": Network(
         # Sixteen channels throughout: engines that compute sixteen at once compute twelve in the same time.
@@ -384,25 +394,9 @@ NETWORKS: dict[str, Network] = {
         octaves=False,
         shared_head=True,
     ),
-    "base": Network(
-        name="base",
-        channels=32,
-        blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), (1, 1)),
-        head_channels=24,
-        embedding_channels=32,
-        embedding_dim=16,
-        offset_head=True,
-    ),
+    "base": _BASE,
     # The next `base`, in training: engines compute sixteen channels at once, so that its heads take half of the time.
-    "base-16": Network(
-        name="base",
-        channels=32,
-        blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), (1, 1)),
-        head_channels=16,
-        embedding_channels=32,
-        embedding_dim=16,
-        offset_head=True,
-    ),
+    "base-16": replace(_BASE, head_channels=16),
     # Without weights: for those who have a GPU.
     "large": Network(
         name="large",
@@ -600,24 +594,19 @@ class Training:
     mixing: Mixing = field(default_factory=Mixing)
 
 
+_BASE_TRAINING = Training(
+    network="base",
+    learning_rate=2e-3,
+    warm_up=100,
+    timbre_weight=0.4,
+    max_notes=128,
+    mixing=Mixing(clip_s=8.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
+)
+
 TRAININGS: dict[str, Training] = {
     "light": Training(),
-    "base": Training(
-        network="base",
-        learning_rate=2e-3,
-        warm_up=100,
-        timbre_weight=0.4,
-        max_notes=128,
-        mixing=Mixing(clip_s=8.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
-    ),
-    "base-16": Training(
-        network="base-16",
-        learning_rate=1.5e-3,
-        warm_up=100,
-        timbre_weight=0.4,
-        max_notes=128,
-        mixing=Mixing(clip_s=8.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
-    ),
+    "base": _BASE_TRAINING,
+    "base-16": replace(_BASE_TRAINING, network="base-16", learning_rate=1.5e-3),
     "large": Training(
         network="large",
         steps=40_000,
