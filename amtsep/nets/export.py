@@ -164,9 +164,8 @@ def simplify(module: nn.Module, folded: bool) -> None:
 def end_where_known(net: TranscriberNet) -> None:
     """Have convolutions give no frames for which they would need others beyond a chunk's ends, in place.
 
-    Those are the frames of the halo, which nobody reads: with chunks that fit into a processor's cache, a sixth of the
-    work. What is left is padded last of all (`EndToEnd`). A convolution of one kernel over all of its input stays as
-    it is where another one's output is added to its own (`Parted.last`, the embedding's spectrum).
+    Those are the frames of the halo, which nobody reads. What is left is padded last of all (`EndToEnd`). What is
+    joined with something shorter by then (`Parted.last`, the embedding's spectrum) keeps its length and its padding.
     """
     shared = net.head
     ends: list[nn.Module] = [net.stem, net.octaves, net.blocks]

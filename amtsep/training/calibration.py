@@ -18,6 +18,7 @@ from amtsep.audio import Audio
 from amtsep.config import Decoding, FrontEnd, Mixing
 from amtsep.decoding import Decoder
 from amtsep.evaluation.metrics import evaluate_agnostic
+from amtsep.evaluation.readers import recordings
 from amtsep.inference import Transcriber
 from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from amtsep.notes import Notes
@@ -62,8 +63,6 @@ def song_examples(folders: Sequence[Path], transcriber: Transcriber) -> list[Exa
 
     Their notes end where they have sounded, and nothing is known of the key.
     """
-    from amtsep.evaluation.readers import recordings
-
     songs = (song for folder in folders for song in recordings("pairs", folder))
     rate = FrontEnd().sample_rate
     return [Example(transcriber(Audio(song.audio(), rate, song.name)), song.reference) for song in songs]
