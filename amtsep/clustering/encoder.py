@@ -152,8 +152,13 @@ def shipped(path: Path = WEIGHTS) -> NoteEncoder | None:
     return NoteEncoder.of(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
+def weights_in(model: str) -> str:
+    """By which digits of their hash `Posteriors.model` calls the weights that tell timbres apart."""
+    return model.rpartition(" ")[2]
+
+
 def encoder_for(model: str, dim: int, path: Path = WEIGHTS) -> NoteEncoder | None:
     """The encoder for what a network says (`Posteriors.model`, D numbers a note), or ``None`` where none was fitted."""
-    encoder, digits = shipped(path), model.rpartition(" ")[2]
-    known = encoder is not None and digits in encoder.networks and dim == encoder.inputs
+    encoder = shipped(path)
+    known = encoder is not None and weights_in(model) in encoder.networks and dim == encoder.inputs
     return encoder if known else None

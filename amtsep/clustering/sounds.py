@@ -8,7 +8,6 @@ found, a bassoon is taken for its neighbours, and a guitar or a piano in a room 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtsep.clustering.encoder import weights_in
 from amtsep.notes import Notes
 
 SOUNDS = Path(__file__).parent / "sounds.json"
@@ -25,18 +25,17 @@ LEAST = 0.75
 
 
 @cache
-def weights_hash(path: Path) -> str:
-    """What names a network's weights, whatever code runs them."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@cache
 def sounds(path: Path = SOUNDS) -> tuple[str, NDArray[np.int64], NDArray[np.float64]]:
-    """Hash of the network's weights, General MIDI program of each sound (n,), and their unit vectors (n, D)."""
+    """Digits that call the network's weights, General MIDI program of each sound (n,), their unit vectors (n, D)."""
     table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     programs = np.array([sound["program"] for sound in table["sounds"]])
     vectors = np.array([sound["centroid"] for sound in table["sounds"]], np.float64)
-    return table["model"], programs, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return table["weights"], programs, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def knows(model: str) -> bool:
+    """Whether the bank was heard with the weights that `Posteriors.model` names, in whatever file they came."""
+    return weights_in(model) == sounds()[0]
 
 
 def suggest_programs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -230,11 +231,10 @@ def test_another_network_listens_again_and_corrections_stay(session, monkeypatch
     assert len(session.notes) == n
 
 
-def test_a_sound_of_the_bank_is_guessed_and_another_network_guesses_nothing(session, monkeypatch) -> None:
+def test_a_sound_of_the_bank_is_guessed_and_another_network_guesses_nothing(session) -> None:
     from amtsep.clustering.sounds import sounds, suggest_programs
-    from widgets.panels import timbres as panel
 
-    _, programs, vectors = sounds()
+    weights, programs, vectors = sounds()
     clarinet, violin = (int(np.flatnonzero(programs == program)[0]) for program in (71, 40))
     embedding = np.repeat(vectors[[clarinet, violin]], 3, axis=0)
     rng = np.random.default_rng(0)
@@ -245,18 +245,17 @@ def test_a_sound_of_the_bank_is_guessed_and_another_network_guesses_nothing(sess
     assert [guess[0] for guess in suggest_programs(notes)] == [71, 40]
     far = Notes.build([0.0], [1.0], [60], embedding=-vectors.mean(axis=0, keepdims=True))
     assert suggest_programs(far) == [[]]
-    monkeypatch.setattr(panel, "_hash", lambda model: "other weights")
-    session.notes = notes
+    session.posteriors, session.notes = replace(session.posteriors, model=f"one's own export {weights}"), notes
+    assert [row["guess"][0] for row in Timbres(session).rows] == [71, 40]
+    session.posteriors, session.notes = replace(session.posteriors, model="base 0123456789ab"), notes
     assert all(row["guess"] == [] for row in Timbres(session).rows)
 
 
-def test_a_sound_is_guessed_by_what_the_network_itself_says_where_notes_are_encoded(session, monkeypatch) -> None:
-    from amtsep.clustering.encoder import shipped
+def test_a_sound_is_guessed_by_what_the_network_itself_says_where_notes_are_encoded(session) -> None:
     from amtsep.clustering.sounds import sounds
     from amtsep.decoding import embed_notes
-    from widgets.panels import timbres as panel
 
-    model, programs, vectors = sounds()
+    weights, programs, vectors = sounds()
     clarinet = vectors[int(np.flatnonzero(programs == 71)[0])]
     level = np.full((88, 400), 0.5, np.float32)
     posteriors = Posteriors(
@@ -266,18 +265,17 @@ def test_a_sound_is_guessed_by_what_the_network_itself_says_where_notes_are_enco
         256 / 22050,
         400 * 256 / 22050,
         embedding=np.tile(np.round(127 * clarinet).astype(np.int8), (88, 400, 1)),
-        model=f"base {shipped().networks[0]}",
+        model=f"base {weights}",
     )
     notes = embed_notes(Notes.build([0.0, 1.0, 2.0], [0.9, 1.9, 2.9], [60, 62, 64]), posteriors)
     assert notes.embedding.shape[1] > vectors.shape[1]
-    monkeypatch.setattr(panel, "_hash", lambda _model: model)
     session.posteriors = posteriors
     session.notes = notes
     assert Timbres(session).rows[0]["guess"][0] == 71
 
 
 def test_the_bank_of_sounds_is_that_of_the_network_that_ships() -> None:
-    from amtsep.clustering.sounds import sounds, weights_hash
-    from amtsep.inference import find_model
+    from amtsep.clustering.sounds import knows
+    from amtsep.inference import OnnxEngine, find_model
 
-    assert sounds()[0] == weights_hash(find_model("base", ".onnx")), "run tools/sounds.py"
+    assert knows(OnnxEngine(find_model("base", ".onnx")).name), "run tools/sounds.py"

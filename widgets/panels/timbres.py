@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from traitlets import Bool, Dict, Int, List
 
-from amtsep.clustering.sounds import sounds, suggest_programs, weights_hash
+from amtsep.clustering.sounds import knows, suggest_programs
 from amtsep.config import DrumDecoding
-from amtsep.inference import find_model
 from amtsep.notes import Notes
-from amtsep.sequence.files import writes_notes
 from widgets.panels.panel import Panel
 from widgets.state.edits import DRUMS, MAX_TRACKS
 from widgets.state.grouping import called_by_sound, given_names, places
@@ -23,11 +20,6 @@ from widgets.state.session import Session
 METHOD_NAMES = ["ward-kmeans", "ward", "kmeans", "spectral", "mixture", "target-and-rest"]
 KIT_FIELDS = {"when": str, "threshold": float, "volume": float, "mute": bool, "solo": bool, "hidden": bool}
 FIELDS = {"name": str, "program": int, "volume": float, "mute": bool, "solo": bool, "hidden": bool, "color": int}
-
-
-@cache
-def _hash(model: str) -> str:
-    return weights_hash(find_model(model, ".onnx"))
 
 
 class Timbres(Panel):
@@ -129,8 +121,8 @@ class Timbres(Panel):
         session = self.session
         notes = session.notes
         if self._guessed is None or self._guessed[0] is not notes:
-            heard = notes.embedding.shape[1] and not writes_notes(session.model)
-            known = heard and sounds()[0] == _hash(session.model)
+            posteriors = session.posteriors
+            known = notes.embedding.shape[1] and posteriors is not None and knows(posteriors.model)
             self._guessed = (notes, suggest_programs(notes, pooled=self._pooled(notes)) if known else [])
         return self._guessed[1]
 
