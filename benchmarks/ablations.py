@@ -8,9 +8,9 @@
 A row is one process on one thread; ``--jobs`` of them run at a time. What is finished is kept (``ROW/result.json``,
 and ``results.json`` over all) and not run again, so that the same command goes on where it was stopped; a row with
 another budget is run anew. Rows of the groups `timbre-loss`, `memory` and `phase` train a fresh timbre branch on the
-frozen notes of ``--init``; those of `balance` train everything from there; those of `data`, `options`, `optimizer` and
-`architecture` (the notes' half of `base` with other blocks) start from nothing. ``--seeds 1 2 3`` repeats every row,
-and the table then gives means and half the range.
+frozen notes of ``--init``; those of `balance` train everything from there; those of `data`, `options`, `optimizer`,
+`architecture` (the notes' half of `base` with other blocks) and `light` (other shapes of it) start from nothing.
+``--seeds 1 2 3`` repeats every row, and the table then gives means and half the range.
 
 Timbres are judged with their number given, on mixes of the bank's development split (unseen: of held-out timbres
 alone), on Bach10's development mixes: V-measure of the tracks of the heard notes, and micro onset F1 of the tracks.
@@ -105,12 +105,26 @@ def shape_row(name: str, blocks: tuple[tuple[int, int] | str, ...], stacked: boo
     return Row("architecture", name, {"network": "base"}, shape=shape)
 
 
+def light_row(name: str, **shape: Any) -> Row:
+    """`light` in another shape."""
+    return Row("light", name, {"network": "light"}, shape=shape)
+
+
+HARMONIC = NETWORKS["light"].blocks
+
 ROWS: tuple[Row, ...] = (
     shape_row("dilated", ((1, 1), (12, 2), (7, 4), (1, 8), (1, 1))),
     shape_row("dilated, no stack", ((1, 1), (12, 2), (7, 4), (1, 8), (1, 1)), stacked=False),
     shape_row("one harmonic", ((1, 1), "harmonic", (1, 2), (1, 8), (1, 1))),
     shape_row("two harmonic", ("harmonic", (1, 1), "harmonic", (1, 8), (1, 1))),
     shape_row("two harmonic, no stack", ("harmonic", (1, 1), "harmonic", (1, 8), (1, 1)), stacked=False),
+    light_row("as it ships"),
+    light_row("heads apart", shared_head=False),
+    light_row("octaves", octaves=True),
+    light_row("octaves, heads apart", octaves=True, shared_head=False),
+    light_row("dilated, octaves, heads apart", octaves=True, shared_head=False, blocks=((1, 1), (1, 2), (1, 4))),
+    light_row("longer", blocks=(*HARMONIC, (1, 8))),
+    light_row("head of 32", head_channels=32),
     Row("data", "full"),
     *(Row("data", name, keep=name) for name in FILTERS if name != "all"),
     Row("data", "no-augmentation", mixing={"augment": False}),
