@@ -348,6 +348,8 @@ class Network:
     blocks: tuple[tuple[int, int] | str, ...] = ((1, 1), (1, 2), (1, 4))
     """Residual blocks of the trunk: dilations (pitch, time) of a 3 x 3 one, or "harmonic" for one whose taps lie at
     harmonics and subharmonics."""
+    block_harmonics: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
+    """Which ones: whole multiples of the fundamental, with 1 first. Those that are no octave cost a pass each."""
     head_channels: int = 12
     embedding_channels: int = 0
     """Width of the timbre branch; 0 leaves it out."""
@@ -396,7 +398,8 @@ NETWORKS: dict[str, Network] = {
     ),
     "base": _BASE,
     # The next `base`, in training: engines compute sixteen channels at once, so that its heads take half of the time.
-    "base-16": replace(_BASE, head_channels=16),
+    # The sixth and the seventh harmonic would take a tenth of what is left.
+    "base-16": replace(_BASE, head_channels=16, block_harmonics=(1, 2, 3, 4, 5, 8)),
     # Without weights: for those who have a GPU.
     "large": Network(
         name="large",

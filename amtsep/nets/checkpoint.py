@@ -53,7 +53,8 @@ class Checkpoint:
         known = {"offset_shift": "0.0", **metadata}
         values = {f.name: json.loads(known[f.name]) for f in fields(Checkpoint)}
         network = values.pop("network")
-        network["harmonics"] = tuple(network["harmonics"])
+        for name in {"harmonics", "block_harmonics"} & network.keys():
+            network[name] = tuple(network[name])
         network["blocks"] = tuple(b if isinstance(b, str) else tuple(b) for b in network["blocks"])
         return Checkpoint(network=Network(**network), front_end=FrontEnd(**values.pop("front_end")), **values)
 

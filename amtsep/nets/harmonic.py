@@ -20,7 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-HARMONICS = (1, 2, 3, 4, 5, 6, 7, 8)
+from amtsep.config import Network
+
+HARMONICS = Network.block_harmonics
 
 
 def harmonic_shifts(harmonics: tuple[int, ...] = HARMONICS) -> tuple[int, ...]:

@@ -57,13 +57,13 @@ class HarmonicStack(nn.Module):
         return torch.stack(channels, dim=1)
 
 
-def build_block(channels: int, block: tuple[int, int] | str) -> nn.Module:
+def build_block(network: Network, block: tuple[int, int] | str) -> nn.Module:
     """A residual block of the trunk, as `Network.blocks` names it."""
     if isinstance(block, str):
         if block != "harmonic":
             raise ValueError(f"A block is a pair of dilations or 'harmonic', not {block!r}.")
-        return HarmonicBlock(channels)
-    return ResidualBlock(channels, dilation=block)
+        return HarmonicBlock(network.channels, harmonics=network.block_harmonics)
+    return ResidualBlock(network.channels, dilation=block)
 
 
 def within(x: Tensor, inner: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class TranscriberNet(nn.Module):
         self.stem = ConvNorm(len(network.harmonics), width, (5, 5), stride=BINS_PER_PITCH)
         # 25 semitones centred on the pitch, an octave either way; a channel each, the blocks after it mix them.
         self.octaves: nn.Module = ResidualBlock(width, (25, 3), groups=width) if network.octaves else nn.Identity()
-        self.blocks = nn.Sequential(*(build_block(width, block) for block in network.blocks))
+        self.blocks = nn.Sequential(*(build_block(network, block) for block in network.blocks))
         self.head: SharedHead | None = None
         self.offset_hidden: ConvNorm | None = None
         if network.shared_head:

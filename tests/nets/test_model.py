@@ -137,7 +137,7 @@ def test_an_engine_adds_harmonics_while_it_convolves(tmp_path: Path) -> None:
     "shape",
     [
         {},
-        {"head_channels": 16, "octaves": False},
+        {"head_channels": 16, "octaves": False, "block_harmonics": (1, 2, 5)},
         {"shared_head": True, "embedding_channels": 0, "embedding_dim": 0},
         {"offset_head": False, "embedding_harmonic": 8, "embedding_by_pitch": True},
         {"phase": True},
