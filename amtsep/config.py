@@ -569,6 +569,9 @@ class Training:
     """Instead of the network's own (see `Network.phase`)."""
     teacher_weight: float = 0.5
     """Of a teacher's posteriors beside the notes, where a training has one."""
+    embedding_weight: float = 0.0
+    """Of its embedding: the student's then lies in the same space, so that what was fitted to the teacher's (the
+    encoder of whole notes, the number of timbres) fits the student's. 0 leaves it out."""
     vocabulary: str | None = None
     """Of a sequence network, instead of its own (see `SequenceNetwork.vocabulary`)."""
     label_smoothing: float = 0.1

@@ -215,7 +215,8 @@ def begin(settings: Training, run: Run, fabric: Fabric) -> tuple[Trained, nn.Mod
     if run.teacher is not None:
         if settings.learn_front_end:
             raise ModelError("A learned front end and a teacher exclude each other: they would hear different things.")
-        teacher = Teacher(run.teacher, front_end, half=run.precision != "32-true").to(fabric.device)
+        dim = network_of(settings).embedding_dim if settings.embedding_weight else 0
+        teacher = Teacher(run.teacher, front_end, run.precision != "32-true", dim).to(fabric.device)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def losses_of(module: Any, batch: Batch, balance: Balance) -> dict[str, Tensor]:

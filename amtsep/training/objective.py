@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from amtsep.config import Training, network_of
 from amtsep.errors import DataError
 from amtsep.nets.cqt import CQT, LearnedCQT
+from amtsep.nets.layers import Heard
 from amtsep.nets.model import AnyNet, TranscriberNet
 from amtsep.training.balance import Balance
 from amtsep.training.data import Batch
 from amtsep.training.losses import focal_loss, timbre_loss
-from amtsep.training.teacher import Teacher, distillation_loss
+from amtsep.training.teacher import Teacher, distillation_loss, embedding_distance
 
 
 class TimbreAlone(nn.Module):
@@ -86,14 +87,15 @@ def compute_losses(
     -------
     dict
         ``loss`` (the weighted sum), ``onset`` and ``frame`` (but with the notes frozen), ``offset`` (with such a head),
-        ``timbre`` (with a timbre branch), ``teacher`` (with one), and what `balance` made of their weights as
-        ``weight_onset`` and so on.
+        ``timbre`` (with a timbre branch), ``teacher`` (with one), ``embedding`` (with one that teaches it), and what
+        `balance` made of their weights as ``weight_onset`` and so on.
     """
     learned = isinstance(features, LearnedCQT)
     with torch.set_grad_enabled(learned), torch.autocast(batch.audio.device.type, enabled=False):
         power, phase = features.with_phase(batch.audio) if network_of(settings).phase else (features(batch.audio), None)
     losses: dict[str, Tensor] = {}
     terms: dict[str, Tensor] = {}
+    taught: Heard | None = None
     embedding: Tensor | None
     if settings.freeze_notes:
         embedding = net(power, phase)
@@ -117,6 +119,9 @@ def compute_losses(
     if embedding is not None:
         with torch.autocast(batch.audio.device.type, enabled=False):
             losses["timbre"] = timbre_loss(embedding, batch.notes, batch.label, settings, batch.family)
+            if taught is not None and taught.embedding is not None:
+                losses["embedding"] = embedding_distance(embedding, taught.embedding, batch.frame)
+                terms["embedding"] = settings.embedding_weight * losses["embedding"]
         terms["timbre"] = settings.timbre_weight * losses["timbre"]
     total, weights = (balance or Balance()).combine(terms)
     return {"loss": total, **losses, **{f"weight_{name}": value for name, value in weights.items()}}

@@ -1,5 +1,8 @@
 """Distillation (Hinton, Vinyals and Dean 2015): a small network learns the posteriors of a large one beside the notes.
 
+And, where it is told to, its embedding (compare the hints of Romero et al. 2015): the student then tells timbres apart
+in the space that the teacher does.
+
 What the teacher says of a unit that the notes call silent, a harmonic or the end of a note, tells the student how
 likely it was, where the notes only tell that it was not. The logits are taken as the teacher learned them, before
 calibration: the student's own losses pull to the same bias, and its calibration comes after.
@@ -30,22 +33,30 @@ class Teacher(nn.Module):
         The student's.
     half
         Run in bfloat16.
+    dim
+        Of the student's embedding, where the teacher's is learned; 0 leaves its timbre branch out, which is cheaper.
 
     Raises
     ------
     ModelError
-        If its front end is another one.
+        If its front end is another one, or its embedding has not so many dimensions.
     """
 
-    def __init__(self, path: Path, front_end: FrontEnd, half: bool = True) -> None:
+    def __init__(self, path: Path, front_end: FrontEnd, half: bool = True, dim: int = 0) -> None:
         super().__init__()
         net, checkpoint = load_checkpoint(path)
         if checkpoint.network.learned_front_end or not front_end.transforms_like(checkpoint.front_end):
             raise ModelError(
                 f"{path.name} was trained on another front end; a teacher must hear what the student hears."
             )
-        # Timbre is not taught; without its branch the teacher is cheaper.
-        net.timbre = None
+        own = checkpoint.network.embedding_dim
+        if dim and own != dim:
+            raise ModelError(
+                f"The embedding of {path.name} has {own} dimensions and the student's {dim}: leave its weight "
+                "(embedding_weight) at 0, or choose another teacher."
+            )
+        if not dim:
+            net.timbre = None
         self.net, self.half_precision = net.requires_grad_(False).eval(), half
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -55,10 +66,11 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, power: Tensor) -> Heard:
-        """(B, n_bins, T) power to onset, frame and, where it has learned them, offset logits, (B, 88, T) float32."""
+        """Power (B, n_bins, T) to logits and embedding, float32; ``None`` for what is not learned or not taught."""
         with torch.autocast(power.device.type, torch.bfloat16, enabled=self.half_precision):
-            onset, frame, _, offset = self.net(power)
-        return Heard(onset.float(), frame.float(), offset=None if offset is None else offset.float())
+            heard = self.net(power)
+        embedding, offset = (None if output is None else output.float() for output in heard[2:])
+        return Heard(heard.onset.float(), heard.frame.float(), embedding, offset)
 
 
 def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:
@@ -66,3 +78,17 @@ def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:
     logits, target = logits.float(), torch.sigmoid(taught)
     entropy = functional.binary_cross_entropy_with_logits(taught, target)
     return functional.binary_cross_entropy_with_logits(logits, target) - entropy
+
+
+def embedding_distance(embedding: Tensor, taught: Tensor, sounding: Tensor) -> Tensor:
+    """Mean of 1 - cosine of the student's and the teacher's unit vectors, where it sounds; 0 where they are equal.
+
+    Parameters
+    ----------
+    embedding, taught
+        (B, D, 88, T), unit length along D.
+    sounding
+        (B, 88, T) target of the frames, the weight of each.
+    """
+    cosine = (embedding.float() * taught).sum(dim=1)
+    return ((1.0 - cosine) * sounding).sum() / sounding.sum().clamp_min(1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,11 +14,11 @@ torch = pytest.importorskip("torch", reason="training needs torch (pip install '
 pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric (pip install 'amtsep[train]')")
 
 from amtsep.audio import Audio  # noqa: E402
-from amtsep.config import BASELINES, Mixing, Training, network_of  # noqa: E402
+from amtsep.config import BASELINES, NETWORKS, Mixing, Training, network_of  # noqa: E402
 from amtsep.errors import DataError, ModelError  # noqa: E402
 from amtsep.inference import Transcriber  # noqa: E402
 from amtsep.nets.baselines import BasicPitchTranscriber  # noqa: E402
-from amtsep.nets.checkpoint import load_checkpoint  # noqa: E402
+from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, save_checkpoint  # noqa: E402
 from amtsep.nets.cqt import CQT, LearnedCQT  # noqa: E402
 from amtsep.nets.export import export_onnx  # noqa: E402
 from amtsep.nets.model import build_network, count_parameters  # noqa: E402
@@ -93,6 +94,24 @@ def test_a_student_comes_nearer_to_its_teacher(bank: Path, tmp_path: Path) -> No
     assert float(distillation_loss(logits + 1, logits)) > 0.01
     with pytest.raises(ModelError, match="exclude each other"):
         train(replace(settings, learn_front_end=True), _run(bank, tmp_path / "both", teacher=weights))
+
+
+def test_a_student_tells_timbres_apart_in_its_teachers_space(bank: Path, tmp_path: Path) -> None:
+    small = replace(NETWORKS["light"], channels=4, embedding_channels=6, embedding_dim=5)
+    for name, network in (("small", small), ("other", replace(small, embedding_dim=4))):
+        torch.manual_seed(3)
+        save_checkpoint(tmp_path / f"{name}.safetensors", build_network(network), Checkpoint(network))
+    with patch.dict(NETWORKS, {"small": small}):
+        settings = replace(TINY, network="small", steps=12, timbre_weight=0.0, teacher_weight=0.0, learning_rate=1e-2)
+        settings = replace(settings, embedding_weight=20.0)
+        log = tmp_path / "student" / "log.csv"
+        taught = {"teacher": tmp_path / "small.safetensors"}
+        train(replace(settings, steps=1), _run(bank, tmp_path / "student", **taught))
+        first = float(next(csv.DictReader(log.open()))["embedding"])
+        train(settings, _run(bank, tmp_path / "student", **taught))
+        assert 0.0 < float(next(csv.DictReader(log.open()))["embedding"]) < 0.8 * first
+        with pytest.raises(ModelError, match="4 dimensions and the student's 5"):
+            train(settings, _run(bank, tmp_path / "no", teacher=tmp_path / "other.safetensors"))
 
 
 def test_two_stages_begin_with_few_timbres_and_parts(
