@@ -121,6 +121,14 @@ def versioned(name: str, path: Path, weights: str | None = None) -> str:
     return f"{name} {(weights or digest(path))[:DIGITS]}"
 
 
+def networks_of(model: str) -> list[str]:
+    """First digits of the SHA-256 of the files of a network: of its weights, by which every export calls it (see
+    `versioned`), and of the shipped export, by which one is called that does not know them."""
+    path = find_model(model, ".onnx")
+    files = [path.with_suffix(suffix) for suffix in (".safetensors", ".onnx")]
+    return [digest(file)[:DIGITS] for file in files if file.is_file()]
+
+
 class OnnxEngine:
     """ONNX Runtime on the CPU."""
 

@@ -110,8 +110,6 @@ def light_row(name: str, **shape: Any) -> Row:
     return Row("light", name, {"network": "light"}, shape=shape)
 
 
-HARMONIC = NETWORKS["light"].blocks
-
 ROWS: tuple[Row, ...] = (
     shape_row("dilated", ((1, 1), (12, 2), (7, 4), (1, 8), (1, 1))),
     shape_row("dilated, no stack", ((1, 1), (12, 2), (7, 4), (1, 8), (1, 1)), stacked=False),
@@ -123,7 +121,7 @@ ROWS: tuple[Row, ...] = (
     light_row("octaves", octaves=True),
     light_row("octaves, heads apart", octaves=True, shared_head=False),
     light_row("dilated, octaves, heads apart", octaves=True, shared_head=False, blocks=((1, 1), (1, 2), (1, 4))),
-    light_row("longer", blocks=(*HARMONIC, (1, 8))),
+    light_row("longer", blocks=(*NETWORKS["light"].blocks, (1, 8))),
     light_row("head of 32", head_channels=32),
     Row("data", "full"),
     *(Row("data", name, keep=name) for name in FILTERS if name != "all"),

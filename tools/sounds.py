@@ -15,10 +15,10 @@ import numpy as np
 
 from amtsep import Decoder, Transcriber
 from amtsep.audio import from_samples, load_audio
-from amtsep.clustering.encoder import weights_in
 from amtsep.clustering.sounds import SOUNDS
 from amtsep.config import Decoding, FrontEnd
 from amtsep.decoding import pooled_embeddings
+from amtsep.inference import networks_of
 
 NOTES, SECONDS, GAP_S = 40, 1.6, 0.25
 PROGRAMS = {
@@ -74,7 +74,7 @@ def main() -> None:
             table.append({"name": name, "program": program, "centroid": centroid})
             print(name, flush=True)
     SOUNDS.write_text(
-        json.dumps({"weights": weights_in(transcriber.engine.name), "sounds": table}) + "\n", encoding="utf-8"
+        json.dumps({"networks": networks_of(args.model), "sounds": table}) + "\n", encoding="utf-8"
     )
 
 

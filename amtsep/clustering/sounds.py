@@ -25,17 +25,17 @@ LEAST = 0.75
 
 
 @cache
-def sounds(path: Path = SOUNDS) -> tuple[str, NDArray[np.int64], NDArray[np.float64]]:
-    """Digits that call the network's weights, General MIDI program of each sound (n,), their unit vectors (n, D)."""
+def sounds(path: Path = SOUNDS) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.float64]]:
+    """What the network's weights are called, General MIDI program of each sound (n,), their unit vectors (n, D)."""
     table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     programs = np.array([sound["program"] for sound in table["sounds"]])
     vectors = np.array([sound["centroid"] for sound in table["sounds"]], np.float64)
-    return table["weights"], programs, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return tuple(table["networks"]), programs, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def knows(model: str) -> bool:
     """Whether the bank was heard with the weights that `Posteriors.model` names, in whatever file they came."""
-    return weights_in(model) == sounds()[0]
+    return weights_in(model) in sounds()[0]
 
 
 def suggest_programs(

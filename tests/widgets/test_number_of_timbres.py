@@ -234,7 +234,7 @@ def test_another_network_listens_again_and_corrections_stay(session, monkeypatch
 def test_a_sound_of_the_bank_is_guessed_and_another_network_guesses_nothing(session) -> None:
     from amtsep.clustering.sounds import sounds, suggest_programs
 
-    weights, programs, vectors = sounds()
+    (weights, *_), programs, vectors = sounds()
     clarinet, violin = (int(np.flatnonzero(programs == program)[0]) for program in (71, 40))
     embedding = np.repeat(vectors[[clarinet, violin]], 3, axis=0)
     rng = np.random.default_rng(0)
@@ -255,7 +255,7 @@ def test_a_sound_is_guessed_by_what_the_network_itself_says_where_notes_are_enco
     from amtsep.clustering.sounds import sounds
     from amtsep.decoding import embed_notes
 
-    weights, programs, vectors = sounds()
+    (weights, *_), programs, vectors = sounds()
     clarinet = vectors[int(np.flatnonzero(programs == 71)[0])]
     level = np.full((88, 400), 0.5, np.float32)
     posteriors = Posteriors(
@@ -275,7 +275,8 @@ def test_a_sound_is_guessed_by_what_the_network_itself_says_where_notes_are_enco
 
 
 def test_the_bank_of_sounds_is_that_of_the_network_that_ships() -> None:
-    from amtsep.clustering.sounds import knows
-    from amtsep.inference import OnnxEngine, find_model
+    from amtsep.clustering.sounds import knows, sounds
+    from amtsep.inference import OnnxEngine, find_model, networks_of
 
     assert knows(OnnxEngine(find_model("base", ".onnx")).name), "run tools/sounds.py"
+    assert sounds()[0] == tuple(networks_of("base")), "run tools/sounds.py"

@@ -16,7 +16,7 @@ from typing import Any
 from amtsep.clustering.count import features
 from amtsep.clustering.encoder import NoteEncoder
 from amtsep.clustering.evidence import Evidence
-from amtsep.inference import DIGITS, Transcriber, digest, find_model
+from amtsep.inference import Transcriber, networks_of
 from amtsep.synthesis.bank import Bank
 from amtsep.training.timbres.drawing import LARGEST
 from amtsep.training.timbres.encoder import Fitting, Heard, fit_encoder, hear_bank, hear_solos
@@ -57,14 +57,6 @@ class Refit:
     mixes: int = 600
     fitting: Fitting = Fitting()  # noqa: RUF009 - frozen
     penalty: float = 0.002
-
-
-def networks_of(model: str) -> list[str]:
-    """First digits of the SHA-256 of the files of a network: of its weights, by which every export calls it (see
-    `amtsep.inference.versioned`), and of an export that does not know them."""
-    path = find_model(model, ".onnx")
-    files = [path.with_suffix(suffix) for suffix in (".safetensors", ".onnx")]
-    return [digest(file)[:DIGITS] for file in files if file.is_file()]
 
 
 def count_examples(mixes: Sequence[Heard], solos: Sequence[Heard], encoder: NoteEncoder) -> tuple[list[Any], list[int]]:
