@@ -16,6 +16,22 @@ def weight(text: str) -> float:
     raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 on")
 
 
+def share(text: str) -> float:
+    """A number in [0, 1]."""
+    with suppress(ValueError):
+        if 0.0 <= float(text) <= 1.0:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 1")
+
+
+def seconds(text: str) -> float:
+    """Seconds, not negative."""
+    with suppress(ValueError):
+        if 0.0 <= float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a time in seconds")
+
+
 def add_stereo(group: argparse._ArgumentGroup) -> None:
     """Declare ``--stereo``."""
     group.add_argument(

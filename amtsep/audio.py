@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import ceil, gcd
@@ -226,14 +226,25 @@ def _collect(
 ) -> Audio | Spooled:
     cut = ends_in_the_middle(handle)
     reader = decode_apart if apart and not is_plain_wav(handle) else decode
-    for first_channel in (False, True):
+
+    def collector() -> _Collector:
         meter = StereoMeter() if stereo else None
-        collector = _Collector(name, sample_rate, resampler, limits, progress, cut, open_store, meter)
-        for rate, block, expected_s in reader(handle, name, limits):
-            collector.push(rate, block, expected_s, first_channel)
-        if not collector.cancelled_out:
+        return _Collector(name, sample_rate, resampler, limits, progress, cut, open_store, meter)
+
+    return _collected(lambda: reader(handle, name, limits), collector)
+
+
+def _collected(
+    blocks: Callable[[], Iterable[tuple[int, NDArray[np.float32], float]]], collector: Callable[[], _Collector]
+) -> Audio | Spooled:
+    """What a collector makes of blocks; of the first channel alone, where the channels take each other away."""
+    for first_channel in (False, True):
+        found = collector()
+        for rate, block, expected_s in blocks():
+            found.push(rate, block, expected_s, first_channel)
+        if not found.cancelled_out:
             break
-    return collector.finish()
+    return found.finish()
 
 
 PLAYBACK_RATES = (44_100, 48_000)
@@ -388,11 +399,12 @@ def from_samples(
     if array.ndim != 2:
         raise AudioError(f"{name} must be an array of shape (samples,) or (samples, channels).")
     no_limits = Limits(max_duration_s=float("inf"), max_upload_mb=float("inf"))
-    meter = StereoMeter() if stereo else None
-    collector = _Collector(name, target_rate, "auto", no_limits, None, meter=meter)
-    if len(array):
-        collector.push(int(sample_rate), array, len(array) / max(sample_rate, 1))
-    return cast("Audio", collector.finish())
+    blocks = [(int(sample_rate), array, len(array) / max(sample_rate, 1))] if len(array) else []
+
+    def collector() -> _Collector:
+        return _Collector(name, target_rate, "auto", no_limits, None, meter=StereoMeter() if stereo else None)
+
+    return cast("Audio", _collected(lambda: blocks, collector))
 
 
 def resample(
@@ -558,9 +570,7 @@ class _Collector:
         if self.broken:
             remarks.append(f"{self.broken} samples of {self.name} were not numbers and were replaced by silence.")
         if self.expected_s and self.seconds < 0.98 * self.expected_s - 0.1:
-            remarks.append(
-                f"{self.name} ends early: {clock(self.seconds)} of {clock(self.expected_s)} could be read."
-            )
+            remarks.append(f"{self.name} ends early: {clock(self.seconds)} of {clock(self.expected_s)} could be read.")
         elif self.cut:
             remarks.append(f"{self.name} ends early: its end is missing, {clock(self.seconds)} could be read.")
         factor = np.float32(1.0 / self.peak if self.peak > BROKEN_PEAK else 1.0)

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from amtsep.config import Clustering, Decoding, MusicReading
 from amtsep.errors import AmtsepError, Cancelled, FormatError, ModelError
-from amtsep.files import clear_halves, reason
+from amtsep.files import clear_halves, reason, replacing
 from amtsep.sequence.files import OTHERS, writes_notes
 
 if TYPE_CHECKING:
@@ -182,9 +182,16 @@ def gather(sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def output_paths(
-    files: Sequence[Path], output: str | None, below: Sequence[Path] | None = None, single: bool = True
+    files: Sequence[Path],
+    output: str | None,
+    below: Sequence[Path] | None = None,
+    single: bool = True,
+    option: str = "-o",
 ) -> list[Path]:
-    """Where the MIDI file of each input goes; inputs of one name get -2, -3 ... in a common folder."""
+    """Where the MIDI file of each input goes; inputs of one name get -2, -3 ... in a common folder.
+
+    `option` is where `output` was named, for an error.
+    """
     if output is not None:
         path = Path(output)
         alone = len(files) == 1 and single
@@ -194,7 +201,7 @@ def output_paths(
                 raise FormatError(f"{output} has an ending of another kind: notes are written as MIDI (.mid).")
             return [path]
         if path.is_file():
-            raise FormatError(f"{output} is a file; for several recordings -o names a folder.")
+            raise FormatError(f"{path} is a file; for several recordings {option} names a folder.")
     taken: set[str] = set()
     result = []
     for number, file in enumerate(files):
@@ -217,7 +224,12 @@ def posterior_paths(
         return [None] * len(files)
     if len(files) == 1 and target.suffix == ".npz" and not target.is_dir():
         return [target]
-    return [path.with_suffix(".npz") for path in output_paths(files, f"{target}/", below)]
+    return [path.with_suffix(".npz") for path in output_paths(files, f"{target}/", below, option="--posteriors")]
+
+
+def is_posteriors(path: Path) -> bool:
+    """Whether a source holds what a network has heard, not sound, by its name."""
+    return path.suffix.lower() == ".npz"
 
 
 def _identities(path: Path) -> set[object]:
@@ -240,7 +252,7 @@ def _in_the_way(task: Task, work: Work) -> str | None:
                 return f"{path} is there already and is something else; name another file with -o."
         except OSError as error:
             return f"{path} cannot be written ({reason(error)}); name another folder with -o."
-        if not work.overwrite and not (work.resume and is_done(task, work)):
+        if not work.overwrite and not (work.resume and _is_begun(task, work)):
             return f"{path} is there already; add --overwrite, or name another file with -o."
     return None
 
@@ -269,7 +281,7 @@ def mark_of(task: Task, work: Work) -> str:
     about = {
         "decoding": asdict(work.decoding),
         "timbres": work.timbres,
-        "network": "" if task.source.suffix == ".npz" else _network_mark(work.network),
+        "network": "" if is_posteriors(task.source) else _network_mark(work.network),
         "tempo": work.tempo,
         "also": work.also,
         "music": asdict(work.music),
@@ -293,11 +305,22 @@ def _network_mark(model: str) -> str:
 
 def is_done(task: Task, work: Work) -> bool:
     """Whether all that `work` would write is there, made from this recording with these settings."""
+    from amtsep.formats import read_midi
+
     others = task.outputs(work)[:-1] + ([task.posteriors] if task.posteriors else [])
+    absent = [path for path in others if not path.is_file()]
+    if any(path.suffix != ".musicxml" for path in absent) or not _is_begun(task, work):
+        return False
+    # Of no notes there is no score.
+    return not absent or not len(read_midi(task.midi, drums=True))
+
+
+def _is_begun(task: Task, work: Work) -> bool:
+    """Whether `work` has written the MIDI file, which comes first of all: the others are then its own, too."""
     try:
         with task.midi.open("rb") as file:
             head = file.read(4096)
-        return all(path.is_file() for path in others) and mark_of(task, work).encode() in head
+        return mark_of(task, work).encode() in head
     except OSError:
         return False
 
@@ -324,21 +347,29 @@ def perform(
     began = time.monotonic()
     try:
         if work.resume and is_done(task, work):
-            return Result(str(task.source), "skipped", tuple(map(str, task.outputs(work))))
+            there = tuple(str(path) for path in task.outputs(work) if path.is_file())
+            return Result(str(task.source), "skipped", there)
         _prepare(task, work)
         posteriors, written, remark = _heard(task, work, progress)
-        if task.posteriors is not None:
-            posteriors.save(task.posteriors)
-        from amtsep.decoding import decode_drums
-        from amtsep.rhythm.music import read_music
+        with ExitStack() as files:  # all of them take their places at the end, the one that was begun last first
+            if task.posteriors is not None:
+                with files.enter_context(replacing(task.posteriors)).open("wb") as file:
+                    posteriors.save(file)
+            from amtsep.decoding import decode_drums
+            from amtsep.rhythm.music import read_music
 
-        strokes = decode_drums(posteriors, work.drums)
-        notes = _decode(posteriors, work, task.source.name, written)
-        music = read_music(notes, posteriors, work.music, work.tempo, strokes, tuning=".json" in work.also)
-        duration_s = posteriors.duration_s
-        del posteriors  # by far the largest thing here, and writing wants memory too
-        notes = music.notes
-        write(music, task, work)
+            strokes = decode_drums(posteriors, work.drums)
+            notes = _decode(posteriors, work, task.source.name, written)
+            music = read_music(notes, posteriors, work.music, work.tempo, strokes, tuning=".json" in work.also)
+            duration_s = posteriors.duration_s
+            del posteriors  # by far the largest thing here, and writing wants memory too
+            notes = music.notes
+            outputs = [path for path in task.outputs(work) if len(notes) or path.suffix != ".musicxml"]
+            for path in outputs:
+                # The MIDI file is the last one here, so it takes its place first: it says whose the others are.
+                files.enter_context(replacing(path)).write_bytes(file_of(path.suffix, music, task, work))
+        if len(outputs) < len(task.outputs(work)):
+            remark = " ".join([*filter(None, [remark]), "There are no notes: no MusicXML was written."])
     except (ModelError, Cancelled, BrokenPipeError):
         raise
     except AmtsepError as error:
@@ -354,7 +385,7 @@ def perform(
     return Result(
         str(task.source),
         "done",
-        tuple(map(str, task.outputs(work))),
+        tuple(map(str, outputs)),
         len(notes),
         len(notes.tracks),
         round(duration_s, 3),
@@ -398,12 +429,15 @@ def _heard(
 ) -> tuple[Posteriors, Notes | None, str]:
     """Posteriors; the notes, where the network has written them itself; and a remark on the recording."""
     sequence = writes_notes(work.network)
-    if task.source.suffix == ".npz":
+    if is_posteriors(task.source):
         from amtsep.posteriors import Posteriors
 
         if sequence:
             raise FormatError(f"{task.source}: a sequence network listens itself; give it the recording.")
-        return Posteriors.load(task.source), None, ""
+        posteriors = Posteriors.load(task.source)
+        if work.drums == "on" and posteriors.drums is None:
+            raise FormatError(f"{task.source} holds nothing of drums; transcribe the recording itself with --drums on.")
+        return posteriors, None, ""
     from amtsep.audio import spool_audio
     from amtsep.inference import runs_on_torch
     from amtsep.tuning import in_tune
@@ -456,37 +490,40 @@ def _decode(posteriors: Posteriors, work: Work, name: str, written: Notes | None
     if work.timbres is False:
         return notes
     if posteriors.embedding is None:
-        raise FormatError(f"{name}: the model {posteriors.model} cannot tell timbres apart; use --model base.")
+        what = f"{name}: the model {posteriors.model} cannot tell timbres apart"
+        if is_posteriors(Path(name)):
+            raise FormatError(f"{what}; transcribe the recording itself with --model base.")
+        raise FormatError(f"{what}; use --model base.")
     from amtsep.clustering import cluster
 
     return cluster(embed_notes(notes, posteriors), Clustering(timbres=work.timbres, stereo=work.stereo))
 
 
-def write(music: Music, task: Task, work: Work) -> None:
-    """Write a task's files, the MIDI file last."""
+def file_of(ending: str, music: Music, task: Task, work: Work) -> bytes:
+    """One of a task's files, by its ending; anything but ".csv", ".json" and ".musicxml" is MIDI."""
     from amtsep import formats
+    from amtsep.rhythm.metre import Metre
     from amtsep.tempo import estimate_tempo
 
     notes = music.notes
     # A name that is no text in any coding is still a file's; what is written inside has to be text.
     stem, name = (os.fsencode(text).decode("utf-8", "replace") for text in (task.source.stem, task.source.name))
-    for path in task.outputs(work):
-        if path.suffix == ".csv":
-            formats.write_csv(notes, path, music.bends)
-        elif path.suffix == ".json":
-            info: dict[str, Any] = {"source": name}
-            if music.tuning is not None:
-                info["tuning_cents"] = round(music.tuning, 1)
-            formats.write_json(notes, path, info, music.beats, music.bends)
-        elif path.suffix == ".musicxml":
-            formats.write_musicxml(
-                notes, path, work.tempo, title=stem, beats=music.beats, quantisation=work.music.quantisation
-            )
-        else:
-            # Where a steady tempo was asked for, that is the grid.
-            beats = music.beats if work.tempo is None else None
-            tempo = work.tempo or (formats.TEMPO if beats is not None else estimate_tempo(notes))
-            formats.write_midi(notes, path, tempo, stem, mark_of(task, work), beats, music.bends, music.pedal)
+    if ending == ".csv":
+        return formats.csv_text(notes, music.bends).encode()
+    if ending == ".json":
+        info: dict[str, Any] = {"source": name}
+        if music.tuning is not None:
+            info["tuning_cents"] = round(music.tuning, 1)
+        return formats.json_text(notes, info, music.beats, music.bends).encode()
+    metre = None if work.music.metre is None else Metre.parse(work.music.metre)
+    if ending == ".musicxml":
+        return formats.musicxml_bytes(notes, work.tempo, stem, music.beats, work.music.quantisation, metre)
+    # Where a steady tempo was asked for, that is the grid.
+    beats = music.beats if work.tempo is None else None
+    tempo = formats.TEMPO if beats is not None else estimate_tempo(notes) if work.tempo is None else work.tempo
+    if work.tempo is not None and metre is not None:
+        tempo *= metre.beat_quarters
+    return formats.midi_bytes(notes, tempo, stem, mark_of(task, work), beats, music.bends, music.pedal, metre=metre)
 
 
 # --- many recordings -------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from amtsep.arguments import add_stereo
+from amtsep.arguments import add_stereo, seconds, share
 from amtsep.config import (
     BACKENDS,
     ENDS,
@@ -194,22 +194,6 @@ def pitch(text: str) -> int:
         if 0 <= number <= 127:
             return number
     raise argparse.ArgumentTypeError(f"'{text}' is no pitch: give a MIDI number (60) or a note name (C4, F#3, Bb2)")
-
-
-def share(text: str) -> float:
-    """A number in [0, 1]."""
-    with suppress(ValueError):
-        if 0.0 <= float(text) <= 1.0:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 1")
-
-
-def seconds(text: str) -> float:
-    """Seconds, not negative."""
-    with suppress(ValueError):
-        if 0.0 <= float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"'{text}' is not a time in seconds")
 
 
 def metre(text: str) -> str:

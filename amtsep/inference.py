@@ -143,7 +143,9 @@ class OnnxEngine:
         threads = min(threads, cores) if threads else min(cores, 8)
         # Two chunks on a thread each take a third less of the processor than one on two threads, which wait for each
         # other at every layer. The arena makes the peak smaller, too: what is freed is used again at once.
-        self.at_once = min(threads, MOST_AT_ONCE)
+        self.at_once = max(
+            range(min(threads, 2), min(threads, MOST_AT_ONCE) + 1), key=lambda n: (n * (threads // n), n)
+        )
         options.intra_op_num_threads = threads // self.at_once
         options.inter_op_num_threads = 1
         options.log_severity_level = 3

@@ -134,6 +134,7 @@ def test_eight_channels_are_averaged() -> None:
 def test_channels_that_cancel_are_not_lost() -> None:
     samples = np.concatenate([tone(), -tone()], axis=1)
     assert_is_tone(load_audio(encode(samples, 44100, "WAV", "FLOAT")), slack_s=0.01)
+    assert_is_tone(from_samples(samples, 44100), slack_s=0.01)
 
 
 def test_path_bytes_and_file_objects_give_the_same(tmp_path: Path) -> None:

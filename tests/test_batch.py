@@ -181,3 +181,45 @@ def test_a_batch_that_is_killed_goes_on_where_it_was(music: Path, tmp_path: Path
 def test_plan_refuses_before_it_works(music: Path) -> None:
     with pytest.raises(FormatError, match="would be overwritten"):
         batch.plan([music / "a.wav", music / "b" / "c.flac"], replace(Work(), also=(".flac",)))
+
+
+def test_a_recording_in_whose_middle_one_is_killed_is_done_again(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    words = ["transcribe", str(music / "a.wav"), "-o", f"{out}/", "--resume", "--threads", "1", "--csv", "--json"]
+    words += ["--posteriors", f"{out}/"]
+    replace_of, taken = Path.replace, []
+
+    def killed(self: Path, target: Path) -> Path:
+        if len(taken) == 2:
+            raise KeyboardInterrupt
+        taken.append(replace_of(self, target))
+        return taken[-1]
+
+    monkeypatch.setattr(Path, "replace", killed)
+    assert cli.main(words) != 0
+    monkeypatch.undo()
+    assert [path.name for path in taken] == ["a.mid", "a.json"]
+    assert cli.main(words) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a.csv", "a.json", "a.mid", "a.npz"]
+    # What another program or person has put there is no part of it.
+    (out / "a.mid").unlink()
+    assert cli.main(words) == 1
+
+
+def test_of_silence_there_is_no_score_and_that_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(22050), 22050)
+    words = ["transcribe", str(tmp_path / "silent.wav"), "--threads", "1", "--csv", "--musicxml", "--resume"]
+    assert cli.main(words) == 0
+    assert "no MusicXML" in "".join(capsys.readouterr())
+    assert sorted(p.name for p in tmp_path.glob("silent.*")) == ["silent.csv", "silent.mid", "silent.wav"]
+    assert cli.main(words) == 0 and "done before" in capsys.readouterr().out
+
+
+def test_several_posteriors_and_a_file_in_their_place(music: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (music / "p.npz").write_bytes(b"PK")
+    assert cli.main(["transcribe", str(music), "--posteriors", str(music / "p.npz")]) == 1
+    assert "--posteriors names a folder" in capsys.readouterr().err

@@ -224,6 +224,33 @@ def test_pedal_is_found_though_the_network_hears_keys_come_up(tmp_path: Path) ->
     assert [m.value >= 64 for m in track] == [True, False] * 3
 
 
+@pytest.mark.parametrize("words", [["--tempo", "100"], ["--no-bars"], ["--no-bars", "--tempo", "100"], []])
+def test_a_metre_that_is_given_holds_in_every_file(tmp_path: Path, words: list[str]) -> None:
+    import mido
+
+    synthetic_posteriors().save(tmp_path / "a.npz")
+    command = ["transcribe", str(tmp_path / "a.npz"), "-q", "--metre", "6/8", "--musicxml", *words]
+    assert cli.main(command) == 0
+    said = [(m.numerator, m.denominator) for m in mido.MidiFile(tmp_path / "a.mid") if m.type == "time_signature"]
+    text = (tmp_path / "a.musicxml").read_text(encoding="utf-8")
+    # A pickup is a shorter bar of its own.
+    assert (6, 8) in said and {lower for _, lower in said} == {8}
+    assert "<beats>6</beats>" in text and text.count("<beat-type>") == text.count("<beat-type>8<")
+    if "--tempo" in words:  # of dotted quarters
+        tempo = next(m.tempo for m in mido.MidiFile(tmp_path / "a.mid") if m.type == "set_tempo")
+        assert 60e6 / tempo == pytest.approx(150, abs=0.01)
+
+
+def test_posterior_files_say_what_they_do_not_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    synthetic_posteriors().save(tmp_path / "a.npz")
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    assert cli.main(["transcribe", str(tmp_path / "A.NPZ"), "-q"]) == 0
+    assert cli.main(["transcribe", str(tmp_path / "A.NPZ"), "--drums", "on", "--overwrite"]) == 1
+    assert "holds nothing of drums" in capsys.readouterr().err
+    assert cli.main(["transcribe", str(tmp_path / "A.NPZ"), "--timbres", "2", "--overwrite"]) == 1
+    assert "transcribe the recording itself with --model base" in capsys.readouterr().err
+
+
 def test_several_files_into_a_folder(song: Path, network: type[FakeTranscriber], tmp_path: Path) -> None:
     other = tmp_path / "sub" / "song.wav"
     other.parent.mkdir()

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from amtsep import formats
 from amtsep.errors import FormatError
+from amtsep.formats.midi import DRUM_CHANNEL, share_channels
 from amtsep.notes import Notes, Track
+from amtsep.rhythm.bends import Bend
 
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=1, max_size=12)
 
@@ -182,6 +184,26 @@ def test_csv_round_trip(notes: Notes) -> None:
 
     assert rows(again) == rows(notes)
     assert np.all(np.abs(np.sort(again.confidence) - np.sort(notes.confidence)) < 1e-6)
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=15))
+def test_every_track_has_channels_of_its_own(wanted: list[int]) -> None:
+    shared = share_channels(wanted)
+    every = [channel for own in shared for channel in own]
+    assert len(every) == len(set(every)) == min(15, sum(wanted)) and DRUM_CHANNEL not in every
+    assert all(1 <= len(own) <= want for own, want in zip(shared, wanted, strict=True))
+
+
+def test_bent_tracks_do_not_bend_each_other() -> None:
+    tracks = (Track("Violin", 40), Track("Cello", 42), Track("Piano", 0))
+    notes = Notes.build(
+        [0, 0.1, 0, 0.1, 0.5], [1, 1, 1, 1, 1], [60, 64, 48, 52, 70], track=[0, 0, 1, 1, 2], tracks=tracks
+    )
+    curve = Bend(np.array([0.2, 0.4]), np.array([10.0, -20.0]))
+    bends = [curve if track < 2 else None for track in notes.track]
+    file = mido.MidiFile(file=io.BytesIO(formats.midi_bytes(notes, bends=bends)))
+    used = [{m.channel for m in track if hasattr(m, "channel")} for track in file.tracks[1:]]
+    assert [len(own) for own in used] == [2, 2, 1] and len(set.union(*used)) == 5
 
 
 def test_csv_looks_as_documented() -> None:

@@ -256,3 +256,23 @@ def test_chunks_side_by_side_come_in_their_order_and_stop_when_asked(monkeypatch
     with pytest.raises(Cancelled):
         beside(tune(), lambda *_: False)
     assert run < 7
+
+
+@pytest.mark.parametrize(("cores", "used"), [(1, 1), (2, 2), (5, 4), (6, 6), (7, 6), (8, 8), (64, 8)])
+def test_as_many_processors_work_as_there_are(cores: int, used: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    from amtsep.inference import OnnxEngine, find_model
+
+    asked = []
+    made = onnxruntime.InferenceSession
+
+    def session(graph, options, **more):
+        asked.append(options.intra_op_num_threads)
+        options.intra_op_num_threads = 1
+        return made(graph, options, **more)
+
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    engine = OnnxEngine(find_model("light", ".onnx"))
+    assert engine.at_once * asked[0] == used

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amtsep.arguments import add_stereo
+from amtsep.arguments import add_stereo, seconds, share
 from amtsep.config import Clustering, Decoding
 from amtsep.errors import DataError, FormatError
 from amtsep.evaluation.readers import DATASETS, Recording, recordings
@@ -43,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--model", default="light", help="name of a model or path of its file (default: %(default)s)")
     how.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    how.add_argument("--onset-threshold", type=float, default=default.onset_threshold, help="default: %(default)s")
-    how.add_argument("--frame-threshold", type=float, default=default.frame_threshold, help="default: %(default)s")
-    how.add_argument("--min-note-length", type=float, default=default.min_note_length, help="s; default: %(default)s")
+    how.add_argument("--onset-threshold", type=share, default=default.onset_threshold, help="default: %(default)s")
+    how.add_argument("--frame-threshold", type=share, default=default.frame_threshold, help="default: %(default)s")
+    how.add_argument("--min-note-length", type=seconds, default=default.min_note_length, help="s; default: %(default)s")
     how.add_argument(
         "--thresholds", choices=("default", "search"), default="default", help="use them as given, or search"
     )
@@ -85,13 +85,15 @@ def run(args: argparse.Namespace) -> int:
         frame_threshold=args.frame_threshold,
         min_note_length=args.min_note_length,
     )
+    fused = not args.keep_unisons
     if args.estimate is not None:
         if args.reference is None:
             raise DataError("Give the true notes with --reference to score --estimate against.")
         reference, estimate = read_notes(args.reference), read_notes(args.estimate)
         item = Recording(args.estimate.name, "own", (), reference, args.estimate.name)
-        report = Report(args.reference.name, args.estimate.name, decoding, "none", [score(item, estimate, HOP_S)])
-        return _finish(report, args)
+        result = score(item, estimate, HOP_S, fuse_unisons=fused)
+        report = Report(args.reference.name, args.estimate.name, decoding, "none", [result], fused=fused)
+        return _finish(_compared(report, args), args)
     items, title = _chosen(args)
     from amtsep.inference import Transcriber
     from amtsep.sequence.files import writes_notes
@@ -134,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
         model_hash=key,
         cache=cache,
         timbres=ways,  # type: ignore[arg-type]
-        fuse_unisons=not args.keep_unisons,
+        fuse_unisons=fused,
         progress=_show,
         clustering=Clustering(stereo=args.stereo),
     )
@@ -150,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
                 f"Mean over {len(some)} of the {len(items)} recordings reported: a look at the landscape, never the "
                 "source of the thresholds in use (white cross)."
             )
-    report = Report(title, f"amtsep {args.model}", decoding, label, results, trace, trace_note, curve)
+    report = Report(title, f"amtsep {args.model}", decoding, label, results, trace, trace_note, curve, fused=fused)
     return _finish(_compared(report, args), args)
 
 
@@ -182,8 +184,9 @@ def _written(args: argparse.Namespace, decoding: Decoding, items: list[Recording
     def transcribe(audio: Audio) -> Notes:
         return network(audio)[1]
 
-    results = evaluate_written(items, transcribe, named=named, fuse_unisons=not args.keep_unisons, progress=_show)
-    report = Report(title, f"amtsep {args.model}", decoding, NO_THRESHOLDS, results)
+    fused = not args.keep_unisons
+    results = evaluate_written(items, transcribe, named=named, fuse_unisons=fused, progress=_show)
+    report = Report(title, f"amtsep {args.model}", decoding, NO_THRESHOLDS, results, fused=fused)
     return _finish(_compared(report, args), args)
 
 

@@ -81,6 +81,8 @@ class Report:
     comparison: Mapping[str, Comparison] = field(default_factory=dict)
     compared_with: str = ""
     seed: int = 0
+    fused: bool = True
+    """Whether notes of two parts that start together on one pitch counted as one."""
 
     def interval(self, figure: str, results: Sequence[Result] | None = None) -> Interval:
         """Mean and bootstrap interval of a figure over recordings (grouped by piece)."""
@@ -132,7 +134,7 @@ class Report:
         whole = self.interval("onset_f1")
         lines.append(
             f"Means over {whole.n} recordings with 95 % bootstrap intervals over {whole.n_groups} pieces; onsets "
-            "within 50 ms, offsets within max(50 ms, 20 %), unisons of two parts fused."
+            f"within 50 ms, offsets within max(50 ms, 20 %), unisons of two parts {'fused' if self.fused else 'kept'}."
         )
         return "\n".join(lines)
 
@@ -163,6 +165,7 @@ class Report:
             "dataset": self.dataset,
             "system": self.system,
             "thresholds": {"label": self.threshold_label, **asdict(self.decoding)},
+            "unisons": "fused" if self.fused else "kept",
             "summary": {name: _plain(asdict(self.interval(name))) for name in names},
             "summary_by_parts": {
                 str(n): {name: _plain(asdict(self.interval(name, chosen))) for name in names}

@@ -25,9 +25,11 @@ from amtsep.rhythm.key import bar_keys
 
 if TYPE_CHECKING:
     from amtsep.rhythm.bends import Bend
+    from amtsep.rhythm.metre import Metre
 
 TICKS_PER_BEAT = 960
 DRUM_CHANNEL = 9
+CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 SUSTAIN = 64
 """Number of the sustain pedal's controller."""
 PEDAL_DOWN = 64
@@ -84,6 +86,7 @@ def midi_bytes(
     bends: Sequence[Bend | None] | None = None,
     pedal: Mapping[int, Sequence[tuple[float, float]]] | None = None,
     bend_range: int = BEND_RANGE,
+    metre: Metre | None = None,
 ) -> bytes:
     """A standard MIDI file (type 1): a tempo track, then one track a timbre with its name and General MIDI program.
 
@@ -106,6 +109,8 @@ def midi_bytes(
         By track number: (down, up) in seconds of the sustain pedal, written as controller 64.
     bend_range
         Semitones either way that the pitch bend spans.
+    metre
+        Time signature where no beats are given, 4/4 by default.
 
     Raises
     ------
@@ -118,22 +123,25 @@ def midi_bytes(
         raise FormatError(f"A tempo of {tempo:g} beats a minute cannot be written; use 10 to 960.")
     rate = tempo if beats is None else beats.tempo
     ticks_per_beat = TICKS_PER_BEAT if rate <= 160 else TICKS_PER_BEAT // 2
-    grid = steady_map(tempo, ticks_per_beat) if beats is None else tempo_map(beats, ticks_per_beat)
+    grid = steady_map(tempo, ticks_per_beat, metre) if beats is None else tempo_map(beats, ticks_per_beat)
     file = mido.MidiFile(type=1, ticks_per_beat=ticks_per_beat, charset="utf-8")
     file.tracks.append(_conductor(grid, title, mark, beats, notes))
 
     separated, position = separate_repeats_of(notes, shortest_s=60.0 / max(rate, 10.0) / ticks_per_beat)
-    channels = [c for c in range(16) if c != DRUM_CHANNEL]
+    rows_of = [np.flatnonzero(separated.track == index) for index in range(len(separated.tracks))]
+    owns = [separated.select(rows) for rows in rows_of]
+    curves_of = [[bends[position[r]] if bends is not None else None for r in rows] for rows in rows_of]
+    bents = [any(curve is not None for curve in curves) for curves in curves_of]
+    pitched = [index for index, track in enumerate(separated.tracks) if not track.drums]
+    shared = share_channels([len(set(_channels(owns[i], CHANNELS))) if bents[i] else 1 for i in pitched])
+    channels_of = dict(zip(pitched, shared, strict=True))
     for index, track in enumerate(separated.tracks):
-        rows = np.flatnonzero(separated.track == index)
-        own = separated.select(rows)
+        own, curves, bent = owns[index], curves_of[index], bents[index]
         start = grid.ticks(own.onset)
         end = np.maximum(grid.ticks(own.offset), start + 1)
-        curves = [bends[position[r]] if bends is not None else None for r in rows]
-        bent = any(curve is not None for curve in curves)
-        plain = DRUM_CHANNEL if track.drums else channels[index % len(channels)]
-        lanes = _channels(own, channels) if bent and not track.drums else [plain] * len(own)
-        used = sorted(set(lanes)) or [plain]
+        channels = channels_of.get(index, [DRUM_CHANNEL])
+        lanes = _channels(own, channels) if len(channels) > 1 else channels * len(own)
+        used = sorted(set(lanes)) or channels[:1]
         # At one tick: endings, then wheel and pedal, then beginnings: a repeated note is not cut off by the end of the
         # one before, and begins at its own pitch.
         events: list[tuple[int, int, int, Any]] = []
@@ -210,6 +218,31 @@ def _note(kind: str, pitch: int, velocity: int, channel: int) -> Any:
     return mido.Message(kind, skip_checks=True, note=pitch, velocity=velocity, channel=channel)
 
 
+def share_channels(wanted: Sequence[int]) -> list[list[int]]:
+    """Channels of each pitched track, its own as long as there are enough: pitch bend and program hold for a channel.
+
+    Parameters
+    ----------
+    wanted
+        How many each track could do with, 1 or more.
+
+    Returns
+    -------
+    list
+        Every track has one; those that want more get one more each in turn until all are given away. From the
+        sixteenth track on channels are shared.
+    """
+    counts = [1] * len(wanted)
+    left = len(CHANNELS) - len(wanted)
+    while left > 0 and any(count < want for count, want in zip(counts, wanted, strict=True)):
+        for i, want in enumerate(wanted):
+            if left > 0 and counts[i] < want:
+                counts[i] += 1
+                left -= 1
+    firsts = np.cumsum([0, *counts])
+    return [[CHANNELS[(first + i) % len(CHANNELS)] for i in range(n)] for first, n in zip(firsts, counts, strict=False)]
+
+
 def _channels(own: Notes, channels: Sequence[int]) -> list[int]:
     """A channel a note, free of other notes for as long as it sounds where there are enough."""
     free_at = dict.fromkeys(channels, -1.0)
@@ -250,9 +283,10 @@ def write_midi(
     bends: Sequence[Bend | None] | None = None,
     pedal: Mapping[int, Sequence[tuple[float, float]]] | None = None,
     bend_range: int = BEND_RANGE,
+    metre: Metre | None = None,
 ) -> Path:
     """Write a standard MIDI file; see `midi_bytes`."""
-    return write_file(path, midi_bytes(notes, tempo, title, mark, beats, bends, pedal, bend_range))
+    return write_file(path, midi_bytes(notes, tempo, title, mark, beats, bends, pedal, bend_range, metre))
 
 
 def read_midi(source: Readable, *, name: str | None = None, sustain: bool = False, drums: bool = False) -> Notes:

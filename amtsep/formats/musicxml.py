@@ -10,6 +10,7 @@ from amtsep.formats.files import Target, write_file
 from amtsep.formats.notation import musicxml_text
 from amtsep.notes import Notes
 from amtsep.rhythm.beats import Beats
+from amtsep.rhythm.metre import Metre
 from amtsep.rhythm.score import make_score
 
 
@@ -19,6 +20,7 @@ def musicxml_bytes(
     title: str = "",
     beats: Beats | None = None,
     quantisation: Quantisation = Quantisation(),  # noqa: B008 - frozen
+    metre: Metre | None = None,
 ) -> bytes:
     """Notation of a recording.
 
@@ -34,6 +36,8 @@ def musicxml_bytes(
         Of the recording; by default they are found in the notes (or laid at `tempo`).
     quantisation
         See `amtsep.config.Quantisation`.
+    metre
+        Of all bars, where no beats are given; by default it is found, too.
 
     Raises
     ------
@@ -46,6 +50,7 @@ def musicxml_bytes(
         from amtsep.rhythm.tracking import track_beats
 
         beats = track_beats(notes) if tempo is None else Beats.steady(tempo, notes.end)
+        beats = beats if metre is None else beats.with_metre(metre)
     return musicxml_text(make_score(notes, beats, quantisation), title).encode("utf-8")
 
 
@@ -56,6 +61,7 @@ def write_musicxml(
     title: str = "",
     beats: Beats | None = None,
     quantisation: Quantisation = Quantisation(),  # noqa: B008 - frozen
+    metre: Metre | None = None,
 ) -> Path:
     """Write a MusicXML file (.musicxml); see `musicxml_bytes`."""
-    return write_file(path, musicxml_bytes(notes, tempo, title, beats, quantisation))
+    return write_file(path, musicxml_bytes(notes, tempo, title, beats, quantisation, metre))

@@ -43,11 +43,15 @@ class TempoMap:
         return np.round(self.tick[which] + (seconds - self.second[which]) * rate).astype(np.int64)
 
 
-def steady_map(tempo: float, ticks_per_quarter: int) -> TempoMap:
-    """One tempo in quarter notes a minute, 4/4."""
+def steady_map(tempo: float, ticks_per_quarter: int, metre: Metre | None = None) -> TempoMap:
+    """One tempo in quarter notes a minute and one metre, 4/4 by default."""
     # The tempo is stored in whole microseconds a quarter: take the ticks from what the reader will see.
     return TempoMap(
-        np.zeros(1, np.int64), np.zeros(1), np.array([round(60e6 / tempo)]), ((0, Metre()),), ticks_per_quarter
+        np.zeros(1, np.int64),
+        np.zeros(1),
+        np.array([round(60e6 / tempo)]),
+        ((0, metre or Metre()),),
+        ticks_per_quarter,
     )
 
 

@@ -315,8 +315,11 @@ def cuts(length: int, settings: CorpusSettings) -> list[tuple[int, int]]:
     --------
     >>> cuts(70, CorpusSettings(sample_rate=1, clip_s=30, least_s=12))
     [(0, 30), (30, 60)]
+    >>> cuts(9, CorpusSettings(sample_rate=1, clip_s=4, least_s=5))
+    [(0, 4), (4, 8)]
     """
-    step, least = int(settings.clip_s * settings.sample_rate), int(settings.least_s * settings.sample_rate)
+    step = int(settings.clip_s * settings.sample_rate)
+    least = min(int(settings.least_s * settings.sample_rate), step)
     spans = [(a, min(a + step, length)) for a in range(0, length, step)]
     return [span for i, span in enumerate(spans) if i == 0 or span[1] - span[0] >= least]
 
@@ -566,5 +569,3 @@ def correct_caption(corpus: Path, audio: str, text: str) -> None:
 def clip_audio(corpus: Path, row: Row) -> Audio:
     """The sound of a row, mono at 22,050 Hz."""
     return load_audio(corpus / row["audio"])
-
-

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {report.cached} files had been done before")
     if report.failed:
         print(f"amtsep: {len(report.failed)} files could not be used.", file=sys.stderr)
-    return 0
+    return 1 if report.failed else 0
 
 
 def _wrong(args: argparse.Namespace) -> str:

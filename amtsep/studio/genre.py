@@ -228,7 +228,7 @@ def train(
         kept = Kept(state, examples, settings, resume) if state is not None else None
         parts["cnn"], curves = _network(found, truth, own, held, len(genres), settings, say, kept)
     classifier = Classifier(genres, settings, parts)
-    for kind in KINDS:
+    for kind in KINDS if held else ():
         raw = classifier.logits([found[i] for i in held], kind)
         temperature = fit_temperature(raw, truth[held])
         sure = at_temperature(raw, temperature)

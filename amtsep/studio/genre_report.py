@@ -78,8 +78,17 @@ def confusion_figure(classifier: Classifier, outcome: Outcome) -> go.Figure:
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     columns = [*classifier.genres, UNKNOWN]
     figure = go.Figure(
-        go.Heatmap(z=share, x=columns, y=list(classifier.genres), text=table, texttemplate="%{text}", zmin=0, zmax=1,
-                   colorscale="Blues", colorbar={"title": "share"})  # fmt: skip
+        go.Heatmap(
+            z=share,
+            x=columns,
+            y=list(classifier.genres),
+            text=table,
+            texttemplate="%{text}",
+            zmin=0,
+            zmax=1,
+            colorscale="Blues",
+            colorbar={"title": "share"},
+        )  # fmt: skip
     )
     figure.update_layout(
         title=_title(classifier, f"{NAMES[outcome.kind]}, {outcome.split}: answers by truth"),

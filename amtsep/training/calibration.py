@@ -106,9 +106,7 @@ def maximise(value: Callable[[float], float], low: float, high: float, rounds: i
     return best
 
 
-def calibrate(
-    weights: Path, out: Path, bank: Path, count: int = 60, songs: Sequence[Path] = ()
-) -> Checkpoint:
+def calibrate(weights: Path, out: Path, bank: Path, count: int = 60, songs: Sequence[Path] = ()) -> Checkpoint:
     """Find the shifts for the default `Decoding` and write calibrated weights.
 
     The onset shift raises onset F1; the frame shift the mean of onset+offset and frame F1, the

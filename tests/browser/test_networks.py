@@ -78,7 +78,7 @@ def test_written_notes_have_no_thresholds_and_can_be_sorted_by_sound(page):
 def test_a_second_network_is_laid_under_and_then_chosen(page):
     page.page.click("[data-tab=compare]")
     page.page.select_option(".amt-second-network", "base")
-    page.page.wait_for_selector(".amt-compare-body:has-text(\"only in base\")")
+    page.page.wait_for_selector('.amt-compare-body:has-text("only in base")')
     assert "neither is the truth" in page.page.locator(".amt-compare-body").inner_text()
     assert page.page.locator(".amt-make-heat").count() == 0, "there are no thresholds to try"
     page.slider("Tidy").press("End")

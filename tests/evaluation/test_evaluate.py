@@ -140,6 +140,30 @@ def test_own_pair_and_own_notes(oracle, tmp_path, capsys) -> None:
     assert summary["onset_bias_s"]["mean"] == pytest.approx(0.06, abs=0.002)
 
 
+def test_options_hold_for_notes_that_one_brings(tmp_path: Path, capsys) -> None:
+    both = Notes.build([0.0, 0.0, 1.0], [0.5, 0.5, 1.5], [60, 60, 64], track=[0, 1, 0], tracks=(Track("A"), Track("B")))
+    truth, mine = (
+        formats.write_csv(both, tmp_path / "t.csv"),
+        formats.write_csv(both.select([0, 2]), tmp_path / "m.csv"),
+    )
+    words = ["evaluate", "--estimate", str(mine), "--reference", str(truth), "-o", str(tmp_path / "r")]
+    recalls = []
+    for more, said in ([], "fused"), (["--keep-unisons"], "kept"):
+        assert main([*words, *more]) == 0
+        assert f"unisons of two parts {said}" in capsys.readouterr().out
+        data = json.loads((tmp_path / "r" / "report.json").read_text())
+        assert data["unisons"] == said
+        recalls.append(data["summary"]["onset_recall"]["mean"])
+    assert recalls == [1.0, pytest.approx(2 / 3)]
+    assert main([*words, "--compare", str(tmp_path / "absent.json")]) == 1
+    assert "absent.json" in capsys.readouterr().err
+
+
+def test_a_threshold_beyond_its_range_is_a_wrong_command_line(capsys) -> None:
+    assert main(["evaluate", "--dataset", "bach10", "--root", ".", "--onset-threshold", "1.5"]) == 2
+    assert "not a number from 0 to 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

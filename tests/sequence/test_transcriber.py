@@ -58,9 +58,7 @@ def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "greedy", lambda net, encoded, cached=True: said[: len(encoded)])
 
 
-def test_weights_come_back_with_what_they_know(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_come_back_with_what_they_know(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net, info = load_sequence(weights)
     assert is_sequence(weights) and not is_sequence(find_model("light", ".safetensors")) and info["step"] == 7
     shipped = load_end_to_end(find_model("light", ".safetensors"))

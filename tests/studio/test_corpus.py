@@ -346,7 +346,9 @@ def test_a_classifier_named_on_the_command_line_fills_genres_in_and_two_processe
     monkeypatch.setattr(Classifier, "load", lambda path: Sure() if path.name == "g.safetensors" else None)
     words = ["--no-hear", "--clip", "4", "--sample-rate", "8000", "--genre-model", "g.safetensors"]
     for name, jobs in (("one", "1"), ("two", "2")):
-        assert cli.main(["corpus", str(library), "-o", str(tmp_path / name), "--jobs", jobs, *words]) == 0
+        assert cli.main(["corpus", str(library), "-o", str(tmp_path / name), "--jobs", jobs, *words]) == 1, (
+            "one is broken"
+        )
     said = capfd.readouterr()
     assert "is no sound" in said.err or "broken.mp3" in said.err
     rows = corpus.read_manifest(tmp_path / "two")

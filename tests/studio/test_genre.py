@@ -214,6 +214,12 @@ def test_calibration_and_rejection() -> None:
     assert rejection_threshold(sure[:0], np.zeros(0, int), 0.95) == 0.0
 
 
+def test_without_recordings_to_choose_by_one_still_learns(gtzan: Path) -> None:
+    examples = [replace(e, split="train") for e in read_examples(gtzan, SETTINGS)]
+    classifier, outcomes, _ = train(examples, replace(SETTINGS, epochs=2))
+    assert not outcomes and {part.temperature for part in classifier.parts.values()} == {1.0}
+
+
 def test_too_little_data_and_a_wrong_model_are_sentences(tmp_path: Path) -> None:
     (tmp_path / "rock").mkdir()
     (tmp_path / "rock" / "a.wav").touch()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -231,3 +233,18 @@ def test_a_session_of_before_drums_opens_without_any(session):
     session.open_saved(io.BytesIO(old.getvalue()), "old.amtsep")
     session.wait(60)
     assert len(session.notes) and not len(session.strokes)
+
+
+def test_drums_switched_on_while_something_else_runs_are_listened_for_then(transcriber, recording, monkeypatch):
+    from widgets.state import cache
+
+    with_drums, plain = transcriber.posteriors, replace(transcriber.posteriors, drums=None)
+    monkeypatch.setattr(cache, "with_drums", lambda posteriors, audio, progress: with_drums)
+    transcriber.posteriors, transcriber.gate = plain, threading.Event()
+    session = Session()
+    session.set_kit(when="off")
+    session.open(recording, name="tune.wav")
+    session.set_kit(when="on")
+    transcriber.gate.set()
+    session.wait(60)
+    assert len(session.strokes) > 30

@@ -236,3 +236,7 @@ def test_small_messages_are_not_held_back(where: str, monkeypatch: pytest.Monkey
 
     asyncio.run(visit())
     assert found and found[0]
+
+
+def test_kernels_of_pages_that_are_gone_end_whatever_time_is_given():
+    assert settings(Serve(idle_timeout=0))["MappingKernelManager"]["cull_idle_timeout"] >= 1

@@ -9,15 +9,18 @@ import threading
 import time
 from dataclasses import replace
 
+import mido
 import numpy as np
 import pytest
 import soundfile
 import synthetic
 import under_pedal
 
+from amtsep import formats
 from amtsep.audio import Audio
 from amtsep.cache import folder
 from amtsep.config import Limits
+from widgets.panels.export import Export, _pedal_of
 from widgets.state.session import Session
 
 
@@ -49,6 +52,24 @@ def test_by_key_the_pedal_is_there_though_the_network_hears_keys_come_up():
         (spans,) = session.pedal.values()
         assert len(spans) == 3 and all(up - down > 1.0 for down, up in spans)
         assert len(session.notes) == 12 and np.median(session.notes.duration) < 0.5
+
+
+def test_one_track_alone_keeps_its_pedal():
+    posteriors = under_pedal.posteriors()
+    silence = np.zeros(int(posteriors.duration_s * 22050), np.float32)
+    with contextlib.closing(Session()) as session:
+        session.show(Audio(silence, 22050, "piano.wav"), posteriors)
+        session.set_decoding(ends="key")
+        export, files = Export(session), []
+        export.send = lambda content, buffers=None: files.append(buffers[0])
+        for track in (None, 0):
+            export.do_export({"format": "midi", "track": track}, [])
+        pedals = [
+            [(m.value, round(m.time, 3)) for m in mido.MidiFile(file=io.BytesIO(data)) if m.is_cc(64)] for data in files
+        ]
+        assert len(pedals) == 2 and len(pedals[0]) == len(pedals[1]) == 6
+        # Drums have none.
+        assert _pedal_of(session.pedal, "drums") is None
 
 
 def test_sliders_never_run_the_network(session, transcriber):
@@ -192,3 +213,20 @@ def test_two_players_of_one_sound_are_two_tracks_where_they_sit_apart_and_stay_s
         soundfile.write(mono, both[:, 0] + 0.5 * both[:, 1], synthetic.RATE, format="WAV")
         other.open(mono.getvalue(), name="mono.wav", wait=True)
         assert other.posteriors.stereo is None and not apart(other)
+
+
+def test_what_is_asked_for_while_a_recording_is_opened_comes_after_it(transcriber, recording, true_notes):
+    session, transcriber.gate = Session(), threading.Event()
+    session.open(recording, name="tune.wav")
+    session.use("light" if session.model == "base" else "base")
+    session.open_reference(io.BytesIO(formats.midi_bytes(true_notes)), "truth.mid")
+    transcriber.gate.set()
+    session.wait(60)
+    assert session.audio.name == "tune.wav" and session.model == "light" and transcriber.calls == 2
+    assert len(session.reference) == len(true_notes) and session.reference_name == "truth.mid"
+    # What is opened instead takes the place of all of it.
+    session.open(recording, name="again.wav")
+    session.open_reference(io.BytesIO(formats.midi_bytes(true_notes)), "late.mid")
+    session.open(recording, name="third.wav")
+    session.wait(60)
+    assert session.audio.name == "third.wav" and session.reference is None

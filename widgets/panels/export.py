@@ -114,6 +114,14 @@ FORMATS: dict[str, tuple[str, str, Callable[[Work], bytes]]] = {
 }
 
 
+def _pedal_of(pedal: PedalSpans, track: int | str | None) -> PedalSpans | None:
+    """The pedal of all tracks, or of one, which is the first of its file; drums have none."""
+    if track is None:
+        return pedal
+    own = None if track == DRUMS else pedal.get(int(track))
+    return None if own is None else {0: own}
+
+
 class Export(Panel):
     """Buttons that save the notes."""
 
@@ -148,7 +156,7 @@ class Export(Panel):
             session.beats_to_be(),
             session.posteriors,
             saved,
-            session.pedal if track is None else None,
+            _pedal_of(session.pedal, track),
             session.strokes,
             self.bends and message["format"] in BENT,
             track,

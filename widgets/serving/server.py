@@ -163,7 +163,8 @@ def settings(serve: Serve, template: str = "amtsep") -> dict[str, dict[str, Any]
         "VoilaExecutor": {"timeout": 120},
     }
     culling = {
-        "cull_idle_timeout": int(serve.idle_timeout),
+        # None at all would keep the kernels of pages that are gone for ever.
+        "cull_idle_timeout": max(1, int(serve.idle_timeout)),
         "cull_interval": max(1, min(60, int(serve.idle_timeout) // 2)),
         "cull_connected": False,
     }

@@ -147,9 +147,7 @@ def merged(notes: Notes, state: State) -> Notes:
     return _with_tracks(notes, track)
 
 
-def sorted_by_ear(
-    table: Notes, hand_ids: NDArray[np.int32], state: State, posteriors: Posteriors
-) -> Edits:
+def sorted_by_ear(table: Notes, hand_ids: NDArray[np.int32], state: State, posteriors: Posteriors) -> Edits:
     """The corrections of a state, its notes by hand in the tracks that sound most like them.
 
     Parameters

@@ -183,6 +183,8 @@ class Session(HasTraits):
         self._failed: BaseException | None = None
         """What the last piece of work failed of."""
         self._awaited: list[asyncio.Future[None]] = []
+        self._after: list[Callable[[], None]] = []
+        """What was asked for while work was in progress and does not end it: it comes next."""
         self._beats: tuple[Notes, Notes, Beats] | None = None
         self._tuning: tuple[Posteriors, float] | None = None
         self.tidied: Cleaned | None = None
@@ -242,9 +244,13 @@ class Session(HasTraits):
         """Listen with another network: what is open is transcribed again, and corrections stay.
 
         The network is another one when that has been done; cancelled, everything is as it was. Notes of a file that
-        were worked on become the reference, where there is none.
+        were worked on become the reference, where there is none. A first recording that is being opened is opened
+        first.
         """
         audio = self.audio
+        if audio is None and self.busy:
+            self._after.append(lambda: self.use(model))
+            return
         if audio is None or (model == self.model and not self.brought):
             self.cancel()
             self.model = model
@@ -380,7 +386,10 @@ class Session(HasTraits):
         self._start(work, Status("busy", "opening", {"name": name}))
 
     def open_reference(self, file: BinaryIO, name: str) -> None:
-        """Read a MIDI file of true notes in a thread; the recording that is open stays."""
+        """Read a MIDI file of true notes in a thread, after any work in progress; the recording that is open stays."""
+        if self.busy:
+            self._after.append(lambda: self.open_reference(file, name))
+            return
 
         def work(_progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
             from amtsep import formats
@@ -525,6 +534,7 @@ class Session(HasTraits):
 
     def cancel(self) -> None:
         """Stop the work in progress; what was open stays."""
+        self._after.clear()
         if self._job is not None:
             self._job.cancelled.set()
             self._over()
@@ -572,6 +582,10 @@ class Session(HasTraits):
         with self.guard():
             then()
         self._over()
+        after, self._after = self._after, []
+        for call in after:
+            with self.guard():
+                call()
 
     def _over(self) -> None:
         """No work is in progress any more: whoever waits may go on."""
@@ -743,9 +757,13 @@ class Session(HasTraits):
         self._listen()
 
     def _listen(self) -> None:
-        """Listen for drums in a thread where they are asked for and nobody has; another work in progress goes on."""
+        """Listen for drums in a thread where they are asked for and nobody has, after any work in progress."""
         audio, posteriors, key = self.audio, self.posteriors, self.key
-        if audio is None or posteriors is None or posteriors.drums is not None or self.busy:
+        if self.busy:
+            if self._listen not in self._after:
+                self._after.append(self._listen)
+            return
+        if audio is None or posteriors is None or posteriors.drums is not None:
             return
         if not wants_drums(self.state) or (self.written is not None and self.written.strokes is not None):
             return

@@ -199,9 +199,7 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         key = str(about.get("posteriors", ""))
         undo, redo = history.unpack(about.get("history"), state, _state)
         heard = bool(about.get("reference_heard", False))
-        return Saved(
-            audio, None, state, reference, named, heard, wrote, grouped, key, turn, original, undo, redo
-        )
+        return Saved(audio, None, state, reference, named, heard, wrote, grouped, key, turn, original, undo, redo)
     except FormatError:
         raise
     except _DAMAGE as error:

@@ -242,7 +242,8 @@ class Desk(HasTraits):
                 return say("Stopped after step {n}; Go on continues from there.", n=f"{last:.0f}")
             return say("Written: {where}", where=f"{out}/{made.name}")
 
-        self.growing = points
+        if not self.works["tune"].running:
+            self.growing = points
         self.works["tune"].start(say("reading the network"), work, then)
 
     growing: list[Point] = []

@@ -72,13 +72,17 @@ export function midiFile(
   const end = [0, 0xff, 0x2f, 0];
   const tempo = [0, 0xff, 0x51, 3, ...big(TEMPO_US, 3), 0, 0xff, 0x58, 4, 4, 2, 24, 8];
   const pieces = [chunk("MThd", [0, 1, ...big(tracks.length + 1 + (strokes.length ? 1 : 0), 2), ...big(TICKS_PER_BEAT, 2)]), chunk("MTrk", [...text(3, title), ...tempo, ...end])];
-  tracks.forEach((track, index) => {
+  const owns = tracks.map((_, index) => {
     const which = [...notes.keys()].filter((i) => tracks.length === 1 || (notes[i].track ?? 0) === index);
-    const own = separate(which.map((i) => notes[i]), which.map((i) => bends[i] ?? null));
-    const bent = own.some((note) => note.curve);
-    const plain = CHANNELS[index % CHANNELS.length];
-    const lanes = bent ? channelsOf(own) : own.map(() => plain);
-    const used = own.length ? [...new Set(lanes)].sort((a, b) => a - b) : [plain];
+    return separate(which.map((i) => notes[i]), which.map((i) => bends[i] ?? null));
+  });
+  const isBent = (own: Written[]) => own.some((note) => note.curve);
+  const shared = shareChannels(owns.map((own) => (isBent(own) ? new Set(channelsOf(own, CHANNELS)).size : 1)));
+  tracks.forEach((track, index) => {
+    const own = owns[index];
+    const bent = isBent(own);
+    const lanes = channelsOf(own, shared[index]);
+    const used = own.length ? [...new Set(lanes)].sort((a, b) => a - b) : shared[index].slice(0, 1);
     const head = used.flatMap((lane) => [[0xc0 | lane, track.program], ...(bent ? rangeOf(lane) : [])]);
     pieces.push(chunk("MTrk", [...text(3, track.name), ...body(head, sounding(own, lanes, bent)), ...end]));
   });
@@ -89,14 +93,35 @@ export function midiFile(
   return Uint8Array.from(pieces.flat());
 }
 
+/**
+ * Channels of each track, its own as long as there are enough: pitch bend and program hold for a channel. `wanted`: how
+ * many each could do with; every track has one, and those that want more get one more each in turn.
+ */
+function shareChannels(wanted: number[]): number[][] {
+  const counts = wanted.map(() => 1);
+  let left = CHANNELS.length - wanted.length;
+  while (left > 0 && counts.some((count, i) => count < wanted[i])) {
+    wanted.forEach((want, i) => {
+      if (left <= 0 || counts[i] >= want) return;
+      counts[i] += 1;
+      left -= 1;
+    });
+  }
+  let first = 0;
+  return counts.map((count) => {
+    first += count;
+    return Array.from({ length: count }, (_, i) => CHANNELS[(first - count + i) % CHANNELS.length]);
+  });
+}
+
 /** A channel a note, free of other notes for as long as it sounds where there are enough. */
-function channelsOf(notes: Written[]): number[] {
-  const freeAt = CHANNELS.map(() => -1);
+function channelsOf(notes: Written[], channels: number[]): number[] {
+  const freeAt = channels.map(() => -1);
   return notes.map(({ onset, offset }) => {
     let lane = freeAt.findIndex((time) => time <= onset);
     if (lane < 0) lane = freeAt.indexOf(Math.min(...freeAt));
     freeAt[lane] = offset;
-    return CHANNELS[lane];
+    return channels[lane];
   });
 }
 
