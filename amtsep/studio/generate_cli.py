@@ -85,7 +85,8 @@ def _sample(args: argparse.Namespace) -> int:
     import soundfile
     from tqdm import tqdm
 
-    from amtsep.files import replacing
+    from amtsep.errors import FormatError
+    from amtsep.files import reason, replacing
     from amtsep.studio.musicgen import load
     from amtsep.studio.sampling import generate, read_melody
 
@@ -93,6 +94,10 @@ def _sample(args: argparse.Namespace) -> int:
     if not (0 < settings.seconds <= 3600 and settings.temperature > 0 and settings.guidance >= 1):
         print("amtsep generate: --seconds is over 0, --temperature too, --guidance at least 1.", file=sys.stderr)
         return 2
+    try:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FormatError(f"{args.output.parent} cannot be made ({reason(error)}); name another with -o.") from error
     network = load(args.model)
     melody = read_melody(args.melody) if args.melody is not None else None
     with tqdm(disable=None, leave=False, total=settings.seconds, unit="s", bar_format=BAR) as bar:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from amtsep import formats
+from amtsep.notes import Track
 from tests.rhythm.test_rhythm import midi_bars, waltz
 from widgets.panels.export import Export
 from widgets.panels.score import ENGINE, Score
@@ -176,3 +177,16 @@ def test_what_is_tidied_is_shown_as_a_ghost_comes_back_and_is_undone() -> None:
     assert len(session.notes) == 17 and not roll.ghost_data
     thresholds.do_set({"values": {"tidy_strength": 0.5, "tidy_harmonic_ghosts": False}, "lasting": True, "turn": 2}, [])
     assert len(session.notes) == 17, "a rule that is switched off does nothing"
+
+
+def test_a_file_is_written_as_the_score_is_shown(session: Session) -> None:
+    notes = waltz()[0]
+    session.notes = notes.with_tracks([0] * len(notes), (Track("Clarinet", 71),))
+    score, export = Score(session), Export(session)
+    files: list[str] = []
+    export.send = lambda content, buffers=None: files.append(buffers[0].decode())  # type: ignore[method-assign]
+    for score.transposed in (False, True, False):
+        export.do_export({"format": "musicxml"}, [])
+    assert ["<transpose>" in text for text in files] == [False, True, False]
+    score.transposed = True
+    assert Score(session).transposed

@@ -12,6 +12,7 @@ import numpy as np
 from traitlets import Bool, Unicode
 
 from amtsep import formats
+from amtsep.config import Quantisation
 from amtsep.errors import FormatError
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
@@ -51,6 +52,7 @@ class Work:
     strokes: Notes = NONE
     bends: bool = False
     """Whether pitch curves are found and written."""
+    quantisation: Quantisation = Quantisation()  # noqa: RUF009 - frozen
     track: int | str | None = None
     """The one track that is asked for, by its number, or `DRUMS`."""
 
@@ -78,7 +80,9 @@ def _midi(work: Work) -> bytes:
 
 
 def _musicxml(work: Work) -> bytes:
-    return formats.musicxml_bytes(work.everything()[0], title=work.title, beats=work.beats())
+    return formats.musicxml_bytes(
+        work.everything()[0], title=work.title, beats=work.beats(), quantisation=work.quantisation
+    )
 
 
 def _csv(work: Work) -> bytes:
@@ -159,6 +163,7 @@ class Export(Panel):
             _pedal_of(session.pedal, track),
             session.strokes,
             self.bends and message["format"] in BENT,
+            session.quantisation,
             track,
         )
 

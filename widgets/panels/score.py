@@ -43,6 +43,8 @@ class Score(Panel):
         self._timer: asyncio.TimerHandle | None = None
         self.follow(self._later, ["notes", "strokes", "state"])
         self.follow(self._forget, "audio")
+        self.transposed = self.session.quantisation.transposed
+        self.observe(self._on_transposed, "transposed")
         self.observe(self._later, ["transposed", "tidy"])
 
     def do_visible(self, message: dict[str, Any], _buffers: Any) -> None:
@@ -82,6 +84,10 @@ class Score(Panel):
         """Another recording: its bars are not those that are drawn in the roll."""
         self.beats = {}
         self._later()
+
+    def _on_transposed(self, _change: Any = None) -> None:
+        # What is saved as MusicXML is written as it is shown.
+        self.session.quantisation = replace(self.session.quantisation, transposed=self.transposed)
 
     def _later(self, change: Any = None) -> None:
         if change is not None and change["name"] == "state" and change["old"].beats == change["new"].beats:
@@ -123,7 +129,7 @@ class Score(Panel):
         number, session = self._made, self.session
         notes, strokes = session.notes, session.strokes
         find, title = session.beats_to_be(), stem(session).replace("_", " ")
-        settings = replace(session.quantisation, transposed=self.transposed)
+        settings = session.quantisation
         # What is tidied in the roll already is not tidied twice.
         strength = RECOMMENDED_CLEAN_UP if self.tidy and not session.state.clean_up.strength else 0.0
 
