@@ -11,7 +11,7 @@ Figures of 'agreement': V-measure over heard notes that match a true one, and mi
 best assignment. All but 'hear' and 'time' work on files that 'hear' wrote. For a data set with stems, which may be
 reported but never tuned on, the first step is
 
-    python benchmarks/clustering.py hear --dataset bach10 --root ../shared/data/bach10 --model base --out bach10.npz
+    python benchmarks/clustering.py hear --dataset bach10 --root DATA/bach10 --model base --out bach10.npz
 
 (posteriors are taken from the cache of `amtsep evaluate`, and left there).
 """

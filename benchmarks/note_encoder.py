@@ -4,7 +4,7 @@ What ships of it is `amtsep.clustering.encoder`; this is the research with input
 
     python benchmarks/note_encoder.py hear --bank bank --model base --split train --count 1800 --out mixes.npz
     python benchmarks/note_encoder.py hear --bank bank --model base --split dev --count 210 --out dev.npz
-    python benchmarks/note_encoder.py hear --dataset slakh --root ../shared/data/slakh --model base --out slakh.npz
+    python benchmarks/note_encoder.py hear --dataset slakh --root DATA/slakh --model base --out slakh.npz
     python benchmarks/note_encoder.py fit mixes.npz --inputs embedding spectrum posteriors --context --out encoder.pt
     python benchmarks/note_encoder.py encode slakh.npz --encoder encoder.pt --out slakh-encoded.npz
     python benchmarks/clustering.py agreement slakh-encoded.npz --f1

@@ -1,7 +1,7 @@
 """What tracks lose, and where: the same recordings with one thing after another known.
 
-    python benchmarks/oracles.py --dataset slakh --root ../shared/data/slakh/dev --mixes 2,3,4
-    python benchmarks/oracles.py --dataset bach10 --root ../shared/data/bach10/dev --mixes 2,3,4
+    python benchmarks/oracles.py --dataset slakh --root DATA/slakh/dev --mixes 2,3,4
+    python benchmarks/oracles.py --dataset bach10 --root DATA/bach10/dev --mixes 2,3,4
 
 Macro onset F1 of the tracks, means over recordings. 'number' is given instead of estimated; 'centres' are those of the
 true notes' embeddings, each heard note with the nearest one; an 'owner' is the part of the true note that a heard note

@@ -1,7 +1,7 @@
 """amtsep beside its peers over the same files, in one run, in one table.
 
-    python benchmarks/peers.py accuracy --data ../shared/data
-    python benchmarks/peers.py check --data ../shared/data
+    python benchmarks/peers.py accuracy --data DATA
+    python benchmarks/peers.py check --data DATA
     python benchmarks/peers.py speed --seconds 300 --pairs 7
     python benchmarks/peers.py speed --model base --backends onnx openvino --seconds 300
     python benchmarks/peers.py engines --model base --sets bach10,guitarset --limit 12

@@ -1,7 +1,7 @@
 """What both channels of a stereo recording are worth to its tracks, beside the same notes by their sound alone.
 
     python -m amtsep.synthesis.songs --held-out --stereo ...   # songs/stereo/{studio,stage,middle}: docs/synthesis.md
-    python benchmarks/stereo.py seat --dataset bach10 --root ../shared/data/bach10 --mixes 2,3,4 --out seated/bach10
+    python benchmarks/stereo.py seat --dataset bach10 --root DATA/bach10 --mixes 2,3,4 --out seated/bach10
     python benchmarks/stereo.py compare songs/stereo/* seated/bach10
 
 'seat' writes the mixes of a data set with stems as an ensemble before two microphones, every other one in a room.

@@ -1,6 +1,6 @@
 """Figures of Slakh's development songs with and without the parts whose labels are not sure.
 
-    amtsep evaluate --dataset slakh --root ../shared/data/slakh/dev --mixes 1,2,3,4 --model base -o OUT
+    amtsep evaluate --dataset slakh --root DATA/slakh/dev --mixes 1,2,3,4 --model base -o OUT
     python benchmarks/sure_labels.py OUT/report.json
 
 Of two parts the sound swells 50 to 150 ms after its label (a string ensemble, a choir), and bells are labelled an

@@ -1,6 +1,6 @@
 """Makes ``amtsep/clustering/sounds.json``: the mean embedding of each recorded instrument as a network hears it.
 
-    python tools/sounds.py --samples ../shared/data/samples [--model base]
+    python tools/sounds.py --samples DATA/samples [--model base]
 
 To be run again whenever the network's weights change: the dashboard offers no guesses with others than these.
 """
