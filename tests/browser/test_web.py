@@ -9,6 +9,7 @@ import http.server
 import re
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,7 @@ def test_timbres_are_told_apart_as_python_does(page, posteriors):
     same_tracks(page, session)
     rows = page.tracks()
     assert rows.count() == session.grouping.tracks
+    page.page.wait_for_selector("option[data-guess]", state="attached")  # what each sounds like
     for wanted in (3, 2):
         slider = page.slider("Timbres")
         slider.press("Home")
@@ -261,7 +263,13 @@ def test_a_session_goes_to_the_dashboard_and_back(page, posteriors, tmp_path):
     # And back, after another correction, into a page that has something else open.
     session.delete(np.array([3]))
     back = tmp_path / "back.amtsep"
-    back.write_bytes(write_session(session.snapshot()))
+    drums = np.full((5, session.posteriors.n_frames), 0.5, np.float32)
+    heard = replace(session.posteriors, drums=drums, tuning=-45.0)
+    back.write_bytes(
+        write_session(
+            replace(session.snapshot(), posteriors=heard, reference=session.notes, reference_name="truth.mid")
+        )
+    )
     page.page.click(".amt-demos")
     page.page.click('.amt-menu [data-demo^="Chorale"]')
     page.opened("Chorale_Bach_Aus_meines_Herzens_Grunde.ogg")
@@ -270,6 +278,12 @@ def test_a_session_goes_to_the_dashboard_and_back(page, posteriors, tmp_path):
     assert page.count() == len(session.notes) == count - 1
     assert page.page.locator(".amt-name").first.input_value() == "Violin"
     same_tracks(page, session)
+    # What the page does not show goes along.
+    with page.download('[data-format="session"]').open("rb") as file:
+        again = read_session(file, "again")
+    assert again.reference is not None and len(again.reference) == len(session.notes)
+    assert again.reference_name == "truth.mid" and again.posteriors.tuning == -45.0
+    assert again.posteriors.drums is not None and again.posteriors.drums.shape == drums.shape
     session.close()
     back.write_bytes(back.read_bytes()[:5000])
     page.page.set_input_files(".amt-file", str(back))
@@ -343,6 +357,9 @@ def test_what_a_person_did_survives_a_reload(page):
     page.page.wait_for_function("() => amtsepPage.session.state.tracks.some(t => t.name === 'Right hand')")
     # A moment later it is kept.
     page.page.wait_for_function("() => amtsepPage.keptState === amtsepPage.session.state")
+    page.page.evaluate("() => amtsepPage.model.as('export').set('grid', { tempo: 90, beats: 3, start: 0.5 })")
+    page.page.wait_for_function("() => !amtsepPage.keeping")
+    page.page.evaluate("() => amtsepPage.kept.queue")
     page.page.reload()
     offer = page.page.locator(".amt-welcome .amt-recent")
     offer.wait_for()
@@ -353,6 +370,7 @@ def test_what_a_person_did_survives_a_reload(page):
     assert len(again) == len(notes) - 1
     np.testing.assert_allclose(again.onset, notes.onset[1:], atol=1e-6)
     assert page.page.locator(".amt-tracks .amt-name").first.input_value() == "Right hand"
+    assert page.page.evaluate("() => amtsepPage.model.get('grid').tempo") == 90
     # It sounds, and goes on being kept.
     page.page.click(".amt-play")
     page.until("hub.transport.position > 0.3 && hub.transport.level() > 0.001")
@@ -398,6 +416,17 @@ def test_cancel_leaves_what_was_open(page):
     page.page.wait_for_timeout(300)
     assert page.count() == count
     assert page.page.evaluate("() => amtsepPage.name") == CLIP
+    # Nor does another network that is given up before it has listened, or a file that holds nothing.
+    assert (
+        page.page.evaluate("p => (amtsepPage.do_model({ value: 'light' }), amtsepPage.do_cancel(), amtsepPage.network)")
+        == "base"
+    )
+    steps = "() => amtsepPage.session.done.length"
+    page.page.evaluate("() => amtsepPage.session.set({ taught: amtsepPage.session.state.taught })")
+    assert page.page.evaluate(steps) == 0, "what changes nothing is no step"
+    page.page.set_input_files(".amt-file", {"name": "nothing.wav", "mimeType": "audio/wav", "buffer": b""})
+    page.page.wait_for_selector(".amt-status.amt-error")
+    assert "nothing.wav" in page.page.locator(".amt-status").inner_text() and page.count() == count
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "int8"])

@@ -248,3 +248,27 @@ def test_drums_switched_on_while_something_else_runs_are_listened_for_then(trans
     transcriber.gate.set()
     session.wait(60)
     assert len(session.strokes) > 30
+
+
+def test_a_comparison_takes_the_turn_of_listening_for_drums_and_not_its_place(transcriber, recording, monkeypatch):
+    from amtsep.errors import Cancelled
+    from widgets.state import cache
+
+    with_drums, gate, heard = transcriber.posteriors, threading.Event(), []
+
+    def listen(posteriors, audio, progress):
+        heard.append(gate.wait(5))
+        if progress(0, 1, "read") is False:
+            raise Cancelled("cancelled")
+        return with_drums
+
+    monkeypatch.setattr(cache, "with_drums", listen)
+    transcriber.posteriors = replace(with_drums, drums=None)
+    session = Session()
+    session.set_kit(when="off")
+    session.open(recording, name="tune.wav", wait=True)
+    session.set_kit(when="on")
+    session.compare_with("light")
+    gate.set()
+    session.wait(60)
+    assert session.reference_name == "light" and len(session.strokes) > 30 and len(heard) == 2

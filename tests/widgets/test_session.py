@@ -230,3 +230,23 @@ def test_what_is_asked_for_while_a_recording_is_opened_comes_after_it(transcribe
     session.open(recording, name="third.wav")
     session.wait(60)
     assert session.audio.name == "third.wav" and session.reference is None
+
+
+def test_an_opening_is_waited_for_and_whatever_order_nothing_is_lost(transcriber, recording, true_notes):
+    session, transcriber.gate = Session(), threading.Event()
+    truth = formats.midi_bytes(true_notes)
+    session.open(recording, name="one.wav")
+    session.open_reference(io.BytesIO(truth), "truth.mid")
+    session.use("light")
+    transcriber.gate.set()
+    session.wait(60)
+    assert session.model == "light" and session.reference_name == "truth.mid"
+    # Over a recording that is open, too; and a network that was chosen stays chosen when something else is opened.
+    transcriber.gate.clear()
+    session.open(recording, name="two.wav")
+    session.use("base")
+    session.open(recording, name="three.wav")
+    session.compare_with("light")
+    transcriber.gate.set()
+    session.wait(60)
+    assert session.audio.name == "three.wav" and session.model == "base" and session.reference_name == "light"

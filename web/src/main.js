@@ -64,6 +64,7 @@ class Page {
       },
       (message, buffers) => this[`do_${message.do}`]?.(message, buffers),
     );
+    this.model.changed = (name) => name === "grid" && this.session.posteriors && this.keepSoon();
     this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.heard(data);
     this.worker.onerror = (event) => this.fail(say("network", { detail: event.message ?? "worker" }));
@@ -89,7 +90,9 @@ class Page {
   // --- a recording ---------------------------------------------------------------------------------------------------
 
   async open(name, bytes, before = null) {
+    this.worker.postMessage({ do: "cancel", id: this.turn });
     const turn = ++this.turn;
+    this.stage = "read";
     const { minutes } = this.settings.limits;
     this.model.update({ status: { kind: "busy", key: "opening", values: { name } }, progress: { what: "read", done: 0, total: 0 } });
     const kept = before ?? (name.toLowerCase().endsWith(ENDING) ? await this.read(bytes) : undefined);
@@ -126,6 +129,7 @@ class Page {
 
   listen() {
     const { samples } = this.next;
+    this.stage = "listen";
     this.model.update({ progress: { what: "transcribe", done: 0, total: samples.length / PLAY_RATE } });
     this.worker.postMessage({ do: "transcribe", id: this.turn, samples, levels: this.settings.levels, loudness: this.settings.loudness });
   }
@@ -138,11 +142,15 @@ class Page {
   }
 
   show(posteriors, kept = null) {
+    this.stage = "";
     this.keepNow();
     const { session } = this;
-    session.sounds = posteriors.hash && posteriors.hash === this.sounds.model ? this.sounds.sounds : null;
-    if (this.next.again) session.heardAgain(posteriors);
+    // What a timbre sounds like is known for the weights that the name ends with (see amtsep.inference.versioned).
+    const weights = (posteriors.model ?? "").split(" ").pop();
+    session.sounds = this.sounds.networks.includes(weights) ? this.sounds.sounds : null;
+    if (this.next.again) session.heardAgain({ ...posteriors, others: session.posteriors.others });
     else {
+      this.reference = kept?.reference ?? null;
       const { name, title, samples, playing, brought, sound } = this.next;
       Object.assign(this, { name, title, samples, playing, brought, sound, version: this.version + 1 });
       this.id = kept?.id ?? crypto.getRandomValues(new Uint32Array(2)).join("-");
@@ -165,6 +173,7 @@ class Page {
   }
 
   fail(text) {
+    this.goBack();
     this.turn += 1;
     this.model.update({ progress: null, status: { kind: "error", text } });
   }
@@ -174,6 +183,11 @@ class Page {
   }
 
   do_upload({ name, size, id }) {
+    if (!size) {
+      this.model.post({ do: "refused", id, said: true });
+      this.fail(say("empty", { name }));
+      return;
+    }
     this.upload = { id, name, size, pieces: [], received: 0 };
     this.model.post({ do: "got", id, received: 0 });
   }
@@ -194,6 +208,7 @@ class Page {
   }
 
   do_cancel() {
+    this.goBack();
     this.worker.postMessage({ do: "cancel", id: this.turn });
     this.turn += 1;
     this.model.update({ progress: null, status: { kind: "info", key: "cancelled" } });
@@ -206,13 +221,29 @@ class Page {
   /** Another network: it is loaded, and listens to what is open. */
   do_model({ value }) {
     if (!MODELS.includes(value) || value === this.network) return;
-    this.network = value;
-    this.model.update({ network: { name: value, models: MODELS } });
-    this.load();
-    if (!this.session.posteriors) return;
+    const before = this.network;
+    this.choose(value);
+    // A recording that is being read is heard by the new network as soon as it has been; one that is being heard, anew.
+    if (this.stage === "read") return;
+    if (this.stage !== "listen") {
+      if (!this.session.posteriors) return;
+      this.next = { samples: this.samples, again: true, before };
+    }
+    this.worker.postMessage({ do: "cancel", id: this.turn });
     this.turn += 1;
-    this.next = { samples: this.samples, again: true };
     this.listen();
+  }
+
+  choose(network) {
+    this.network = network;
+    this.model.update({ network: { name: network, models: MODELS } });
+    this.load();
+  }
+
+  /** What is heard again is given up: the notes are those of the network before. */
+  goBack() {
+    if (this.stage === "listen" && this.next.again) this.choose(this.next.before);
+    this.stage = "";
   }
 
   // --- what is kept in this browser ----------------------------------------------------------------------------------
@@ -250,7 +281,7 @@ class Page {
       state: session.saved(), sorted: session.grouping && session.last.sorted.map(({ pitch, onset, offset, track }) => ({ pitch, onset, offset, track })),
       grid: this.model.get("grid"),
     };
-    const recording = this.written === posteriors ? null : { posteriors, sound, brought: Boolean(brought) };
+    const recording = this.written === posteriors ? null : { posteriors, sound, brought: Boolean(brought), reference: this.reference };
     this.written = posteriors;
     this.kept.keep(work, recording).then((done) => {
       if (!done && recording && this.written === posteriors) this.written = null;
@@ -404,6 +435,8 @@ class Page {
       posteriors: session.posteriors,
       sound: { samples: halve(this.samples), rate: PLAY_RATE / 2 },
       original: this.brought,
+      reference: this.reference,
+      grid: this.model.get("grid"),
     });
   }
 }

@@ -6,6 +6,8 @@ export class PageModel {
     this.traits = new Map(Object.entries(traits));
     this.receive = receive;
     this.handlers = new Map();
+    /** Called with the name of what a part has set. */
+    this.changed = () => undefined;
   }
 
   /** The same model as one panel sees it: a trait "panel.name" is that panel's own. */
@@ -14,7 +16,10 @@ export class PageModel {
     const own = (name) => (traits.has(`${panel}.${name}`) ? `${panel}.${name}` : name);
     return {
       get: (name) => (name === "panel" ? panel : traits.get(own(name))),
-      set: (name, value) => traits.set(name, value),
+      set: (name, value) => {
+        traits.set(name, value);
+        this.changed(name);
+      },
       save_changes: () => undefined,
       // Never within the call: the parts expect an answer to come later.
       send: (content, _callbacks, buffers = []) => queueMicrotask(() => this.receive(content, buffers)),

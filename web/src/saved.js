@@ -10,16 +10,24 @@ const MOST_BYTES = 2 ** 31;
 const MOST_ORIGINAL = 400 * 2 ** 20;
 const PITCHES = 88;
 const SHARES = ["onset", "frame", "offset"];
+/** What the dashboard knows and this page does not show: it goes along from file to file. */
+const OTHERS = ["drums", "stereo", "stereo_hop_s", "tuning"].map((name) => `${name}.npy`);
+const REFERENCE = "reference.json";
 
-/** `{name, state, sorted, posteriors, sound, original}` to bytes; `sound` is {samples, rate}, `original` the file brought. */
-export async function writeSession({ name, state, sorted, posteriors, sound, original }) {
+/**
+ * `{name, state, sorted, posteriors, sound, original, reference, grid}` to bytes; `sound` is {samples, rate}, `original`
+ * the file brought, `reference` what `readSession` found of one.
+ */
+export async function writeSession({ name, state, sorted, posteriors, sound, original, reference = null, grid = null }) {
   const peak = sound.samples.reduce((most, x) => Math.max(most, Math.abs(x)), 1);
   const about = {
     amtsep_session: VERSION,
     name,
     gain: peak,
     state,
-    reference_name: "",
+    reference_name: reference?.name ?? "",
+    reference_heard: Boolean(reference?.heard),
+    ...(grid && { grid }),
     posteriors: "",
     turn: 0,
     sorted: sorted && [sorted.map((n) => n.pitch), sorted.map((n) => Math.round(n.onset * 1e4) / 1e4), sorted.map((n) => n.track)],
@@ -29,11 +37,12 @@ export async function writeSession({ name, state, sorted, posteriors, sound, ori
     "audio.wav": wav24(sound.samples, peak, sound.rate),
     "posteriors.npz": await zip(arrays(posteriors), () => true),
   };
+  if (reference) members[REFERENCE] = reference.notes;
   if (original && original.length <= MOST_ORIGINAL) members.original = original;
   return zip(members);
 }
 
-function arrays({ spectrogram, embedding, dim, frames, bins, perOctave, hop, duration, model, ...shares }) {
+function arrays({ spectrogram, embedding, dim, frames, bins, perOctave, hop, duration, model, others, ...shares }) {
   const members = { "format_version.npy": npy(BigInt64Array.of(1n), []) };
   for (const name of SHARES.filter((share) => shares[share])) {
     members[`${name}.npy`] = npy(Uint16Array.from(shares[name], (x) => Math.round(Math.min(1, Math.max(0, x)) * 65535)), [PITCHES, frames]);
@@ -45,7 +54,7 @@ function arrays({ spectrogram, embedding, dim, frames, bins, perOctave, hop, dur
   members["model.npy"] = npyText(model);
   members["tuning.npy"] = npy(Float64Array.of(0), []);
   if (embedding) members["embedding.npy"] = npy(embedding, [PITCHES, frames, dim]);
-  return members;
+  return { ...members, ...others };
 }
 
 /** What `writeSession`, or the dashboard, wrote; throws where the file is none, or holds what cannot be. */
@@ -58,7 +67,8 @@ export async function readSession(bytes) {
   const network = await unzip(members["posteriors.npz"], MOST_BYTES);
   const read = (name) => readNpy(network[`${name}.npy`]);
   const [, frames] = read("onset").shape;
-  const posteriors = { frames, model: read("model").text };
+  const others = Object.fromEntries(OTHERS.filter((name) => network[name]).map((name) => [name, network[name]]));
+  const posteriors = { frames, model: read("model").text, others };
   for (const name of SHARES.filter((share) => share !== "offset" || network["offset.npy"])) {
     const { shape, values } = read(name);
     if (!(values instanceof Uint16Array) || shape[0] !== PITCHES || shape[1] !== frames) throw new Error(name);
@@ -77,7 +87,9 @@ export async function readSession(bytes) {
   const sorted = about.sorted?.[0].map((pitch, i) => ({ pitch, onset: about.sorted[1][i], offset: about.sorted[1][i] + 0.05, track: about.sorted[2][i] })) ?? null;
   const sound = members["audio.wav"] ?? members["audio.flac"];
   if (!sound) throw new Error("sound");
-  return { name: String(about.name), state: about.state, sorted, posteriors, sound, original: members.original ?? null };
+  const notes = members[REFERENCE];
+  const reference = notes ? { notes, name: String(about.reference_name), heard: Boolean(about.reference_heard) } : null;
+  return { name: String(about.name), state: about.state, sorted, posteriors, sound, original: members.original ?? null, reference, grid: about.grid };
 }
 
 /** Mono, 24 bit, turned down by `gain`. */

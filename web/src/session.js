@@ -85,14 +85,14 @@ export class Session {
 
   /** A change of the state; the steps of a drag (`lasting` false) are one step to take back. */
   set(changes, lasting = true) {
-    this.kept ??= this.state;
-    if (lasting) {
-      this.done.push(this.kept);
-      this.kept = null;
-      this.undone = [];
-    }
+    const before = this.kept ?? this.state;
     this.state = { ...this.state, ...changes };
     this.derive(lasting);
+    this.kept = lasting ? null : before;
+    // What changes nothing is no step.
+    if (!lasting || JSON.stringify(before) === JSON.stringify(this.state)) return;
+    this.done.push(before);
+    this.undone = [];
   }
 
   undo() {

@@ -102,7 +102,9 @@ class _Heard:
 class _Job:
     """One piece of work in a thread, which a later one or a person can cancel."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        """"open", where a recording takes the place of the one that is open, "drums", or "more"."""
         self.cancelled = threading.Event()
         self.last = 0.0
 
@@ -183,8 +185,8 @@ class Session(HasTraits):
         self._failed: BaseException | None = None
         """What the last piece of work failed of."""
         self._awaited: list[asyncio.Future[None]] = []
-        self._after: list[Callable[[], None]] = []
-        """What was asked for while work was in progress and does not end it: it comes next."""
+        self._after: dict[str, Callable[[], None]] = {}
+        """What was asked for while work was in progress and does not end it, by what it is: it comes next."""
         self._beats: tuple[Notes, Notes, Beats] | None = None
         self._tuning: tuple[Posteriors, float] | None = None
         self.tidied: Cleaned | None = None
@@ -219,6 +221,7 @@ class Session(HasTraits):
             go. ``await session.opened()`` does so without keeping the page from answering.
         """
         label = name or (Path(source).name if isinstance(source, (str, Path)) else "recording")
+        chosen = self._after.get("use")  # a network, for what was to be opened before
 
         def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
             from amtsep.audio import load_audio
@@ -229,7 +232,9 @@ class Session(HasTraits):
             original = Original(source, audio.name)
             return lambda: self._adopt(audio, heard, decoder, derived, original=original)
 
-        self._start(work, Status("busy", "opening", {"name": label}))
+        self._start(work, Status("busy", "opening", {"name": label}), "open")
+        if chosen is not None:
+            self._after["use"] = chosen
         if wait:
             self.wait()
             self._raise()
@@ -244,13 +249,12 @@ class Session(HasTraits):
         """Listen with another network: what is open is transcribed again, and corrections stay.
 
         The network is another one when that has been done; cancelled, everything is as it was. Notes of a file that
-        were worked on become the reference, where there is none. A first recording that is being opened is opened
-        first.
+        were worked on become the reference, where there is none. A recording that is being opened is opened first.
         """
-        audio = self.audio
-        if audio is None and self.busy:
-            self._after.append(lambda: self.use(model))
+        if self._opening:
+            self._queue("use", lambda: self.use(model))
             return
+        audio = self.audio
         if audio is None or (model == self.model and not self.brought):
             self.cancel()
             self.model = model
@@ -312,6 +316,9 @@ class Session(HasTraits):
         """Have another network hear the recording, and make what it finds the reference: with the thresholds and the
         number of timbres as they are set now. What is open stays.
         """
+        if self._opening:
+            self._queue("compare", lambda: self.compare_with(model))
+            return
         audio, state = self.audio, self.state
         if audio is None:
             return
@@ -383,12 +390,12 @@ class Session(HasTraits):
 
             return adopt
 
-        self._start(work, Status("busy", "opening", {"name": name}))
+        self._start(work, Status("busy", "opening", {"name": name}), "open")
 
     def open_reference(self, file: BinaryIO, name: str) -> None:
         """Read a MIDI file of true notes in a thread, after any work in progress; the recording that is open stays."""
         if self.busy:
-            self._after.append(lambda: self.open_reference(file, name))
+            self._queue("reference", lambda: self.open_reference(file, name))
             return
 
         def work(_progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
@@ -540,14 +547,28 @@ class Session(HasTraits):
             self._over()
             self.status = Status("info", "cancelled")
 
-    def _start(self, work: Callable[[Callable[..., bool]], Callable[[], None]], status: Status) -> None:
+    @property
+    def _opening(self) -> bool:
+        return self._job is not None and self._job.kind == "open"
+
+    def _queue(self, what: str, call: Callable[[], None]) -> None:
+        """Have `call` come after the work in progress, in place of what was to come of the same kind."""
+        self._after.pop(what, None)
+        self._after[what] = call
+
+    def _start(
+        self, work: Callable[[Callable[..., bool]], Callable[[], None]], status: Status, kind: str = "more"
+    ) -> None:
         """Run `work(progress)` in a thread; the function that it returns is called back here."""
+        drums = self._job is not None and self._job.kind == "drums" and kind != "open"
         self.cancel()
+        if drums:  # what takes their turn does not take their place
+            self._queue("drums", self._listen)
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
             self._loop = None
-        job = self._job = _Job()
+        job = self._job = _Job(kind)
         self._failed = None
         self.status = status
         self.progress = Progress(0, 0, "read")
@@ -582,10 +603,11 @@ class Session(HasTraits):
         with self.guard():
             then()
         self._over()
-        after, self._after = self._after, []
-        for call in after:
+        after, self._after = self._after, {}
+        while after and not self.busy:
             with self.guard():
-                call()
+                after.pop(next(iter(after)))()
+        self._after = {**after, **self._after}
 
     def _over(self) -> None:
         """No work is in progress any more: whoever waits may go on."""
@@ -760,8 +782,7 @@ class Session(HasTraits):
         """Listen for drums in a thread where they are asked for and nobody has, after any work in progress."""
         audio, posteriors, key = self.audio, self.posteriors, self.key
         if self.busy:
-            if self._listen not in self._after:
-                self._after.append(self._listen)
+            self._queue("drums", self._listen)
             return
         if audio is None or posteriors is None or posteriors.drums is not None:
             return
@@ -783,7 +804,7 @@ class Session(HasTraits):
 
             return adopt
 
-        self._start(work, Status("busy", "opening", {"name": audio.name}))
+        self._start(work, Status("busy", "opening", {"name": audio.name}), "drums")
 
     def _remember(self, before: State) -> None:
         """A step to take back, if it was one."""

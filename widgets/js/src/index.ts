@@ -38,6 +38,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   const leave = hub.hold();
   hub.begin(model.get("prefs") ?? {});
   el.classList.add("amt-host", `amt-host-${panel}`);
+  el.dataset.session = hub.id;
   let end: () => void = () => undefined;
   let language = "";
   const mount = () => {
@@ -107,6 +108,9 @@ function paintPage(el: HTMLElement, hub: Hub): void {
 
 export default { render };
 // For the static page, which has no Python to decode, keep notes and make files.
+export { Hub } from "./hub";
+export { shortcuts } from "./keys";
+export { pack, unpack } from "./notes";
 export { NoteEncoder } from "./clustering/encoder";
 export { Decoder, automatic, histogram, percentile } from "./decode";
 export { cluster } from "./clustering/cluster";

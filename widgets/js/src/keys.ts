@@ -33,8 +33,16 @@ function point(hub: Hub, e: Event): void {
   hub.pointed = over instanceof HTMLLabelElement ? over.control : over;
 }
 
+/** Whether what happens at an element is meant for a session: a notebook may show several of them. */
+export function meantFor(hub: Hub, target: Element): boolean {
+  const host = target.closest?.<HTMLElement>(".amt-host") ?? target.closest?.(".amtsep-app")?.querySelector<HTMLElement>(".amt-host");
+  if (host?.dataset.session) return host.dataset.session === hub.id;
+  return Boolean(target.closest?.(".amt, .amtsep-app") ?? document.querySelector(".amtsep-app.amt-page"));
+}
+
 function press(hub: Hub, e: KeyboardEvent): void {
   const target = e.target as HTMLElement;
+  if (!meantFor(hub, target)) return;
   const inApp = Boolean(target.closest?.(".amt, .amtsep-app"));
   const page = Boolean(document.querySelector(".amtsep-app.amt-page"));
   if (!inApp && !(page && target === document.body)) return;

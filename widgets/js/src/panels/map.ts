@@ -98,11 +98,13 @@ export function mountMap(model: Model, element: HTMLElement, hub: Hub): () => vo
     const box = canvas.getBoundingClientRect();
     return [e.clientX - box.left, e.clientY - box.top];
   };
+  const hidden = (i: number): boolean => Boolean(hub.mix[hub.notes.track[i]]?.hidden);
   const closest = ([x, y]: [number, number]): number => {
     const box = canvas.getBoundingClientRect();
     let best = -1;
     let least = 12 * 12;
     for (let i = 0; i < points.length / 2; i++) {
+      if (hidden(i)) continue;
       const [px, py] = place(i, box);
       const d = (px - x) ** 2 + (py - y) ** 2;
       if (d < least) [best, least] = [i, d];
@@ -129,7 +131,7 @@ export function mountMap(model: Model, element: HTMLElement, hub: Hub): () => vo
     }
     const box = canvas.getBoundingClientRect();
     const chosen = [];
-    for (let i = 0; i < points.length / 2; i++) if (inside(place(i, box), path)) chosen.push(i);
+    for (let i = 0; i < points.length / 2; i++) if (!hidden(i) && inside(place(i, box), path)) chosen.push(i);
     hub.select(chosen);
   });
   scope.listen(canvas, "pointerleave", () => {

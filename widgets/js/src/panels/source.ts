@@ -5,6 +5,7 @@ import type { Hub } from "../hub";
 import { nextLanguage, say, sentence } from "../i18n";
 import { type Model, Scope } from "../model";
 import { clock } from "../notes";
+import { meantFor } from "../keys";
 import { Keeper } from "../link";
 import { type Recent, mountBanner, recentButton } from "./banner";
 import { tour } from "../info";
@@ -279,8 +280,9 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
   });
   let depth = 0;
   const over = (on: boolean) => document.documentElement.classList.toggle("amt-dropping", on);
+  const mine = (e: DragEvent) => meantFor(hub, e.target as Element);
   scope.listen(document, "dragenter", (e: DragEvent) => {
-    if (!e.dataTransfer?.types.includes("Files")) return;
+    if (!mine(e) || !e.dataTransfer?.types.includes("Files")) return;
     depth += 1;
     over(true);
   });
@@ -289,12 +291,12 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
     if (!depth) over(false);
   });
   scope.listen(document, "dragover", (e: DragEvent) => {
-    if (e.dataTransfer?.types.includes("Files")) e.preventDefault();
+    if (mine(e) && e.dataTransfer?.types.includes("Files")) e.preventDefault();
   });
   scope.listen(document, "drop", (e: DragEvent) => {
     depth = 0;
     over(false);
-    const file = e.dataTransfer?.files[0];
+    const file = mine(e) ? e.dataTransfer?.files[0] : undefined;
     if (!file) return;
     e.preventDefault();
     send(file, file.name);

@@ -196,21 +196,34 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
     { passive: false },
   );
 
+  /** Ends what a finger drags, undone, when a second one comes to pinch. */
+  let abort: () => void = () => undefined;
   const dragging = ((e: PointerEvent, move: (p: { x: number; y: number }, e: PointerEvent) => void, done?: (moved: boolean) => void) => {
     element.setPointerCapture(e.pointerId);
     const from = local(e);
     let moved = false;
     const onMove = (m: PointerEvent) => {
+      if (m.pointerId !== e.pointerId) return;
       const p = local(m);
       if (!moved && Math.hypot(p.x - from.x, p.y - from.y) < 3) return;
       moved = true;
       move(p, m);
     };
-    const onUp = () => {
+    const leave = () => {
+      abort = () => undefined;
       element.removeEventListener("pointermove", onMove);
       element.removeEventListener("pointerup", onUp);
       element.removeEventListener("pointercancel", onUp);
+    };
+    const onUp = (u: PointerEvent) => {
+      if (u.pointerId !== e.pointerId) return;
+      leave();
       done?.(moved);
+    };
+    abort = () => {
+      leave();
+      Object.assign(view, { ghosts: [], strokeGhosts: new Map(), velocities: new Map(), band: null });
+      view.stale("notes");
     };
     element.addEventListener("pointermove", onMove);
     element.addEventListener("pointerup", onUp);
@@ -329,7 +342,7 @@ function gestures(view: RollView, hub: Hub, scope: Scope, edits: ReturnType<type
   const touch = (e: PointerEvent, x: number, y: number): boolean => {
     fingers.set(e.pointerId, { x, y });
     if (fingers.size > 1) {
-      view.ghosts = [];
+      abort();
       return true;
     }
     if (x < KEYS || y < RULER || y > element.clientHeight - OVERVIEW || view.inLane(y) || view.inDrums(y)) return false;

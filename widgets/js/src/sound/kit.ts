@@ -66,7 +66,7 @@ export const makeDrum: Instrument = (context, out, tone) => {
   const stop = (at: number) => {
     for (const { node, gain } of made) {
       gain.gain.setTargetAtTime(0, at, 0.008);
-      node.stop(Math.max(at, tone.when) + 0.06);
+      node.stop(at <= tone.when ? tone.when : at + 0.06);
     }
   };
   return { stop, release: () => undefined };

@@ -214,7 +214,8 @@ export function readSoundfont(data: Uint8Array): Soundfont {
           source.loopEnd = to / buffer.sampleRate;
         }
       }
-      const envelope = context.createGain();
+      // From nothing: a voice that is stopped before it has begun is not heard.
+      const envelope = new GainNode(context, { gain: 0 });
       const attenuation = 10 ** ((-0.4 * region.get(Gen.Attenuation)) / 200);
       const level = 0.55 * attenuation * (velocity / 127) ** 1.7;
       const attack = Math.max(tone.late ? 0.03 : 0.002, Math.min(2, seconds(region.get(Gen.Attack))));

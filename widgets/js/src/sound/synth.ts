@@ -71,7 +71,8 @@ export const makeBuiltIn: Instrument = (context, out, tone) => {
   const name = FAMILIES[(tone.program >> 3) & 15];
   const shape = SHAPES[name];
   const oscillator = context.createOscillator();
-  const envelope = context.createGain();
+  // From nothing: a voice that is stopped before it has begun is not heard.
+  const envelope = new GainNode(context, { gain: 0 });
   const { when } = tone;
   const attack = tone.late ? 0.03 : shape.attack;
   // Higher notes fall faster, as strings do.

@@ -65,7 +65,8 @@ export class Transport {
   private notesGain!: GainNode;
   private notesPan!: StereoPannerNode;
   private trackGains: GainNode[] = [];
-  private source: { node: AudioBufferSourceNode; gain: GainNode } | null = null;
+  /** What plays of the recording; at the seam of a loop two pieces, the next one being laid before the last has ended. */
+  private sources: { node: AudioBufferSourceNode; gain: GainNode }[] = [];
   private stretcher: Stretcher | null = null;
   private sounding: Sounding[] = [];
   private scheduledTo = 0;
@@ -148,8 +149,9 @@ export class Transport {
     this.recording = buffer;
     const span = this.spans[this.spans.length - 1];
     const when = (this.context?.currentTime ?? 0) + 0.02;
-    if (this.playing && this.source && span && span.rate === 1 && span.from < when && when < span.to - 0.05) {
-      const { node, gain } = this.source;
+    const source = this.sources[this.sources.length - 1];
+    if (this.playing && source && span && span.rate === 1 && span.from < when && when < span.to - 0.05) {
+      const { node, gain } = source;
       gain.gain.cancelScheduledValues(when);
       gain.gain.setTargetAtTime(0, when, 0.002);
       node.stop(when + 0.02);
@@ -337,7 +339,7 @@ export class Transport {
     const context = this.context as AudioContext;
     if (!this.recording || offset >= this.recording.duration) return;
     const node = new AudioBufferSourceNode(context, { buffer: this.recording });
-    const gain = context.createGain();
+    const gain = new GainNode(context, { gain: 0 });
     const stop = when + (end - offset);
     gain.gain.setValueAtTime(0, when);
     gain.gain.linearRampToValueAtTime(1, when + 0.004);
@@ -346,8 +348,12 @@ export class Transport {
     node.connect(gain).connect(this.recordingGain);
     node.start(when, offset);
     node.stop(stop + 0.01);
-    node.onended = () => gain.disconnect();
-    this.source = { node, gain };
+    const own = { node, gain };
+    node.onended = () => {
+      gain.disconnect();
+      this.sources = this.sources.filter((other) => other !== own);
+    };
+    this.sources.push(own);
   }
 
   private schedule(): void {
@@ -365,6 +371,13 @@ export class Transport {
         this.layspan(span.to, this.loop.from);
         span = this.spans[this.spans.length - 1];
       } else {
+        // The loop was taken away or moved while it played: on from where it ended.
+        const end = span.at + (span.to - span.from) * span.rate;
+        if (end < this.duration - 0.01) {
+          this.layspan(span.to, end);
+          span = this.spans[this.spans.length - 1];
+          continue;
+        }
         if (span.to <= now) {
           this.pause();
           this.rest = this.duration;
@@ -480,9 +493,11 @@ export class Transport {
     const track = notes.track[i];
     const span = this.spans[this.spans.length - 1];
     const from = late ? span.at + (when - span.from) * span.rate : notes.onset[i];
+    // In a loop each pass has voices of its own.
+    const last = this.loop.on ? span.at + (span.to - span.from) * span.rate : Infinity;
     const voice = this.instrument(context, this.trackNode(track), {
       when: Math.max(when, context.currentTime),
-      duration: Math.max(0.03, (notes.offset[i] - from) / span.rate),
+      duration: Math.max(0.03, (Math.min(notes.offset[i], last) - from) / span.rate),
       pitch: notes.pitch[i],
       velocity: notes.velocity[i],
       program: this.hub.tracks[track]?.program ?? 0,
@@ -503,13 +518,12 @@ export class Transport {
     const now = this.context?.currentTime ?? 0;
     for (const s of this.sounding) s.voice.stop(now);
     this.sounding = [];
-    if (this.source) {
-      const { node, gain } = this.source;
+    for (const { node, gain } of this.sources) {
       gain.gain.cancelScheduledValues(now);
       gain.gain.setTargetAtTime(0, now, 0.004);
       node.stop(now + 0.03);
-      this.source = null;
     }
+    this.sources = [];
     this.stretcher?.stop(now);
     for (const { voice } of this.ringing) voice.stop(now);
     this.ringing = [];
@@ -531,8 +545,10 @@ export class Transport {
         continue;
       }
       if (Math.abs(notes.offset[i] - s.offset) > 0.02) {
-        // Its length has changed: end it at its new end.
-        const end = s.starts + (notes.offset[i] - s.onset) / this.rate;
+        // Its length has changed: end it at its new end, or with the pass of a loop.
+        const pass = this.spans[this.spans.length - 1];
+        const last = this.loop.on && pass ? pass.to : Infinity;
+        const end = Math.min(last, s.starts + (notes.offset[i] - s.onset) / this.rate);
         s.voice.release(Math.max(now, end));
         s.offset = notes.offset[i];
       }

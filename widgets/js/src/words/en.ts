@@ -446,7 +446,7 @@ export const en = {
   web_network: "The network did not load ({detail}); reload the page.",
   web_tagline: "From a recording to notes, in this page",
   web_midi: "A track a timbre",
-  web_musicxml: "Notation on the grid above, without a key",
+  web_musicxml: "Notation on the grid above, with the key that is found",
   web_no_notes: "There are no notes to write; lower the thresholds first.",
   web_private: "No recording leaves your computer; the last three you worked on are kept in this browser.",
   web_not_kept: "This work is no longer kept in this browser; open the recording again.",

@@ -440,7 +440,7 @@ export const zh: Words = {
   web_network: "网络未能载入（{detail}），请刷新页面。",
   web_tagline: "从录音到音符，就在本页",
   web_midi: "每种音色一轨",
-  web_musicxml: "乐谱：按上方设定的节拍记谱，无调号",
+  web_musicxml: "乐谱：按上方设定的节拍记谱，调号自动识别",
   web_no_notes: "没有可写出的音符：请先降低阈值。",
   web_private: "录音不会离开您的电脑；最近处理过的三个会保存在此浏览器中。",
   web_not_kept: "此浏览器中已不再保存这项工作：请重新打开录音。",
