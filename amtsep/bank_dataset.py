@@ -19,8 +19,8 @@ from amtsep.synthesis.bank import Bank
 from amtsep.synthesis.mixing import Mixer, clip_notes
 
 COUNT = 60
-SEED = 11
-"""As the calibration draws them."""
+SEED = 12
+"""Another one than the calibration's: what thresholds were found on is not what they are judged by."""
 MIXING = Mixing(clip_s=9.0, augment=False, part_gain_db=3.0)
 
 

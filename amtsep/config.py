@@ -495,7 +495,8 @@ class Mixing:
         ("voice", 0.1),
     )
     """Weights of kinds of stems in mixes of unrelated parts: sampled notes, soundfonts, invented timbres, real takes,
-    patches of synthesizers, made-up singers; those that the bank lacks are passed over."""
+    patches of synthesizers, made-up singers; those that the bank lacks are passed over, those that are not
+    named are not drawn."""
     part_gain_db: float = 5.0
     """Standard deviation of the parts' levels."""
     part_equalizer: float = 0.3
@@ -621,7 +622,7 @@ TRAININGS: dict[str, Training] = {
         timbre_weight=0.4,
         max_notes=128,
         workers=8,
-        mixing=Mixing(clip_s=10.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
+        mixing=Mixing(clip_s=8.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
     ),
     "basic-pitch": Training(network="basic-pitch"),
     # A clip holds three segments of 2.04 s, and some room to begin the first anywhere.

@@ -86,6 +86,10 @@ def run(args: argparse.Namespace) -> int:
         min_note_length=args.min_note_length,
     )
     fused = not args.keep_unisons
+    if args.limit is not None and args.limit < 1:
+        raise DataError("--limit must be 1 or more.")
+    if args.search_root is not None and args.thresholds != "search":
+        raise DataError("--search-root is for --thresholds search: add that, or leave it out.")
     if args.estimate is not None:
         if args.reference is None:
             raise DataError("Give the true notes with --reference to score --estimate against.")
@@ -125,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
             searched_on=name,
             start=decoding,
             mode=args.search_mode,
+            fuse_unisons=fused,
         )
         decoding, label, trace = found.decoding, found.label(title), found.trace
         trace_note = f"Points of the search on {name}."
@@ -144,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_heat_map:
         some = items[:: max(1, -(-len(items) // HEAT_MAP_RECORDINGS))]
         grid, curve = threshold_charts(
-            decoders_of(some, transcriber, key, cache), [i.reference for i in some], decoding
+            decoders_of(some, transcriber, key, cache), [i.reference for i in some], decoding, fused
         )
         if not trace:
             trace = grid
@@ -191,12 +196,12 @@ def _written(args: argparse.Namespace, decoding: Decoding, items: list[Recording
 
 
 def threshold_charts(
-    decoders: Sequence[object], references: Sequence[Notes], decoding: Decoding
+    decoders: Sequence[object], references: Sequence[Notes], decoding: Decoding, fuse_unisons: bool = True
 ) -> tuple[list[tuple[float, float, float]], list[tuple[float, float, float]]]:
     """Onset F1 over a grid of thresholds, and (threshold, precision, recall) at the frame threshold in use."""
     from amtsep.evaluation.metrics import Score, fuse, match, mean
 
-    truths = [fuse(reference) for reference in references]
+    truths = [fuse(reference) if fuse_unisons else reference for reference in references]
 
     def at(onset: float, frame: float) -> tuple[float, float, float]:
         setting = replace(decoding, onset_threshold=onset, frame_threshold=frame)

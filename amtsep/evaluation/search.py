@@ -54,6 +54,7 @@ def search(
     mode: Literal["staged", "joint"] = "joint",
     rounds: int = 3,
     points: int = 5,
+    fuse_unisons: bool = True,
 ) -> Search:
     """Find the onset and frame thresholds that are best on the average over recordings.
 
@@ -86,7 +87,7 @@ def search(
     if len(decoders) != len(references) or not decoders:
         raise ValueError("A search needs at least one recording, and one reference for each.")
     base = start or Decoding()
-    truths = [fuse(reference) for reference in references]
+    truths = [fuse(reference) if fuse_unisons else reference for reference in references]
     known: dict[tuple[float, float, str], float] = {}
 
     def value(onset: float, frame: float, what: str) -> float:
@@ -94,7 +95,10 @@ def search(
         if key not in known:
             setting = replace(base, onset_threshold=key[0], frame_threshold=key[1])
             known[key] = mean(
-                [_figure(truth, decode(setting), hop_s, what) for truth, decode in zip(truths, decoders, strict=True)]
+                [
+                    _figure(truth, decode(setting), hop_s, what, fuse_unisons)
+                    for truth, decode in zip(truths, decoders, strict=True)
+                ]
             )
         return known[key]
 
@@ -109,8 +113,8 @@ def search(
     return Search(best, value(onset, frame, target), target, searched_on, trace)
 
 
-def _figure(truth: Notes, estimate: Notes, hop_s: float, what: str) -> float:
-    estimate = fuse(estimate)
+def _figure(truth: Notes, estimate: Notes, hop_s: float, what: str, fuse_unisons: bool = True) -> float:
+    estimate = fuse(estimate) if fuse_unisons else estimate
     if what == "frame_f1":
         return frame_score(truth, estimate, hop_s)[0].f1
     return Score.of(len(match(truth, estimate, offsets=what == "onset_offset_f1")), len(truth), len(estimate)).f1

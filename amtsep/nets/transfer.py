@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from amtsep.errors import ModelError
 from amtsep.nets.harmonic import HarmonicBlock
 from amtsep.nets.layers import ResidualBlock
 
@@ -57,9 +58,14 @@ def matched_blocks(old: list[object], new: list[object]) -> dict[int, int]:
 
 def transfer(net: nn.Module, path: Path) -> Transferred:
     """Copy into `net` what fits of the weights in `path` (.safetensors), in place."""
-    with safe_open(str(path), framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        metadata = file.metadata() or {}
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            metadata = file.metadata() or {}
+    except FileNotFoundError:
+        raise ModelError(f"{path} does not exist; check the path of the weights to begin from.") from None
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} holds no weights (.safetensors); check the path.") from error
     old = [tuple(b) if isinstance(b, list) else b for b in json.loads(metadata.get("network", "{}")).get("blocks", [])]
     new = list(getattr(getattr(net, "network", None), "blocks", ()))
     place = matched_blocks(old, new)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from amtsep.errors import AmtsepError
+from amtsep.errors import AmtsepError, DataError
 from amtsep.synthesis.bank import merge
 from amtsep.synthesis.generate import Recipe, Sources, synthesize
 from amtsep.synthesis.music import music21_folders
@@ -102,6 +103,30 @@ def _gather(args: argparse.Namespace) -> int:
     return 0
 
 
+RESERVED = frozenset({"voice", "synthetic", "drums", "guitarset", "recordings"})
+"""What sources of stems are called that are no collection."""
+
+
+def collections(folders: Sequence[Path], option: str, taken: Sequence[str] = ()) -> dict[str, Path]:
+    """Folders of notes (or SFZ files) by the names that their timbres are known by.
+
+    Raises
+    ------
+    DataError
+        If two have one name, or one has that of another source.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        name = folder.resolve().stem if folder.is_file() else folder.resolve().name
+        if name in RESERVED or name in taken or name in found:
+            why = "is what another source is called" if name in RESERVED else "is there twice"
+            raise DataError(
+                f"{folder} (--{option}): collections go by their folders' names, and '{name}' {why}; rename it."
+            )
+        found[name] = folder
+    return found
+
+
 def run(args: argparse.Namespace) -> int:
     """Render; returns the exit status."""
     if not 0 < args.hours <= 10000:
@@ -124,11 +149,10 @@ def run(args: argparse.Namespace) -> int:
                 return 2
         fonts = {} if args.no_soundfonts else find_soundfonts(tuple(args.soundfont))
         scores = list(args.scores) + (music21_folders() if args.music21 else [])
-        samples = {
-            folder.resolve().stem if folder.is_file() else folder.resolve().name: folder for folder in args.samples
-        }
+        samples = collections(args.samples, "samples")
+        patches = collections(args.patches, "patches", tuple(samples))
         sources = Sources(samples, tuple(scores), args.guitarset, fonts, tuple(args.drum_kits), args.groove)
-        sources = replace(sources, patches={folder.resolve().name: folder for folder in args.patches})
+        sources = replace(sources, patches=patches)
         recipe = Recipe(hours=args.hours, seed=args.seed, music=args.music, clip_s=args.clip)
 
         def progress(done: float, total: float, what: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -231,9 +232,10 @@ def _guitar_job(take: Path) -> _Result:
         if whole is None:
             continue
         # Players 00-02 have each their own guitar sound, solo and accompaniment alike.
+        piece = re.sub(r"_(comp|solo)(_mic)?$", "", take.stem)
         stem = Stem(
             f"guitarset:{take.name[:2]}", "guitar", "guitar", "guitarset", 24, "music",
-            f"guitarset/{take.stem.rsplit('_', 2)[0]}@{number}", 0 if "_comp" in take.stem else 1, "train", False,
+            f"guitarset/{piece}@{number}", 0 if "_comp" in take.stem else 1, "train", False,
         )  # fmt: skip
         out.append((whole, bank_notes(notes), stem))
     return out

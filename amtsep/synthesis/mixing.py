@@ -181,8 +181,13 @@ class Mixer:
         # Square root: between every timbre alike and every stem alike.
         weights = np.sqrt([len(stems) for stems in self._by_timbre])
         kinds = np.array([kind_of(bank.stems[stems[0]]) for stems in self._by_timbre])
-        for kind, share in mixing.sources:
-            weights[kinds == kind] *= share / max(weights[kinds == kind].sum(), 1e-9)
+        shares = dict(mixing.sources)
+        for kind in set(kinds.tolist()):
+            weights[kinds == kind] *= shares.get(kind, 0.0) / weights[kinds == kind].sum()
+        if not weights.sum():
+            raise DataError(
+                f"The bank has none of the kinds in Mixing.sources: it has {', '.join(sorted(set(kinds)))}."
+            )
         self._weights = weights / weights.sum()
         self._categories = np.array([bank.stems[stems[0]].category for stems in self._by_timbre])
         rng = np.random.default_rng([seed, 1])

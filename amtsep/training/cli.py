@@ -113,11 +113,15 @@ def run(args: argparse.Namespace) -> int:
     if args.config_file is not None:
         settings = given.from_file(args.config_file, settings)
     settings = replace(settings, **{k: v for k in OVERRIDES if (v := getattr(args, k)) is not None})
-    if args.minutes and not args.steps:
+    if args.minutes is not None and not args.minutes > 0:
+        raise DataError("--minutes must be more than 0.")
+    if args.minutes and args.steps is None:
         settings = replace(settings, steps=10**9)
     if args.no_augment:
         settings = replace(settings, mixing=replace(settings.mixing, augment=False))
     given.check(settings)
+    if args.teacher is not None and settings.freeze_notes:
+        raise DataError("A teacher teaches notes, which --freeze-notes keeps as they are: leave one of them out.")
     if not args.resume and args.out.is_dir() and any(args.out.iterdir()):
         raise DataError(f"{args.out} is not empty: go on with --resume, or give another folder with --out.")
     if args.threads is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,7 +132,21 @@ class ClipStream(IterableDataset[Batch]):
 
 def loader(stream: IterableDataset[Made], workers: int) -> DataLoader[Made]:
     """A loader with `workers` processes; with none, batches are made in the loop."""
-    return DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+    return DataLoader(
+        stream,
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_leave_signals,
+        # Its own: a training that goes on has chance as it was, whatever a loader draws when it begins.
+        generator=torch.Generator(),
+    )
+
+
+def _leave_signals(_worker: int) -> None:
+    """A request to end is for the loop, which finishes its step with what the workers bring; they end with it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def development_clips(folder: Path, mixing: Mixing, front_end: FrontEnd, count: int, seed: int) -> list[Clip]:

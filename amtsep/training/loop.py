@@ -30,7 +30,7 @@ from amtsep.nets.transfer import transfer
 from amtsep.sequence.checkpoint import save_sequence
 from amtsep.sequence.network import SequenceNet
 from amtsep.synthesis.bank import Bank
-from amtsep.synthesis.mixing import LeaveOut
+from amtsep.synthesis.mixing import LeaveOut, Mixer
 from amtsep.training.allocator import trim_memory
 from amtsep.training.balance import Balance
 from amtsep.training.data import Batch, ClipStream, development_clips, loader
@@ -133,7 +133,7 @@ def train(settings: Training, run: Run, watch: Callable[[int, dict[str, float]],
     state = restore(run.out / "state", net, average, optimizer) if run.resume else Standing()
     compiled: Any = torch.compile(module) if run.compile else module
     wrapped, optimizer = fabric.setup(compiled, optimizer)
-    run.leave_out.check(Bank.open(run.bank))
+    check_material(settings, run)
     stage = 0
     clip_hours = settings.mixing.clip_s / 3600 * settings.batch_size * settings.accumulate * fabric.world_size
     journal = Journal(settings, run, fabric.device, net, average, state, clip_hours) if fabric.is_global_zero else None
@@ -225,6 +225,14 @@ def begin(settings: Training, run: Run, fabric: Fabric) -> tuple[Trained, nn.Mod
     return net, trained_part(net, settings), losses_of
 
 
+def check_material(settings: Training, run: Run) -> None:
+    """Raise `DataError` here, not in a worker, where the bank has nothing for these settings to mix."""
+    bank = Bank.open(run.bank)
+    run.leave_out.check(bank)
+    if settings.network not in SEQUENCES:
+        Mixer(bank, settings.mixing, front_end_of(settings), settings.seed, leave_out=run.leave_out)
+
+
 def open_stream(settings: Training, run: Run, fabric: Fabric, step: int, few: bool) -> Iterator[Batch | SequenceBatch]:
     """Batches from `step` on; with `few`, those of the first of two stages."""
     mixing = settings.mixing
@@ -279,15 +287,16 @@ class Journal:
     ) -> None:
         self.settings, self.run, self.net, self.average, self.state = settings, run, net, average, state
         self.clip_hours = clip_hours
-        self.log = Log(run.out, state.step)
-        (run.out / "settings.json").write_text(json.dumps(asdict(settings), indent=1))
-        print(f"{settings.network}: {count_parameters(net):,} parameters on {device}")
         self.development: Callable[[Any], Figures] | None = None
         if settings.dev_clips and isinstance(net, SequenceNet):
             self.development = SequenceDevelopment(run.bank, settings, net, device)
         elif settings.dev_clips and not isinstance(net, SequenceNet):
             clips = development_clips(run.bank, settings.mixing, net.front_end, settings.dev_clips, settings.seed)
             self.development = Development(clips, net.front_end, device)
+        # Written when nothing can be refused any more: what is refused leaves the folder as it was.
+        self.log = Log(run.out, state.step)
+        (run.out / "settings.json").write_text(json.dumps(asdict(settings), indent=1))
+        print(f"{settings.network}: {count_parameters(net):,} parameters on {device}")
         total = settings.steps if math.isinf(run.max_minutes) else None
         self.bar = tqdm(total=total, initial=state.step, mininterval=5.0)
         self.shown: dict[str, str] = {}
@@ -432,8 +441,11 @@ def restore(folder: Path, net: nn.Module, average: nn.Module, optimizer: torch.o
     def under(prefix: str) -> dict[str, Tensor]:
         return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
 
-    net.load_state_dict(under("net."))
-    average.load_state_dict(under("average."))
+    try:
+        net.load_state_dict(under("net."))
+        average.load_state_dict(under("average."))
+    except RuntimeError:
+        raise DataError(f"{path} is of another network; give the --config that it was begun with.") from None
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in under("optimizer.").items():
         index, key = name.split(".", 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from amtsep.config import BASELINES, NETWORKS, SEQUENCES, Training
 from amtsep.errors import DataError
@@ -34,6 +35,7 @@ def from_file(path: Path, settings: Training) -> Training:
 
 def _merged(settings: Settings, values: dict[str, Any], where: str) -> Settings:
     known = {f.name for f in fields(settings)}  # type: ignore[arg-type]
+    hints = get_type_hints(type(settings))
     changes: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
@@ -44,20 +46,24 @@ def _merged(settings: Settings, values: dict[str, Any], where: str) -> Settings:
                 raise DataError(f"{where}: '{name}' is a group of settings; give it as an object.")
             changes[name] = _merged(before, value, f"{where}, {name}")  # type: ignore[type-var]
         else:
-            changes[name] = _like(before, value, f"{where}: '{name}'")
+            changes[name] = _like(before, value, f"{where}: '{name}'", get_args(hints[name]))
     return replace(settings, **changes)  # type: ignore[type-var]
 
 
-def _like(before: Any, value: Any, what: str) -> Any:
-    """A value of JSON of the kind that a setting has; where there is none yet (``None``), as it comes."""
+def _like(before: Any, value: Any, what: str, kinds: tuple[Any, ...] = ()) -> Any:
+    """A value of JSON of the kind that a setting has, or one of the kinds that it may have, ``None`` among them."""
+    if NoneType in kinds:
+        if value is None:
+            return None
+        before = next(kind for kind in kinds if kind is not NoneType)() if before is None else before
     if isinstance(before, tuple) and isinstance(value, list):
         return tuple(tuple(member) if isinstance(member, list) else member for member in value)
     if isinstance(before, bool) or isinstance(value, bool):
-        fits = before is None or (isinstance(before, bool) and isinstance(value, bool))
+        fits = isinstance(before, bool) and isinstance(value, bool)
     elif isinstance(before, float):
         fits = isinstance(value, (int, float))
     else:
-        fits = before is None or value is None or type(value) is type(before)
+        fits = type(value) is type(before)
     if not fits:
         kind = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a word"}
         raise DataError(f"{what} is {kind.get(type(before).__name__, type(before).__name__)}, not {value!r}.")
@@ -65,7 +71,9 @@ def _like(before: Any, value: Any, what: str) -> Any:
 
 
 def check(settings: Training) -> None:
-    """Raise `DataError`, naming the choices, for a network, loss, memory or balance that nobody provides."""
+    """Raise `DataError` for a network, loss, memory or balance that nobody provides, naming the choices, and for a
+    number that is too small.
+    """
     from amtsep.nets.timbre import MEMORIES
     from amtsep.training.balance import BALANCES
     from amtsep.training.losses import BATCH_LOSS, TIMBRE_LOSSES
@@ -77,7 +85,14 @@ def check(settings: Training) -> None:
         ("balance", settings.balance, list(BALANCES)),
         ("optimizer", settings.optimizer, ["adamw", "muon"]),
         ("vocabulary", settings.vocabulary, ["slots", "programs"]),
+        ("normalisation", settings.normalisation, ["mean", "running"]),
     )
     for what, name, known in choices:
         if name is not None and name not in known:
             raise DataError(f"There is no {what} '{name}'; choose one of {', '.join(known)}.")
+    least = {"steps": 1, "batch_size": 1, "accumulate": 1, "checkpoint_every": 1, "evaluate_every": 1, "max_notes": 1}
+    for name, low in {**least, "workers": 0, "dev_clips": 0}.items():
+        if getattr(settings, name) < low:
+            raise DataError(f"The setting {name} is {getattr(settings, name)}; it must be {low} or more.")
+    if not settings.mixing.clip_s > 0.5:
+        raise DataError(f"The setting clip_s is {settings.mixing.clip_s:g}; clips must be longer than half a second.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -16,12 +18,16 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric 
 
 from amtsep import plugins  # noqa: E402
 from amtsep.cli import main  # noqa: E402
-from amtsep.config import TRAININGS  # noqa: E402
+from amtsep.config import TRAININGS, FrontEnd, Mixing  # noqa: E402
 from amtsep.errors import DataError  # noqa: E402
 from amtsep.formats import write_midi  # noqa: E402
 from amtsep.notes import Notes  # noqa: E402
+from amtsep.synthesis.bank import Bank  # noqa: E402
+from amtsep.synthesis.cli import collections  # noqa: E402
+from amtsep.synthesis.mixing import Mixer, kind_of  # noqa: E402
+from amtsep.training.data import ClipStream, loader  # noqa: E402
 from amtsep.training.loop import Journal  # noqa: E402
-from amtsep.training.settings import from_file  # noqa: E402
+from amtsep.training.settings import check, from_file  # noqa: E402
 
 TINY = {"steps": 2, "batch_size": 1, "workers": 0, "max_notes": 16, "dev_clips": 0, "mixing": {"clip_s": 1.0}}
 
@@ -120,3 +126,107 @@ def test_a_package_outside_is_imported_and_one_that_fails_is_named(monkeypatch: 
         assert plugins.load() == ("fine",)
     finally:
         plugins.load.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--steps", "0"], "must be 1 or more"),
+        (["--batch-size", "0"], "must be 1 or more"),
+        (["--workers", "-1"], "must be 0 or more"),
+        (["--minutes", "-1"], "--minutes must be more than 0"),
+        (["--init", "absent.safetensors"], "absent.safetensors does not exist"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    out = tmp_path / "run"
+    assert main(["train", "--bank", str(bank), "--out", str(out), "--accelerator", "cpu", *words]) == 1
+    assert sentence in said(capsys) and not list(out.glob("*"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"steps": None}, {"patience": "abc"}, {"normalisation": "loud"}, {"mixing": {"clip_s": 0}}, {"memory": 3}],
+)
+def test_values_of_another_kind_are_refused(tmp_path: Path, values: dict[str, object]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(DataError):
+        check(from_file(path, TRAININGS["light"]))
+    path.write_text(json.dumps({"patience": None, "memory": "none"}))
+    check(from_file(path, TRAININGS["light"]))
+
+
+def test_a_bank_without_development_stems_leaves_nothing_behind(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Bank.open(bank)
+    stems = [replace(stem, split="train") for stem in opened.stems]
+    only = Bank(opened.samples, opened.all_notes, stems, opened.sample_rate, opened.seed, bank)
+    monkeypatch.setattr(Bank, "open", lambda folder: only)
+    config, out = tmp_path / "tiny.json", tmp_path / "run"
+    config.write_text(json.dumps({**TINY, "dev_clips": 4}))
+    words = ["train", "--bank", str(bank), "--out", str(out), "--config-file", str(config), "--accelerator", "cpu"]
+    words += ["--precision", "32-true"]
+    assert main(words) == 1 and "--dev-clips 0" in said(capsys)
+    assert main([*words, "--dev-clips", "0"]) == 0
+
+
+def test_going_on_with_another_network_is_a_sentence(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = tmp_path / "tiny.json", tmp_path / "run"
+    config.write_text(json.dumps(TINY))
+    words = ["train", "--bank", str(bank), "--out", str(out), "--config-file", str(config), "--accelerator", "cpu"]
+    assert main([*words, "--precision", "32-true"]) == 0
+    assert main([*words, "--precision", "32-true", "--config", "base", "--resume", "--steps", "4"]) == 1
+    assert "of another network" in said(capsys)
+
+
+def test_kinds_that_are_not_named_are_not_drawn(bank: Path) -> None:
+    opened = Bank.open(bank)
+    kinds = sorted({kind_of(stem) for stem in opened.stems if stem.split == "train"})
+    for kind in kinds:
+        mixing = Mixing(clip_s=1.0, augment=False, sources=((kind, 1.0),), same_piece=0.0, song=0.0, drums=0.0)
+        mixer = Mixer(opened, mixing)
+        drawn = {mixer._names[k] for k in np.flatnonzero(mixer._weights)}
+        of_kind = {stem.timbre for stem in opened.stems if kind_of(stem) == kind}
+        assert drawn and drawn <= of_kind
+    with pytest.raises(DataError, match="none of the kinds"):
+        Mixer(opened, Mixing(clip_s=1.0, sources=(("nothing", 1.0),)))
+
+
+def test_collections_of_one_name_are_not_taken_for_one(tmp_path: Path) -> None:
+    for name in ("one/samples", "two/samples", "voice"):
+        (tmp_path / name).mkdir(parents=True)
+    assert list(collections([tmp_path / "one/samples"], "samples")) == ["samples"]
+    for folders in (["one/samples", "two/samples"], ["voice"]):
+        with pytest.raises(DataError, match="rename it"):
+            collections([tmp_path / name for name in folders], "samples")
+
+
+def test_a_bank_is_judged_by_mixes_that_calibration_did_not_see(bank: Path) -> None:
+    from amtsep.bank_dataset import bank_mixes
+    from amtsep.training.calibration import development_examples
+
+    seen: list[bytes] = []
+
+    class Listening:
+        def __call__(self, audio):
+            seen.append(audio.samples.tobytes())
+
+    development_examples(bank, Listening(), 4)
+    assert len(seen) == 4 and not set(seen) & {mix.audio().tobytes() for mix in bank_mixes(bank, "")[:4]}
+
+
+def test_a_request_to_end_leaves_the_workers_to_the_loop(bank: Path) -> None:
+    mixing = Mixing(clip_s=1.0, augment=False)
+    batches = iter(loader(ClipStream(bank, mixing, FrontEnd(), 1, 16, 1), 1))
+    first = next(batches)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(batches._workers[0].pid, number)
+    # More than lay ready.
+    assert all(next(batches).audio.shape == first.audio.shape for _ in range(12))
+    assert batches._workers[0].is_alive()

@@ -161,7 +161,7 @@ def stems(root: str | Path, hint: str = "") -> list[Ensemble]:
     """One's own stems: a folder a piece, in it a sound and a MIDI file of one name for each part."""
     folder = existing_root(root, "stems", hint)
     pieces = []
-    for place in sorted({path.parent for path in folder.rglob("*.mid*")}):
+    for place in sorted({path.parent for path in folder.rglob("*.[mM][iI][dD]*")}):
         parts = []
         for midi in sorted(p for p in place.iterdir() if p.suffix.lower() in (".mid", ".midi")):
             sound = find_audio(place, midi.stem)

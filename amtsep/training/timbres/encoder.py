@@ -89,7 +89,7 @@ def hear_bank(
     found: list[Heard] = []
     for first in range(0, count, SHARD):
         last = min(first + SHARD, count)
-        path = folder / f"{split}-{first:05d}-{last:05d}.npz"
+        path = folder / f"{split}-{bank.digest}-{first:05d}-{last:05d}.npz"
         if not path.is_file():
             heard = [hear_mix(mixer, transcriber, index) for index in range(first, last)]
             save(path, [mix for mix in heard if mix is not None])
