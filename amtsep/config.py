@@ -377,16 +377,6 @@ class Network:
     """Whether the kernels of the constant-Q transform are trained with the network."""
 
 
-_BASE = Network(
-    name="base",
-    channels=32,
-    blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), (1, 1)),
-    head_channels=24,
-    embedding_channels=32,
-    embedding_dim=16,
-    offset_head=True,
-)
-
 NETWORKS: dict[str, Network] = {
     "light": Network(
         # Sixteen channels throughout: engines that compute sixteen at once compute twelve in the same time.
@@ -396,10 +386,18 @@ NETWORKS: dict[str, Network] = {
         octaves=False,
         shared_head=True,
     ),
-    "base": _BASE,
-    # The next `base`, in training: engines compute sixteen channels at once, so that its heads take half of the time.
-    # The sixth and the seventh harmonic would take a tenth of what is left.
-    "base-16": replace(_BASE, head_channels=16, block_harmonics=(1, 2, 3, 4, 5, 8)),
+    "base": Network(
+        name="base",
+        channels=32,
+        blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), (1, 1)),
+        # The sixth and the seventh harmonic would take a tenth of the time more.
+        block_harmonics=(1, 2, 3, 4, 5, 8),
+        # Engines compute sixteen channels at once: heads of 24 would take twice the time.
+        head_channels=16,
+        embedding_channels=32,
+        embedding_dim=16,
+        offset_head=True,
+    ),
     # Without weights: for those who have a GPU.
     "large": Network(
         name="large",
@@ -601,19 +599,16 @@ class Training:
     mixing: Mixing = field(default_factory=Mixing)
 
 
-_BASE_TRAINING = Training(
-    network="base",
-    learning_rate=2e-3,
-    warm_up=100,
-    timbre_weight=0.4,
-    max_notes=128,
-    mixing=Mixing(clip_s=8.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
-)
-
 TRAININGS: dict[str, Training] = {
     "light": Training(),
-    "base": _BASE_TRAINING,
-    "base-16": replace(_BASE_TRAINING, network="base-16", learning_rate=1.5e-3),
+    "base": Training(
+        network="base",
+        learning_rate=2e-3,
+        warm_up=100,
+        timbre_weight=0.4,
+        max_notes=128,
+        mixing=Mixing(clip_s=8.0, parts=(0.15, 0.25, 0.25, 0.22, 0.13)),
+    ),
     "large": Training(
         network="large",
         steps=40_000,

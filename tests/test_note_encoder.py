@@ -44,7 +44,8 @@ def heard(model: str, frames: int = 400, seed: int = 0) -> tuple[Notes, Posterio
 
 def test_it_belongs_to_the_networks_that_ship() -> None:
     files = [find_model("base", suffix) for suffix in (".safetensors", ".onnx")]
-    assert shipped().networks == tuple(digest(file)[:DIGITS] for file in files), (
+    # Behind them may stand networks of before, whose posteriors people have kept.
+    assert shipped().networks[:2] == tuple(digest(file)[:DIGITS] for file in files), (
         "run 'python -m amtsep.training.timbres refit' for the new network (docs/training.md)"
     )
     assert Transcriber("base", device="cpu", threads=1).engine.name == f"base {shipped().networks[0]}"
