@@ -1,7 +1,7 @@
 # make dashboard   the app on localhost, in its own .venv, nothing else needed but Python >= 3.10
 # make test        the whole test suite, set up the same way
 PYTHON ?= python3
-BIN := .venv/bin
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PYTEST_ARGS ?= -n 2 --dist loadfile
 DASHBOARD_ARGS ?=
 WORKSHOP_ARGS ?=

@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 set_name=$1
 python=${2:-python3}
 venv=.venv
+case $(uname -s) in MINGW* | MSYS* | CYGWIN*) bin=$venv/Scripts ;; *) bin=$venv/bin ;; esac  # Windows has another place
 stamp=$venv/.installed-$set_name
 pins=requirements/$set_name.txt
 torch=requirements/torch.txt
@@ -22,7 +23,7 @@ if [ -e "$stamp" ] && [ -z "$(find pyproject.toml "$pins" "$torch" -newer "$stam
     exit 0
 fi
 
-if [ ! -x $venv/bin/python ] || ! $venv/bin/python -m pip --version >/dev/null 2>&1; then
+if [ ! -x $bin/python ] || ! $bin/python -m pip --version >/dev/null 2>&1; then
     command -v "$python" >/dev/null || die "Python is missing: install Python 3.10 or newer (python3)."
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         die "$("$python" --version) is too old: install Python 3.10 or newer, then: make PYTHON=python3.12 ..."
@@ -38,7 +39,7 @@ if [ ! -x $venv/bin/python ] || ! $venv/bin/python -m pip --version >/dev/null 2
     "$python" -m venv $venv
 fi
 
-pip() { $venv/bin/python -m pip --disable-pip-version-check -qq "$@"; }
+pip() { $bin/python -m pip --disable-pip-version-check -qq "$@"; }
 case $set_name in
 app) say "Installing the app (pinned versions, no torch; a few minutes the first time) ..." ;;
 dev) say "Installing everything for development and tests (pinned versions; some minutes the first time) ..." ;;

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     # Imported here: the command line must answer --help without them.
     from amtsep.cache import folder
     from amtsep.evaluation.report import Report
-    from amtsep.evaluation.runner import HOP_S, decoders_of, evaluate_recordings, score
+    from amtsep.evaluation.runner import HOP_S, decoders_of, evaluate_recordings, score, score_written
     from amtsep.evaluation.search import search
     from amtsep.inference import model_hash
 
@@ -95,7 +95,9 @@ def run(args: argparse.Namespace) -> int:
             raise DataError("Give the true notes with --reference to score --estimate against.")
         reference, estimate = read_notes(args.reference), read_notes(args.estimate)
         item = Recording(args.estimate.name, "own", (), reference, args.estimate.name)
-        result = score(item, estimate, HOP_S, fuse_unisons=fused)
+        several = len(reference.tracks) > 1 and args.timbres != "none"
+        score_of = score_written if several else score
+        result = score_of(item, estimate, fuse_unisons=fused)
         report = Report(args.reference.name, args.estimate.name, decoding, "none", [result], fused=fused)
         return _finish(_compared(report, args), args)
     items, title = _chosen(args)

@@ -131,6 +131,8 @@ class Report:
                 f"[{result.difference.low:+.3f}, {result.difference.high:+.3f}], "
                 f"better in {result.wins}, worse in {result.losses}"
             )
+        if self.compared_with and not self.comparison:
+            lines.append(f"No recording is in {self.compared_with}, too: nothing was compared.")
         whole = self.interval("onset_f1")
         lines.append(
             f"Means over {whole.n} recordings with 95 % bootstrap intervals over {whole.n_groups} pieces; onsets "

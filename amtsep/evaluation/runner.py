@@ -185,17 +185,20 @@ def evaluate_written(
     results = []
     for recording in _one_by_one(recordings, progress):
         notes = transcribe(Audio(recording.audio(), FrontEnd.sample_rate, recording.name))
-        pitched, true = _pitched(notes), _pitched(recording.reference)
-        results.append(
-            Result(
-                recording,
-                notes,
-                evaluate_agnostic(true, pitched, HOP_S, fuse_unisons=fuse_unisons),
-                written=evaluate_separated(true, pitched, HOP_S),
-                instruments=evaluate_instruments(recording.reference, notes) if named else None,
-            )
-        )
+        results.append(score_written(recording, notes, named, fuse_unisons))
     return results
+
+
+def score_written(recording: Recording, notes: Notes, named: bool = False, fuse_unisons: bool = True) -> Result:
+    """Figures of notes that come on tracks of their own, and with `named` of their instruments."""
+    pitched, true = _pitched(notes), _pitched(recording.reference)
+    return Result(
+        recording,
+        notes,
+        evaluate_agnostic(true, pitched, HOP_S, fuse_unisons=fuse_unisons),
+        written=evaluate_separated(true, pitched, HOP_S),
+        instruments=evaluate_instruments(recording.reference, notes) if named else None,
+    )
 
 
 def _pitched(notes: Notes) -> Notes:

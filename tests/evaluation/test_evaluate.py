@@ -150,13 +150,19 @@ def test_options_hold_for_notes_that_one_brings(tmp_path: Path, capsys) -> None:
     recalls = []
     for more, said in ([], "fused"), (["--keep-unisons"], "kept"):
         assert main([*words, *more]) == 0
-        assert f"unisons of two parts {said}" in capsys.readouterr().out
+        text = capsys.readouterr().out
+        assert f"unisons of two parts {said}" in text and "separated, as written" in text
         data = json.loads((tmp_path / "r" / "report.json").read_text())
         assert data["unisons"] == said
         recalls.append(data["summary"]["onset_recall"]["mean"])
     assert recalls == [1.0, pytest.approx(2 / 3)]
     assert main([*words, "--compare", str(tmp_path / "absent.json")]) == 1
     assert "absent.json" in capsys.readouterr().err
+    other = json.loads((tmp_path / "r" / "report.json").read_text())
+    other["recordings"] = []
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    assert main([*words, "--compare", str(tmp_path / "other.json")]) == 0
+    assert "nothing was compared" in capsys.readouterr().out
 
 
 def test_a_threshold_beyond_its_range_is_a_wrong_command_line(capsys) -> None:
