@@ -19,6 +19,11 @@ def test_the_page_fits_one_screen_without_scrolling(app):
     assert length and int(length[1]) < 120, "as a person says it"
 
 
+def test_of_the_panels_under_tabs_one_shows_whichever_came_first(opened):
+    shown = "() => [...document.querySelectorAll('.amtsep-side > [role=tabpanel]')].filter(e => e.offsetHeight).length"
+    assert opened.page.evaluate(shown) == 1
+
+
 def test_an_uploaded_recording_is_drawn(opened):
     notes = opened.pixels("notes")[:, :, 3]
     assert (notes > 0).mean() > 0.005

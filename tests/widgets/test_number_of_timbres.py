@@ -279,4 +279,5 @@ def test_the_bank_of_sounds_is_that_of_the_network_that_ships() -> None:
     from amtsep.inference import OnnxEngine, find_model, networks_of
 
     assert knows(OnnxEngine(find_model("base", ".onnx")).name), "run tools/sounds.py"
-    assert sounds()[0] == tuple(networks_of("base")), "run tools/sounds.py"
+    # Behind them may stand networks of before, with the same embedding.
+    assert sounds()[0][:2] == tuple(networks_of("base")), "run tools/sounds.py"

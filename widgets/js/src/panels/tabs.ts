@@ -14,7 +14,11 @@ const idOf = (hub: Hub, what: "tab" | "panel", name: string) => `amt-${what}-${h
 export function mountTabs(model: Model, element: HTMLElement, hub: Hub): () => void {
   // The static page has fewer of them.
   const tabs: string[] = model.get("tabs") ?? TABS;
-  if (!hub.tab) hub.tab = tabs[0];
+  if (!hub.tab) {
+    hub.tab = tabs[0];
+    // Panels that came before the tabs hide now.
+    hub.emit("tab");
+  }
   const names = [FIRST, ...tabs];
   const small = () => hub.size === "small";
   const choose = (name: string) => {
@@ -69,6 +73,9 @@ export function mountTabs(model: Model, element: HTMLElement, hub: Hub): () => v
   return () => offs.forEach((off) => off());
 }
 
+/** So long, some five seconds, a panel may take to come to its place. */
+const SETTLE_FRAMES = 300;
+
 /** A part that stands under tabs hides while another is chosen; alone in a notebook it always shows. */
 export function followTab(hub: Hub, name: string, element: HTMLElement): () => void {
   const show = () => {
@@ -83,14 +90,20 @@ export function followTab(hub: Hub, name: string, element: HTMLElement): () => v
     element.style.display = hidden ? "none" : "";
     if (!hidden) hub.emit(`shown-${name}`);
   };
-  // Where it stands is known once it is on the page, which may take more than a frame.
+  // Where it stands is known once it is on the page, and beside the others, which may each take more than a frame; a
+  // panel that stands alone is shown meanwhile.
   let frame = 0;
-  const settle = () => {
-    if (element.isConnected) show();
-    else frame = requestAnimationFrame(settle);
+  let shown = false;
+  const settle = (left: number) => {
+    const placed = Boolean(element.closest(".amtsep-side"));
+    if (element.isConnected && (placed || !shown)) {
+      show();
+      shown = true;
+    }
+    if (!placed && left) frame = requestAnimationFrame(() => settle(element.isConnected ? left - 1 : left));
   };
   if (TABS.includes(name)) element.style.display = "none";
-  settle();
+  settle(SETTLE_FRAMES);
   const off = hub.on("tab", show);
   return () => {
     cancelAnimationFrame(frame);
