@@ -1,9 +1,9 @@
 """Many recordings to notes: on this machine or on a Dask cluster, each one once, whatever happens to the others.
 
 `plan` says which file becomes which, and refuses outputs that would cost somebody a file, before any work is done.
-`perform` does one of them and always comes back with a `Result`. A MIDI file is written last and carries a mark made of
-the settings, the network and the recording: so a file that is there with the right mark is done, whoever stopped when,
-and `resume` needs nothing but the files themselves.
+`perform` does one of them and always comes back with a `Result`. A recording's files take their places together, the
+MIDI file first, which carries a mark made of the settings, the network and the recording. Where it is there with the
+right mark, and all the others are, too, the work is done, whoever stopped when; `resume` needs nothing but the files.
 """
 
 from __future__ import annotations

@@ -19,6 +19,10 @@ N_PITCHES = 88
 """Pitches A0 to C8 (MIDI 21 to 108)."""
 
 
+NORMALISATIONS = ("mean", "running")
+"""What `FrontEnd.normalisation` may be."""
+
+
 @dataclass(frozen=True)
 class FrontEnd:
     """The constant-Q front end (lengths in samples at `sample_rate`, frequencies in Hz)."""
@@ -42,7 +46,7 @@ class FrontEnd:
     """How far under the loudest half second, in dB, the running level may go."""
 
     def __post_init__(self) -> None:
-        if self.normalisation not in ("mean", "running"):
+        if self.normalisation not in NORMALISATIONS:
             raise ValueError(f"The normalisation is 'mean' or 'running', not {self.normalisation!r}.")
 
     @property

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from amtsep.errors import AmtsepError, DataError
+from amtsep.errors import AmtsepError
 from amtsep.synthesis.bank import merge
-from amtsep.synthesis.generate import Recipe, Sources, synthesize
+from amtsep.synthesis.generate import Recipe, Sources, collections, synthesize
 from amtsep.synthesis.music import music21_folders
 from amtsep.synthesis.recorded import bank_of_recordings
 from amtsep.synthesis.soundfonts import find_soundfonts
@@ -101,30 +100,6 @@ def _gather(args: argparse.Namespace) -> int:
     if args.pack is not None:
         print(f"packed into {bank.pack(args.pack)}")
     return 0
-
-
-RESERVED = frozenset({"voice", "synthetic", "drums", "guitarset", "recordings"})
-"""What sources of stems are called that are no collection."""
-
-
-def collections(folders: Sequence[Path], option: str, taken: Sequence[str] = ()) -> dict[str, Path]:
-    """Folders of notes (or SFZ files) by the names that their timbres are known by.
-
-    Raises
-    ------
-    DataError
-        If two have one name, or one has that of another source.
-    """
-    found: dict[str, Path] = {}
-    for folder in folders:
-        name = folder.resolve().stem if folder.is_file() else folder.resolve().name
-        if name in RESERVED or name in taken or name in found:
-            why = "is what another source is called" if name in RESERVED else "is there twice"
-            raise DataError(
-                f"{folder} (--{option}): collections go by their folders' names, and '{name}' {why}; rename it."
-            )
-        found[name] = folder
-    return found
 
 
 def run(args: argparse.Namespace) -> int:

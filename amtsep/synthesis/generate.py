@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +69,30 @@ class Recipe:
     level_db: float = -20.0
     """Level of a stem: its loud moments (95 % of its 50 ms levels lie under it), dBFS."""
     rule: LabelRule = field(default_factory=LabelRule)
+
+
+RESERVED = frozenset({"voice", "synthetic", "drums", "guitarset", "recordings"})
+"""What sources of stems are called that are no collection."""
+
+
+def collections(folders: Sequence[Path], option: str, taken: Sequence[str] = ()) -> dict[str, Path]:
+    """Folders of notes (or SFZ files) by the names that their timbres are known by.
+
+    Raises
+    ------
+    DataError
+        If two have one name, or one has that of another source.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        name = folder.resolve().stem if folder.is_file() else folder.resolve().name
+        if name in RESERVED or name in taken or name in found:
+            why = "is what another source is called" if name in RESERVED else "is there twice"
+            raise DataError(
+                f"{folder} (--{option}): collections go by their folders' names, and '{name}' {why}; rename it."
+            )
+        found[name] = folder
+    return found
 
 
 @dataclass(frozen=True)

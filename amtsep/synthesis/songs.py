@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from amtsep.errors import AmtsepError, DataError
 from amtsep.synthesis.arrangements import Drummers, mix_songs
-from amtsep.synthesis.generate import Order, Recipe, Sources, Voice, split_pieces, synthesize
+from amtsep.synthesis.generate import Order, Recipe, Sources, Voice, collections, split_pieces, synthesize
 from amtsep.synthesis.guard import refuse
 from amtsep.synthesis.music import Piece, excerpt, music21_folders
 from amtsep.synthesis.scores import monophonic, tidy
@@ -207,9 +207,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         found = find_soundfonts() if available() else {}
         fonts = {name: path for name, path in found.items() if args.fonts is None or name in args.fonts}
-        samples = {folder.resolve().name: refuse(folder, "a collection of samples") for folder in args.samples}
+        given = collections(args.samples, "samples")
+        samples = {name: refuse(folder, "a collection of samples") for name, folder in given.items()}
         sources = Sources(samples, (*args.scores, *(music21_folders() if args.music21 else ())), None, fonts)
-        sources = replace(sources, patches={folder.resolve().name: folder for folder in args.patches})
+        sources = replace(sources, patches=collections(args.patches, "patches", tuple(samples)))
         # As many made-up singers as a bank of so many hours has; some of them are held out.
         hours = 64.0 if args.held_out else 1.0
         recipe = Recipe(hours=hours, seed=args.seed, clip_s=args.seconds, synthetic=0.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from amtsep.config import BASELINES, NETWORKS, SEQUENCES, Training
+from amtsep.config import BASELINES, NETWORKS, NORMALISATIONS, SEQUENCES, Training
 from amtsep.errors import DataError
 
 Settings = TypeVar("Settings")
@@ -85,7 +85,7 @@ def check(settings: Training) -> None:
         ("balance", settings.balance, list(BALANCES)),
         ("optimizer", settings.optimizer, ["adamw", "muon"]),
         ("vocabulary", settings.vocabulary, ["slots", "programs"]),
-        ("normalisation", settings.normalisation, ["mean", "running"]),
+        ("normalisation", settings.normalisation, [*NORMALISATIONS]),
     )
     for what, name, known in choices:
         if name is not None and name not in known:

@@ -23,7 +23,7 @@ from amtsep.errors import DataError  # noqa: E402
 from amtsep.formats import write_midi  # noqa: E402
 from amtsep.notes import Notes  # noqa: E402
 from amtsep.synthesis.bank import Bank  # noqa: E402
-from amtsep.synthesis.cli import collections  # noqa: E402
+from amtsep.synthesis.generate import collections  # noqa: E402
 from amtsep.synthesis.mixing import Mixer, kind_of  # noqa: E402
 from amtsep.training.data import ClipStream, loader  # noqa: E402
 from amtsep.training.loop import Journal  # noqa: E402

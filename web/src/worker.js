@@ -56,7 +56,7 @@ async function transcribe({ id, samples, levels, loudness }) {
   const frames = Math.max(1, Math.ceil(sound.length / hop));
   // What a chunk cannot know: how loud the whole is, and the music around it.
   const level = conditioning(sound, hop, hop / rate, front, loudness);
-  const result = { frames, hop: hop / rate, duration: sound.length / rate, bins: front.n_bins, perOctave: front.bins_per_octave, model: about.name, hash };
+  const result = { frames, hop: hop / rate, duration: sound.length / rate, bins: front.n_bins, perOctave: front.bins_per_octave, model: about.name };
   let rows = 0;
   for (let first = 0; first < frames; first += CHUNK_FRAMES) {
     if (cancelled >= id) return null;
