@@ -402,11 +402,11 @@ NETWORKS: dict[str, Network] = {
         embedding_dim=16,
         offset_head=True,
     ),
-    # Without weights: for those who have a GPU.
+    # For those who have time or a GPU: `base`, twice as wide, and a block that hears a second and more.
     "large": Network(
         name="large",
         channels=64,
-        blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), "harmonic", (1, 2), (1, 1)),
+        blocks=("harmonic", (1, 1), (12, 2), "harmonic", (7, 4), "harmonic", (1, 8), (1, 16), (1, 1)),
         head_channels=32,
         embedding_channels=64,
         embedding_dim=16,

@@ -22,7 +22,7 @@ from amtsep.clustering import (
     match_tracks,
     track_memberships,
 )
-from amtsep.clustering.assign import ward_tree
+from amtsep.clustering.assign import Tree, merges, ward_tree
 from amtsep.clustering.count import FEATURES, count_model
 from amtsep.clustering.points import Points, compress, normalize, note_points
 from amtsep.config import Clustering
@@ -317,11 +317,15 @@ def test_long_recordings_are_compressed_without_loss() -> None:
     assert agreement(notes, cluster(notes, Clustering(timbres=3))) > 0.97
 
 
+def tree_of(points: Points) -> Tree:
+    return Tree(merges(points), np.arange(len(points)))
+
+
 def test_tree_agrees_with_scipy() -> None:
     from scipy.cluster.hierarchy import fcluster, linkage
 
     x = np.random.default_rng(5).normal(size=(120, 6))
-    ours = ward_tree(Points(x, np.ones(120)))
+    ours = tree_of(Points(x, np.ones(120)))
     tree = linkage(x, "ward")
     for k in range(1, 7):
         assert v_measure_score(fcluster(tree, k, "maxclust"), ours.cut(k)) == pytest.approx(1.0)
@@ -329,10 +333,24 @@ def test_tree_agrees_with_scipy() -> None:
 
 def test_a_weight_of_two_is_two_points() -> None:
     x = np.random.default_rng(6).normal(size=(40, 5))
-    twice = ward_tree(Points(np.repeat(x, 2, axis=0), np.ones(80)))
-    heavy = ward_tree(Points(x, np.full(40, 2.0)))
+    twice = tree_of(Points(np.repeat(x, 2, axis=0), np.ones(80)))
+    heavy = tree_of(Points(x, np.full(40, 2.0)))
     for k in range(1, 6):
         assert v_measure_score(twice.cut(k)[::2], heavy.cut(k)) == pytest.approx(1.0)
+
+
+def test_a_few_notes_of_another_timbre_are_not_lost_beside_a_long_part_that_changes_over_its_range() -> None:
+    rng = np.random.default_rng(8)
+    turn = np.linspace(-0.8, 0.8, 600)
+    wide = np.stack([np.cos(turn), np.sin(turn)], axis=1) @ np.eye(2, 8)
+    x = np.vstack([wide, np.tile(np.eye(8)[4], (25, 1))]) + rng.normal(0.0, 0.12, (625, 8))
+    part = np.repeat([0, 1], [600, 25])
+    order = rng.permutation(625)
+    onset = 0.2 * np.arange(625)
+    pitch = np.concatenate([36 + 30 * (turn + 0.8), np.full(25, 72)])[order]
+    notes = Notes.build(onset, onset + 0.15, pitch.astype(int), confidence=np.ones(625), embedding=x[order])
+    found = cluster(notes, Clustering(timbres=2)).track
+    assert v_measure_score(part[order], found) > 0.95
 
 
 def test_shipped_weights_say_how_they_were_made() -> None:
@@ -367,7 +385,7 @@ def test_points_and_pairs_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> 
     before = ward_tree.cache_info().misses
     cluster(notes, Clustering(unisons=True))
     assert sorted(asked) == ["neighbour_pairs", "note_points", "overlapping_pairs"]
-    assert ward_tree.cache_info().misses == before + 1
+    assert ward_tree.cache_info().misses == before + 2  # for the number and for the sorting
 
 
 def test_wards_tree_is_that_of_merging_the_two_cheapest_clusters_one_by_one():
@@ -378,7 +396,7 @@ def test_wards_tree_is_that_of_merging_the_two_cheapest_clusters_one_by_one():
     clusters = {(i,): (x[i], points.weight[i]) for i in range(60)}
     while clusters:
         if len(clusters) <= 8:
-            labels = ward_tree(points).cut(len(clusters))
+            labels = tree_of(points).cut(len(clusters))
             assert {tuple(np.flatnonzero(labels == k)) for k in range(labels.max() + 1)} == set(clusters)
         if len(clusters) == 1:
             break

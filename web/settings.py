@@ -36,6 +36,8 @@ def clustering_rule() -> dict[str, Any]:
     return {
         "max_weight_s": points.MAX_WEIGHT_S,
         "max_tree": assign.MAX_TREE,
+        "crowd": assign.CROWD,
+        "evenness": assign.EVENNESS,
         "rounds": assign.ROUNDS,
         "pitch_fall": constraints.PITCH_FALL,
         "sample": count.SAMPLE,

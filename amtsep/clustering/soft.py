@@ -118,7 +118,7 @@ def memberships(
     notes, points = evidence.notes, evidence.points
     q = np.eye(k)[labels]
     # The centroids stay those of the partition: a mixture that moves them merges timbres whose embeddings overlap.
-    centroids, _, kappa = fit_sphere(points, q)
+    centroids, share, kappa = fit_sphere(points, q)
     cosine = points.x @ centroids.T
     fixed = np.fromiter(given or (), np.intp)
     clamp = np.eye(k)[[(given or {})[int(i)] for i in fixed]] if len(fixed) else np.zeros((0, k))
@@ -126,7 +126,11 @@ def memberships(
         resultant = max(float(points.weight @ (q * cosine).sum(axis=1) / points.weight.sum()), 0.5)
         likeness = given_likeness(points, notes, k, given, resultant) + settings.given_weight / kappa
         cosine = np.maximum(cosine, likeness)
-    sound = kappa * cosine
+    # A timbre of few notes takes none from one of many but those that are surely its own; one that a person speaks of
+    # may be about to grow.
+    named = np.unique(list((given or {}).values())).astype(np.intp)
+    share[named] = share.max()
+    sound = kappa * cosine + np.log(share)
     overlap = evidence.together if settings.monophony > 0 and k > 1 else None
     beside = evidence.beside if settings.register > 0 and k > 1 else None
     together = np.asarray(overlap.sum(axis=1), np.float64) if overlap is not None else np.zeros(0)

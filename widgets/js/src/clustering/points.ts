@@ -27,6 +27,8 @@ export interface Settings {
 export interface Rule {
   max_weight_s: number;
   max_tree: number;
+  crowd: number;
+  evenness: number;
   rounds: number;
   pitch_fall: number;
   sample: number;

@@ -1,7 +1,7 @@
 // Soft membership: a mixture on the sphere that also listens to time and register (amtsep/clustering/soft.py).
 
 import { neighbourPairs, overlappingPairs, times } from "./evidence";
-import { type HeardNote, type Points, type Rule, type Settings, dot, normalize, sum } from "./points";
+import { type HeardNote, type Points, type Rule, type Settings, counted, dot, normalize, sum } from "./points";
 
 /** Note index to cluster, as a person says. */
 export type Given = Map<number, number>;
@@ -21,7 +21,13 @@ export function settled(notes: HeardNote[], points: Points, labels: Int32Array, 
   const sound = new Float64Array(n * k);
   for (let i = 0; i < n; i++) for (let c = 0; c < k; c++) sound[i * k + c] = dot(x, i * d, centroids, c * d, d);
   if (given.size) speakForOthers(sound, notes, points, labels, k, given, settings.given_weight / kappa, rule);
-  for (let at = 0; at < sound.length; at++) sound[at] *= kappa;
+  // A timbre of few notes takes none from one of many but those that are surely its own; one that a person speaks of
+  // may be about to grow.
+  const mass = counted(labels, k, weight);
+  const named = new Set(given.values());
+  const most = Math.max(...mass);
+  const share = mass.map((own, c) => ((named.has(c) ? most : own) + 0.5) / (sum(weight) + 0.5 * k));
+  for (let at = 0; at < sound.length; at++) sound[at] = kappa * sound[at] + Math.log(share[at % k]);
   const overlap = settings.monophony > 0 && k > 1 ? overlappingPairs(notes, rule) : null;
   const beside = settings.register > 0 && k > 1 ? neighbourPairs(notes, rule) : null;
   const ones = new Float64Array(n).fill(1);

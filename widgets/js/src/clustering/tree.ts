@@ -8,11 +8,11 @@ export interface Partition {
   centroids: Float64Array;
 }
 
-/** Labels for 1, 2, ... clusters, as many as there can be. */
-export function wardPartitions(points: Points, largest: number, rule: Rule): Int32Array[] {
+/** Labels for 1, 2, ... clusters, as many as there can be; notes are sorted by those of even weights. */
+export function wardPartitions(points: Points, largest: number, rule: Rule, even = false): Int32Array[] {
   const { small, member } = compress(points, rule.max_tree, rule);
   const { n: m, d, x } = small;
-  const weight = Float64Array.from(small.weight);
+  const weight = even ? evened(small, rule) : Float64Array.from(small.weight);
   const square = Float64Array.from({ length: m }, (_, i) => dot(x, i * d, x, i * d, d));
   const cost = new Float64Array(m * m);
   for (let i = 0; i < m; i++) {
@@ -62,6 +62,16 @@ export function wardPartitions(points: Points, largest: number, rule: Rule): Int
   return found;
 }
 
+/** Weights of points that count the less, the more lie around them. */
+function evened({ n, d, x, weight }: Points, rule: Rule): Float64Array {
+  const unit = normalize(Float64Array.from(x), d);
+  return weight.map((own, i) => {
+    let crowd = 0;
+    for (let j = 0; j < n; j++) crowd += weight[j] * Math.min(Math.max((dot(unit, i * d, unit, j * d, d) - rule.crowd) / (1 - rule.crowd), 0), 1);
+    return own / Math.max(crowd, own) ** rule.evenness;
+  });
+}
+
 /** Spherical k-means from a partition. */
 export function refine(points: Points, start: Int32Array, k: number, rounds: number): Partition {
   const { n, d, x } = points;
@@ -91,6 +101,6 @@ export function distortion({ n, d, x, weight }: Points, { labels, centroids }: P
 }
 
 export function wardKmeans(points: Points, k: number, rule: Rule): Int32Array {
-  const partitions = wardPartitions(points, k, rule);
+  const partitions = wardPartitions(points, k, rule, true);
   return refine(points, partitions[Math.min(k, partitions.length) - 1], k, rule.rounds).labels;
 }
