@@ -56,15 +56,15 @@ class Tree:
 def ward_tree(points: Points, seed: int = 0, even: bool = False) -> Tree:
     """Tree by Ward's criterion with weights (Ward 1963), kept: it is asked for at every number of timbres.
 
-    Merging clusters a and b costs ``w_a w_b / (w_a + w_b) * |x_a - x_b|^2`` of their means. Notes are sorted by the tree
-    whose weights are `evened`; their number is told by the other, which keeps a solo's registers together better.
+    Merging clusters a and b costs ``w_a w_b / (w_a + w_b) * |x_a - x_b|^2`` of their means. Notes are sorted by the
+    tree whose weights are `evened`; their number is told by the other, which keeps a solo's registers together better.
     """
     small, member = compress(points, MAX_TREE, seed)
     return Tree(merges(Points(small.x, evened(small)) if even else small), member)
 
 
 def evened(points: Points) -> Values:
-    """Weights (n,) of points that count the less, the more lie around them; time and memory of the order of n squared."""
+    """Weights (n,) of points that count the less, the more lie around them, for as many points as a tree has."""
     unit = normalize(points.x)
     near = np.clip((unit @ unit.T - CROWD) / (1.0 - CROWD), 0.0, 1.0)
     return np.asarray(points.weight / np.maximum(near @ points.weight, points.weight) ** EVENNESS)
