@@ -241,7 +241,7 @@ def train_row(row: Row, seed: int, job: Job, folder: Path) -> tuple[Path, dict[s
     path = train(
         training,
         Run(
-            bank=filtered_bank(job.bank, row.keep, job.out),
+            bank=filtered_bank(job.bank, row.keep, folder),
             out=folder,
             accelerator="cpu",
             init=notes_alone(job.init, folder) if row.start == "notes" else None,
@@ -275,7 +275,7 @@ def filtered_bank(bank: Path, keep: str, out: Path) -> Path:
     from amtsep.synthesis.bank import Stem
     from amtsep.synthesis.mixing import kind_of
 
-    folder = out / "banks" / keep
+    folder = out / "bank"  # a row's own: rows are trained side by side
     folder.mkdir(parents=True, exist_ok=True)
     head = json.loads((bank / "stems.json").read_text(encoding="utf-8"))
     for record in head["stems"]:

@@ -158,7 +158,8 @@ class Mixer:
         if not usable:
             raise DataError(
                 f"The bank holds no stems of the split '{split}', or all were left out: make a larger one with "
-                "'amtsep synthesize --hours', leave less out, or train with --dev-clips 0."
+                "'amtsep synthesize --hours', or leave less out"
+                + ("." if split == "train" else " (a training does without them with --dev-clips 0).")
             )
         if timbres is not None:
             every = sorted({bank.stems[i].timbre for i in usable})

@@ -174,6 +174,17 @@ def test_a_bank_without_development_stems_leaves_nothing_behind(
     assert main([*words, "--dev-clips", "0"]) == 0
 
 
+def test_clips_longer_than_what_there_is_are_told(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "tiny.json"
+    words = ["--bank", str(bank), "--config-file", str(config), "--accelerator", "cpu", "--precision", "32-true"]
+    for clip_s, told in ((1.0, False), (Bank.open(bank).clip_s + 3.0, True)):
+        config.write_text(json.dumps({**TINY, "mixing": {"clip_s": clip_s}}))
+        assert main(["train", *words, "--out", str(tmp_path / str(told))]) == 0
+        assert ("silence" in capsys.readouterr().out) is told
+
+
 def test_going_on_with_another_network_is_a_sentence(
     bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
