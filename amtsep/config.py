@@ -402,7 +402,7 @@ NETWORKS: dict[str, Network] = {
         embedding_dim=16,
         offset_head=True,
     ),
-    # For those who have time or a GPU: `base`, twice as wide, and a block that hears a second and more.
+    # For those who have time or a GPU: `base`, twice as wide, and a block that hears half a second either side.
     "large": Network(
         name="large",
         channels=64,
