@@ -52,6 +52,12 @@ class Tree:
         return np.unique(owner, return_inverse=True)[1].reshape(-1)[self.member]
 
 
+@lru_cache(maxsize=2)
+def micro_clusters(points: Points, seed: int = 0) -> tuple[Points, Labels]:
+    """At most `MAX_TREE` points that stand for all, kept: both trees are made of the same."""
+    return compress(points, MAX_TREE, seed)
+
+
 @lru_cache(maxsize=4)
 def ward_tree(points: Points, seed: int = 0, even: bool = False) -> Tree:
     """Tree by Ward's criterion with weights (Ward 1963), kept: it is asked for at every number of timbres.
@@ -59,7 +65,7 @@ def ward_tree(points: Points, seed: int = 0, even: bool = False) -> Tree:
     Merging clusters a and b costs ``w_a w_b / (w_a + w_b) * |x_a - x_b|^2`` of their means. Notes are sorted by the
     tree whose weights are `evened`; their number is told by the other, which keeps a solo's registers together better.
     """
-    small, member = compress(points, MAX_TREE, seed)
+    small, member = micro_clusters(points, seed)
     return Tree(merges(Points(small.x, evened(small)) if even else small), member)
 
 
@@ -167,7 +173,7 @@ def spectral(points: Points, k: int, seed: int = 0) -> Labels:
 
     The affinity is made between micro-clusters, which is its low-rank (Nystrom-like) form for many notes.
     """
-    small, member = compress(points, MAX_TREE, seed)
+    small, member = micro_clusters(points, seed)
     k_small = min(k, len(small))
     root = np.sqrt(small.weight)
     affinity = np.exp(small.x @ small.x.T) * root[:, None] * root[None]

@@ -133,7 +133,7 @@ def train(settings: Training, run: Run, watch: Callable[[int, dict[str, float]],
     state = restore(run.out / "state", net, average, optimizer) if run.resume else Standing()
     compiled: Any = torch.compile(module) if run.compile else module
     wrapped, optimizer = fabric.setup(compiled, optimizer)
-    fabric.print(*check_material(settings, run), sep="", end="")
+    check_material(settings, run, fabric.print)
     stage = 0
     clip_hours = settings.mixing.clip_s / 3600 * settings.batch_size * settings.accumulate * fabric.world_size
     journal = Journal(settings, run, fabric.device, net, average, state, clip_hours) if fabric.is_global_zero else None
@@ -225,19 +225,18 @@ def begin(settings: Training, run: Run, fabric: Fabric) -> tuple[Trained, nn.Mod
     return net, trained_part(net, settings), losses_of
 
 
-def check_material(settings: Training, run: Run) -> list[str]:
+def check_material(settings: Training, run: Run, say: Callable[[str], object]) -> None:
     """Raise `DataError` here, not in a worker, where the bank has nothing for these settings to mix.
 
-    Returns lines on what it has too little of.
+    `say` is told what it has too little of.
     """
     bank = Bank.open(run.bank)
     run.leave_out.check(bank)
     if settings.network not in SEQUENCES:
         Mixer(bank, settings.mixing, front_end_of(settings), settings.seed, leave_out=run.leave_out)
     asked, there = settings.mixing.clip_s, bank.clip_s
-    if asked <= there:
-        return []
-    return [f"Clips last {asked:g} s and the bank's stems {there:g} s: the rest is silence; give 'mixing': 'clip_s'.\n"]
+    if asked > there:
+        say(f"Clips last {asked:g} s and the bank's stems {there:g} s: the rest is silence; give 'mixing': 'clip_s'.")
 
 
 def open_stream(settings: Training, run: Run, fabric: Fabric, step: int, few: bool) -> Iterator[Batch | SequenceBatch]:

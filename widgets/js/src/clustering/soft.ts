@@ -16,7 +16,8 @@ export function settled(notes: HeardNote[], points: Points, labels: Int32Array, 
   let resultant = 0;
   for (let c = 0; c < k; c++) resultant += Math.sqrt(dot(total, c * d, total, c * d, d));
   const [lowest, highest] = rule.kappa;
-  const kappa = Math.min(Math.max(rule.sharpness * concentration(resultant / sum(weight), d), lowest), highest);
+  const whole = sum(weight);
+  const kappa = Math.min(Math.max(rule.sharpness * concentration(resultant / whole, d), lowest), highest);
   const centroids = normalize(total, d);
   const sound = new Float64Array(n * k);
   for (let i = 0; i < n; i++) for (let c = 0; c < k; c++) sound[i * k + c] = dot(x, i * d, centroids, c * d, d);
@@ -26,7 +27,7 @@ export function settled(notes: HeardNote[], points: Points, labels: Int32Array, 
   const mass = counted(labels, k, weight);
   const named = new Set(given.values());
   const most = Math.max(...mass);
-  const share = mass.map((own, c) => ((named.has(c) ? most : own) + 0.5) / (sum(weight) + 0.5 * k));
+  const share = mass.map((own, c) => ((named.has(c) ? most : own) + 0.5) / (whole + 0.5 * k));
   for (let at = 0; at < sound.length; at++) sound[at] = kappa * sound[at] + Math.log(share[at % k]);
   const overlap = settings.monophony > 0 && k > 1 ? overlappingPairs(notes, rule) : null;
   const beside = settings.register > 0 && k > 1 ? neighbourPairs(notes, rule) : null;
