@@ -16,7 +16,7 @@ from amtsep.clustering.count import count_model, weights_for
 from amtsep.clustering.encoder import WEIGHTS, NoteEncoder, encoder_for, stretches
 from amtsep.config import Clustering
 from amtsep.decoding import decode, embed_notes, pooled_embeddings, with_stretches
-from amtsep.inference import DIGITS, Transcriber, digest, find_model
+from amtsep.inference import Transcriber, available_models, networks_of
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 
@@ -42,13 +42,15 @@ def heard(model: str, frames: int = 400, seed: int = 0) -> tuple[Notes, Posterio
     return notes, posteriors
 
 
-def test_it_belongs_to_the_networks_that_ship() -> None:
-    files = [find_model("base", suffix) for suffix in (".safetensors", ".onnx")]
+@pytest.mark.parametrize("model", [name for name in available_models() if name != "light"])
+def test_each_network_that_tells_timbres_apart_has_an_encoder(model: str) -> None:
+    name = Transcriber(model, device="cpu", threads=1).engine.name
+    assert name == f"{model} {networks_of(model)[0]}"
+    own = encoder_for(name, DIM)
+    assert own is not None, "run 'python -m amtsep.training.timbres refit' for the new network (docs/training.md)"
     # Behind them may stand networks of before, whose posteriors people have kept.
-    assert shipped().networks[:2] == tuple(digest(file)[:DIGITS] for file in files), (
-        "run 'python -m amtsep.training.timbres refit' for the new network (docs/training.md)"
-    )
-    assert Transcriber("base", device="cpu", threads=1).engine.name == f"base {shipped().networks[0]}"
+    assert own.networks[:2] == tuple(networks_of(model))
+    assert not own.count or weights_for(own.width) == own.count, "the number goes by how wide an encoder's word is"
 
 
 @pytest.mark.parametrize("model", ["base", "", "base 0123456789ab", "mine 0123456789ab"])

@@ -1,6 +1,6 @@
-"""Makes ``amtsep/clustering/sounds.json``: the mean embedding of each recorded instrument as a network hears it.
+"""Makes ``amtsep/clustering/sounds*.json``: the mean embedding of each recorded instrument as a network hears it.
 
-    python tools/sounds.py --samples DATA/samples [--model base]
+    python tools/sounds.py --samples DATA/samples [--model large --out amtsep/clustering/sounds_large.json]
 
 To be run again whenever the network's weights change: the dashboard offers no guesses with others than these.
 """
@@ -60,6 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=Path, required=True, help="folder with philharmonia/ and bands/")
     parser.add_argument("--model", default="base")
+    parser.add_argument("--out", type=Path, default=SOUNDS)
     args = parser.parse_args()
     transcriber = Transcriber(args.model)
     rng = np.random.default_rng(0)
@@ -73,7 +74,7 @@ def main() -> None:
             centroid = np.round(heard(transcriber, chosen), 4).tolist()
             table.append({"name": name, "program": program, "centroid": centroid})
             print(name, flush=True)
-    SOUNDS.write_text(
+    args.out.write_text(
         json.dumps({"networks": networks_of(args.model), "sounds": table}) + "\n", encoding="utf-8"
     )
 

@@ -17,7 +17,9 @@ PAGE = "web/"
 FILES = (
     "models/base.onnx",
     "models/light.onnx",
-    "amtsep/clustering/*.json",
+    "amtsep/clustering/note_encoder.json",
+    "amtsep/clustering/sounds.json",
+    "amtsep/clustering/timbre_count.json",
     "widgets/static/amtsep.js",
     "widgets/static/amtsep.css",
     f"{PAGE}index.html",

@@ -6,7 +6,7 @@ themselves in time). A timbre changes over its range, so that a long piano piece
 are taken once more with a drift over pitch, loudness and length allowed to each cluster. A conditional logit (McFadden
 1974) over K then turns them into probabilities. Its weights were learned on mixes with a known number of timbres by
 `amtsep.training.timbres`; they lie beside this module in ``timbre_count.json``, and for notes that an encoder
-(`amtsep.clustering.encoder`) has been over with its own weights in ``note_encoder.json``.
+(`amtsep.clustering.encoder`) has been over with its own weights in ``note_encoder*.json``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from amtsep.clustering.assign import distortion, refine, ward_tree
-from amtsep.clustering.encoder import shipped
+from amtsep.clustering.encoder import encoders
 from amtsep.clustering.evidence import Evidence, overlap_share
 from amtsep.clustering.points import Labels, Points, Values, clusters_of, nearest
 from amtsep.config import Clustering
@@ -70,8 +70,7 @@ class TimbreEstimate:
 
 def weights_for(width: int) -> dict[str, Any]:
     """The learned weights for embeddings of so many numbers: the encoder's own for what an encoder says."""
-    encoder = shipped()
-    return encoder.count if encoder is not None and encoder.count and encoder.width == width else count_model()
+    return next((encoder.count for encoder in encoders() if encoder.count and encoder.width == width), count_model())
 
 
 @cache

@@ -5,8 +5,8 @@ go through a residual network of two blocks. What comes out tells timbres apart 
 it was trained to bring notes of one timbre together (`amtsep.training.timbres.encoder`). NumPy only, one note at a
 time; no note knows of the others.
 
-``note_encoder.json`` beside this module holds the weights, in 16 bits, and the networks that they were fitted to.
-Whatever another network says is left as it is.
+Files beside this module (``note_encoder.json`` for `base`, ``note_encoder_large.json`` for `large`) hold the weights,
+in 16 bits, and the networks that they were fitted to. Whatever another network says is left as it is.
 """
 
 from __future__ import annotations
@@ -148,8 +148,14 @@ def unpack(packed: dict[str, Any]) -> Values:
 
 @cache
 def shipped(path: Path = WEIGHTS) -> NoteEncoder | None:
-    """The encoder that ships, read when it is first asked for."""
+    """The encoder that ships for `base`, or the one in a file, read when it is first asked for."""
     return NoteEncoder.of(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def encoders() -> list[NoteEncoder]:
+    """All that ship, that for `base` first."""
+    files = sorted(WEIGHTS.parent.glob(f"{WEIGHTS.stem}*.json"))
+    return [encoder for encoder in map(shipped, files) if encoder is not None]
 
 
 def weights_in(model: str) -> str:
@@ -157,8 +163,7 @@ def weights_in(model: str) -> str:
     return model.rpartition(" ")[2]
 
 
-def encoder_for(model: str, dim: int, path: Path = WEIGHTS) -> NoteEncoder | None:
+def encoder_for(model: str, dim: int) -> NoteEncoder | None:
     """The encoder for what a network says (`Posteriors.model`, D numbers a note), or ``None`` where none was fitted."""
-    encoder = shipped(path)
-    known = encoder is not None and weights_in(model) in encoder.networks and dim == encoder.inputs
-    return encoder if known else None
+    own = weights_in(model)
+    return next((encoder for encoder in encoders() if own in encoder.networks and dim == encoder.inputs), None)

@@ -1,9 +1,10 @@
 """What a track may sound like: the nearest of a bank of recorded instruments. A guess, and said as one.
 
-``sounds.json`` beside this module holds the mean embedding of 53 instruments, single notes of each, as the network
-named in it hears them (``python tools/sounds.py`` makes it). Of held-out notes of the same instruments the nearest is
-the right one for 40 of 53, and it is among the nearest three for 52; of other recordings a clarinet or a violin is
-found, a bassoon is taken for its neighbours, and a guitar or a piano in a room is often not near anything.
+Files beside this module (``sounds.json`` for `base`, ``sounds_large.json`` for `large`) hold the mean embedding of 53
+instruments, single notes of each, as the network named in them hears them (``python tools/sounds.py`` makes them). As
+`base` hears held-out notes of the same instruments, the nearest is the right one for 40 of 53, and it is among the
+nearest three for 52; of other recordings a clarinet or a violin is found, a bassoon is taken for its neighbours, and a
+guitar or a piano in a room is often not near anything.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ def sounds(path: Path = SOUNDS) -> tuple[tuple[str, ...], NDArray[np.int64], NDA
     return tuple(table["networks"]), programs, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def knows(model: str) -> bool:
-    """Whether the bank was heard with the weights that `Posteriors.model` names, in whatever file they came."""
-    return weights_in(model) in sounds()[0]
+def bank_for(model: str) -> Path | None:
+    """The bank that was heard with the weights that `Posteriors.model` names, in whatever file these came."""
+    own = weights_in(model)
+    return next((path for path in sorted(SOUNDS.parent.glob(f"{SOUNDS.stem}*.json")) if own in sounds(path)[0]), None)
 
 
 def suggest_programs(
@@ -49,6 +51,8 @@ def suggest_programs(
         With tracks.
     most
         How many programs a track at most.
+    path
+        The bank (see `bank_for`).
     pooled
         What the network that the bank was heard with says of each note (`amtsep.decoding.pooled_embeddings`), where
         that is not what the notes hold.

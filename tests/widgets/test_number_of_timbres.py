@@ -11,6 +11,7 @@ import pytest
 import amtsep.clustering
 from amtsep.clustering import TimbreEstimate
 from amtsep.config import Clustering
+from amtsep.inference import Transcriber, available_models, networks_of
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from widgets.panels.timbres import Timbres
@@ -274,10 +275,11 @@ def test_a_sound_is_guessed_by_what_the_network_itself_says_where_notes_are_enco
     assert Timbres(session).rows[0]["guess"][0] == 71
 
 
-def test_the_bank_of_sounds_is_that_of_the_network_that_ships() -> None:
-    from amtsep.clustering.sounds import knows, sounds
-    from amtsep.inference import OnnxEngine, find_model, networks_of
+@pytest.mark.parametrize("model", [name for name in available_models() if name != "light"])
+def test_a_bank_of_sounds_is_that_of_the_network_that_ships(model: str) -> None:
+    from amtsep.clustering.sounds import bank_for, sounds
 
-    assert knows(OnnxEngine(find_model("base", ".onnx")).name), "run tools/sounds.py"
+    bank = bank_for(Transcriber(model, device="cpu", threads=1).engine.name)
+    assert bank is not None, "run tools/sounds.py"
     # Behind them may stand networks of before, with the same embedding.
-    assert sounds()[0][:2] == tuple(networks_of("base")), "run tools/sounds.py"
+    assert sounds(bank)[0][:2] == tuple(networks_of(model)), "run tools/sounds.py"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from traitlets import Bool, Dict, Int, List
 
-from amtsep.clustering.sounds import knows, suggest_programs
+from amtsep.clustering.sounds import bank_for, suggest_programs
 from amtsep.config import DrumDecoding
 from amtsep.notes import Notes
 from widgets.panels.panel import Panel
@@ -122,8 +122,9 @@ class Timbres(Panel):
         notes = session.notes
         if self._guessed is None or self._guessed[0] is not notes:
             posteriors = session.posteriors
-            known = notes.embedding.shape[1] and posteriors is not None and knows(posteriors.model)
-            self._guessed = (notes, suggest_programs(notes, pooled=self._pooled(notes)) if known else [])
+            bank = bank_for(posteriors.model) if posteriors is not None and notes.embedding.shape[1] else None
+            pooled = self._pooled(notes)
+            self._guessed = (notes, [] if bank is None else suggest_programs(notes, path=bank, pooled=pooled))
         return self._guessed[1]
 
     def _pooled(self, notes: Notes) -> NDArray[np.float32] | None:
