@@ -349,7 +349,7 @@ def judge_timbres(weights: Path, job: Job, row: Row) -> Figures:
         # Frozen notes are calibrated already.
         net, checkpoint = load_checkpoint(weights)
         _, known = load_checkpoint(job.init)
-        shifts = {"onset_shift": known.onset_shift, "frame_shift": known.frame_shift}
+        shifts = {name: getattr(known, name) for name in ("onset_shift", "frame_shift", "offset_shift")}
         save_checkpoint(path, net, replace(checkpoint, **shifts))
     from amtsep.clustering import cluster
     from amtsep.config import Clustering, FrontEnd

@@ -70,8 +70,8 @@ def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<div class='wide'><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
-def by_recording(results: Sequence[Result]) -> str:
-    """Every recording with its figures, the worst first, and a roll to open."""
+def by_recording(results: Sequence[Result], fused: bool = True) -> str:
+    """Every recording with its figures, the worst first, and a roll to open; `fused` are unisons of two parts."""
     flat = [(result, result.figures()) for result in results]
     shown = {name: head for name, head in COLUMNS.items() if any(name in figures for _, figures in flat)}
     rows: list[list[str]] = []
@@ -81,14 +81,14 @@ def by_recording(results: Sequence[Result]) -> str:
         name = escape(result.recording.name)
         rows.append([name, str(result.recording.n_parts), str(len(result.estimate)), *cells])
         if len(rows) < 2 * MOST_ROLLS:
-            svg = roll(result.recording.reference, result.estimate if result.tracks is None else result.tracks)
+            reference = fuse(result.recording.reference) if fused else result.recording.reference
+            svg = roll(reference, result.estimate if result.tracks is None else result.tracks)
             rows.append([f"<details><summary>Its notes</summary><div class='wide'>{svg}</div></details>"])
     return html_table(["recording", "parts", "notes found", *shown.values()], rows)
 
 
 def roll(reference: Notes, estimate: Notes) -> str:
     """What was found, a colour a track, over what is true, as grey outlines; missed notes are outlined in red."""
-    reference = fuse(reference)
     if not len(reference) and not len(estimate):
         return "<p>No notes.</p>"
     found = np.zeros(len(reference), bool)

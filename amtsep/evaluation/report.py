@@ -84,6 +84,11 @@ class Report:
     fused: bool = True
     """Whether notes of two parts that start together on one pitch counted as one."""
 
+    def compared(self, result: Result) -> tuple[Notes, Notes]:
+        """True and found notes of a recording as they were held against each other."""
+        reference, estimate = result.recording.reference, result.estimate
+        return (fuse(reference), fuse(estimate)) if self.fused else (reference, estimate)
+
     def interval(self, figure: str, results: Sequence[Result] | None = None) -> Interval:
         """Mean and bootstrap interval of a figure over recordings (grouped by piece)."""
         chosen = self.results if results is None else results
@@ -224,7 +229,7 @@ class Report:
             f"<h1>{escape(self.system)} on {escape(self.dataset)}</h1>{page.rendered(self.text())}"
             + "".join(pieces)
             + f"<section><h2>By recording</h2><p>The worst first.</p>"
-            f"{page.by_recording(self.results)}</section>" + "</body></html>"
+            f"{page.by_recording(self.results, self.fused)}</section>" + "</body></html>"
         )
 
 
@@ -263,13 +268,14 @@ def figures(report: Report) -> list[tuple[str, str, go.Figure]]:
     if report.pr_curve:
         note = "Points follow the onset threshold at the frame threshold in use; recordings and caveat as above."
         made.append(("Precision and recall", note, precision_recall(report.pr_curve)))
-    made.append(("By pitch", "Notes matched by onset, over all recordings.", by_pitch(report.results)))
+    compared = [report.compared(result) for result in report.results]
+    made.append(("By pitch", "Notes matched by onset, over all recordings.", by_pitch(compared)))
     note = "Recall of each part's notes in the timbre-agnostic transcription (precision has no part)."
     made.append(("By instrument", note, by_instrument(report.results)))
     note = "One point a recording."
     made.append(("By number of parts", note, by_number_of_parts(report)))
     note = "Estimated minus reference onset of notes paired within 100 ms; positive = late. The tolerance is ± 50 ms."
-    made.append(("Onset errors", note, onset_histogram(report.results)))
+    made.append(("Onset errors", note, onset_histogram(compared)))
     counts = track_counts(report.results)
     if counts.n:
         made.append(("Number of timbres", "Recordings by true and estimated number.", confusion(counts.confusion)))
@@ -282,9 +288,7 @@ def figures(report: Report) -> list[tuple[str, str, go.Figure]]:
             scores = result.agnostic
             f1 = [score.f1 for score in (scores.onset, scores.onset_offset, scores.frame)]
             about = f"F1: onset {f1[0]:.3f}, onset+offset {f1[1]:.3f}, frame {f1[2]:.3f}"
-            made.append(
-                (f"{title}: {result.recording.name}", about, rolls(result.recording.reference, result.estimate))
-            )
+            made.append((f"{title}: {result.recording.name}", about, rolls(*report.compared(result))))
     return made
 
 
@@ -344,13 +348,13 @@ def precision_recall(curve: Sequence[tuple[float, float, float]]) -> go.Figure:
     return _styled(figure, "recall", "precision")
 
 
-def by_pitch(results: Sequence[Result]) -> go.Figure:
-    """F1 and number of notes by MIDI pitch."""
+def by_pitch(compared: Sequence[tuple[Notes, Notes]]) -> go.Figure:
+    """F1 and number of notes by MIDI pitch, of true and found notes (`Report.compared`)."""
     import plotly.graph_objects as go
 
     total = np.zeros((128, 3))
-    for result in results:
-        for pitch, counts in per_pitch(fuse(result.recording.reference), fuse(result.estimate)).items():
+    for reference, estimate in compared:
+        for pitch, counts in per_pitch(reference, estimate).items():
             total[pitch] += counts
     used = np.flatnonzero(total[:, 1:].sum(axis=1))
     f1 = 2 * total[used, 0] / np.maximum(total[used, 1] + total[used, 2], 1)
@@ -414,11 +418,11 @@ def by_number_of_parts(report: Report) -> go.Figure:
     return _styled(figure, "parts", "F1")
 
 
-def onset_histogram(results: Sequence[Result]) -> go.Figure:
-    """Histogram of signed onset errors with its median."""
+def onset_histogram(compared: Sequence[tuple[Notes, Notes]]) -> go.Figure:
+    """Histogram of signed onset errors with its median, of true and found notes."""
     import plotly.graph_objects as go
 
-    errors = [onset_errors(fuse(r.recording.reference), fuse(r.estimate)) for r in results]
+    errors = [onset_errors(reference, estimate) for reference, estimate in compared]
     values = 1000 * np.concatenate(errors) if errors else np.zeros(0)
     heights, edges = np.histogram(values, bins=np.arange(-100, 105, 5))
     figure = go.Figure(go.Bar(x=(edges[:-1] + edges[1:]) / 2, y=heights, marker_color=HIT_COLOUR))
@@ -447,7 +451,6 @@ def rolls(reference: Notes, estimate: Notes) -> go.Figure:
     """Both rolls, one over the other: the truth as wide grey bars, the estimate as thin lines, right or wrong."""
     import plotly.graph_objects as go
 
-    reference, estimate = fuse(reference), fuse(estimate)
     right = np.zeros(len(estimate), bool)
     right[match(reference, estimate)[:, 1]] = True
     figure = go.Figure()

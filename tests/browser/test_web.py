@@ -357,7 +357,7 @@ def test_what_a_person_did_survives_a_reload(page):
     page.page.wait_for_function("() => amtsepPage.session.state.tracks.some(t => t.name === 'Right hand')")
     # A moment later it is kept.
     page.page.wait_for_function("() => amtsepPage.keptState === amtsepPage.session.state")
-    page.page.evaluate("() => amtsepPage.model.as('export').set('grid', { tempo: 90, beats: 3, start: 0.5 })")
+    page.page.evaluate("() => amtsepPage.model.as('export').set('grid', { tempo: 90, beats: 99, start: -1 })")
     page.page.wait_for_function("() => !amtsepPage.keeping")
     page.page.evaluate("() => amtsepPage.kept.queue")
     page.page.reload()
@@ -370,7 +370,8 @@ def test_what_a_person_did_survives_a_reload(page):
     assert len(again) == len(notes) - 1
     np.testing.assert_allclose(again.onset, notes.onset[1:], atol=1e-6)
     assert page.page.locator(".amt-tracks .amt-name").first.input_value() == "Right hand"
-    assert page.page.evaluate("() => amtsepPage.model.get('grid').tempo") == 90
+    grid = page.page.evaluate("() => amtsepPage.model.get('grid')")
+    assert grid == {"tempo": 90, "beats": 4, "start": None}, "what can be no grid is the usual one"
     # It sounds, and goes on being kept.
     page.page.click(".amt-play")
     page.until("hub.transport.position > 0.3 && hub.transport.level() > 0.001")

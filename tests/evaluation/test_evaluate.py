@@ -147,7 +147,7 @@ def test_options_hold_for_notes_that_one_brings(tmp_path: Path, capsys) -> None:
         formats.write_csv(both.select([0, 2]), tmp_path / "m.csv"),
     )
     words = ["evaluate", "--estimate", str(mine), "--reference", str(truth), "-o", str(tmp_path / "r")]
-    recalls = []
+    recalls, drawn = [], []
     for more, said in ([], "fused"), (["--keep-unisons"], "kept"):
         assert main([*words, *more]) == 0
         text = capsys.readouterr().out
@@ -155,6 +155,8 @@ def test_options_hold_for_notes_that_one_brings(tmp_path: Path, capsys) -> None:
         data = json.loads((tmp_path / "r" / "report.json").read_text())
         assert data["unisons"] == said
         recalls.append(data["summary"]["onset_recall"]["mean"])
+        drawn.append((tmp_path / "r" / "report.html").read_text().count("fill='none' stroke="))
+    assert drawn == [2, 3], "what is drawn is what was counted"
     assert recalls == [1.0, pytest.approx(2 / 3)]
     assert main([*words, "--compare", str(tmp_path / "absent.json")]) == 1
     assert "absent.json" in capsys.readouterr().err

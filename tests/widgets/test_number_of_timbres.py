@@ -10,7 +10,7 @@ import pytest
 
 import amtsep.clustering
 from amtsep.clustering import TimbreEstimate
-from amtsep.config import Clustering
+from amtsep.config import CleanUp, Clustering
 from amtsep.inference import Transcriber, available_models, networks_of
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
@@ -67,11 +67,14 @@ def of_track(session: Session, track: int) -> np.ndarray:
     return np.flatnonzero(session.notes.track == track)
 
 
-def test_another_recording_does_not_inherit_the_number(three, recording, transcriber) -> None:
+def test_another_recording_inherits_thresholds_and_tidy_and_not_the_number(three, recording, transcriber) -> None:
+    three.set_decoding(onset_threshold=0.45)
+    three.set(clean_up=CleanUp(strength=0.4))
     three.open(recording, name="next.wav")
     three.wait(60)
     assert three.audio.name == "next.wav"
     assert three.state.clustering.timbres is None
+    assert (three.state.decoding.onset_threshold, three.state.clean_up.strength) == (0.45, 0.4)
 
 
 def test_a_number_given_before_the_first_recording_counts(recording, transcriber) -> None:

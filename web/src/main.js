@@ -17,6 +17,12 @@ const FORMATS = ["midi", "musicxml", "csv", "wav", "png", "session"];
 const MODELS = ["base", "light"];
 /** Of the notation, until a person sets it: the tempo that a MIDI file has. */
 const GRID = { tempo: 120, beats: 4, start: null };
+/** The grid of a file, with what ships in place of whatever can be none. */
+const gridOf = (given) => {
+  const between = (low, high) => (value) => Number.isFinite(value) && value >= low && value <= high;
+  const may = { tempo: between(10, 960), beats: (value) => Number.isInteger(value) && between(1, 32)(value), start: between(0, 1e6) };
+  return Object.fromEntries(Object.entries(GRID).map(([name, usual]) => [name, may[name](given?.[name]) ? given[name] : usual]));
+};
 /** After a change, until it is kept. */
 const QUIET_MS = 250;
 const ENDING = ".amtsep";
@@ -156,7 +162,7 @@ class Page {
       this.id = kept?.id ?? crypto.getRandomValues(new Uint32Array(2)).join("-");
       // What comes out of the keep is in it.
       this.written = kept?.id ? posteriors : null;
-      this.model.update({ grid: kept?.grid ?? GRID });
+      this.model.update({ grid: gridOf(kept?.grid) });
       session.open(posteriors, kept?.state, kept?.sorted);
     }
     const { frames, bins, hop, duration, perOctave } = posteriors;

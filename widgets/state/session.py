@@ -532,12 +532,13 @@ class Session(HasTraits):
             self.status = Status("info", "opened", {"name": audio.name, "notes": len(self.notes)})
 
     def _fresh(self, came: Written | None = None) -> State:
-        """What a recording begins with: thresholds stay, the number of timbres was that of the one before."""
+        """What a recording begins with: thresholds and *Tidy* stay, the number of timbres was another one's."""
         clustering = self.state.clustering
         if self.audio is not None:
             clustering = replace(clustering, timbres=None, min_timbres=Clustering.min_timbres)
         kit = Kit(self.state.kit.when, self.state.kit.threshold)
-        return with_sounds(State(decoding=self.state.decoding, clustering=clustering, kit=kit), came)
+        state = State(decoding=self.state.decoding, clustering=clustering, kit=kit, clean_up=self.state.clean_up)
+        return with_sounds(state, came)
 
     def cancel(self) -> None:
         """Stop the work in progress; what was open stays."""
