@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from amtsep.audio import Audio
 from amtsep.config import Decoding, FrontEnd, Mixing
-from amtsep.decoding import Decoder
+from amtsep.decoding import RELEASE_S, Decoder
 from amtsep.evaluation.metrics import evaluate_agnostic
 from amtsep.evaluation.readers import recordings
 from amtsep.inference import Transcriber
@@ -36,6 +36,14 @@ class Example:
     """To where the notes have sounded."""
     by_key: Notes | None = None
     """To where they are let go."""
+
+    def ending(self, ends: str) -> Notes:
+        """The notes to where `Decoding.ends` has them end, as far as that is known."""
+        if self.by_key is None or ends == "sound":
+            return self.truth
+        if ends == "key":
+            return self.by_key
+        return replace(self.truth, offset=np.minimum(self.truth.offset, self.by_key.offset + RELEASE_S))
 
 
 def shifted(posterior: NDArray[np.float32], shift: float | NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,7 +80,7 @@ def mean_figures(examples: Iterable[Example], decoding: Decoding) -> tuple[float
     """Mean onset F1, onset+offset F1 and frame F1 of the posteriors as they are."""
     rows = []
     for example in examples:
-        truth = example.by_key if decoding.ends == "key" and example.by_key is not None else example.truth
+        truth = example.ending(decoding.ends)
         scores = evaluate_agnostic(truth, Decoder(example.posteriors)(decoding), example.posteriors.hop_s)
         rows.append((scores.onset.f1, scores.onset_offset.f1, scores.frame.f1))
     return tuple(float(x) for x in np.mean(rows, axis=0))
@@ -109,8 +117,8 @@ def maximise(value: Callable[[float], float], low: float, high: float, rounds: i
 def calibrate(weights: Path, out: Path, bank: Path, count: int = 60, songs: Sequence[Path] = ()) -> Checkpoint:
     """Find the shifts for the default `Decoding` and write calibrated weights.
 
-    The onset shift raises onset F1; the frame shift the mean of onset+offset and frame F1, the
-    offset shift that with ends by the key.
+    The onset shift raises onset F1; the frame and the offset shift the mean of onset+offset and frame F1, with ends as
+    the default decoder finds them where it is known when keys are let go, else by the sound.
 
     Parameters
     ----------
@@ -127,17 +135,24 @@ def calibrate(weights: Path, out: Path, bank: Path, count: int = 60, songs: Sequ
     transcriber = Transcriber(out, device="cpu")
     examples = development_examples(bank, transcriber, count)
     examples += song_examples(songs, transcriber)
-    decoding = Decoding(ends="sound")
-    # Notes need both posteriors; a frame shift found first for the segments, then the onsets, then the frames again.
+    keyed = [example for example in examples if example.by_key is not None and example.posteriors.offset is not None]
+    others = [example for example in examples if not any(example is one for one in keyed)]
+
+    def reached(onset: float, frame: float, offset: float) -> NDArray[np.float64]:
+        total = np.zeros(3)
+        for some, ends in (keyed, "auto"), (others, "sound"):
+            if some:
+                total += len(some) * np.array(figures(some, Decoding(ends=ends), onset, frame, offset))
+        return total / len(examples)
+
+    # Notes need all three: shifts found first for the segments, then the onsets, then all again.
     onset, frame, offset = 0.0, 1.0, 0.0
     for _ in range(2):
-        frame = maximise(lambda x, o=onset: sum(figures(examples, decoding, o, x)[1:]), -2.0, 4.0)  # type: ignore[misc]
-        onset = maximise(lambda x, f=frame: figures(examples, decoding, x, f)[0], -3.0, 3.0)  # type: ignore[misc]
-    keyed = [example for example in examples if example.by_key is not None and example.posteriors.offset is not None]
-    if keyed:
-        by_key = replace(decoding, ends="key")
-        offset = maximise(lambda x: sum(figures(keyed, by_key, onset, frame, x)[1:]), -3.0, 3.0)
-    found = figures(examples, decoding, onset, frame)
+        frame = maximise(lambda x, o=onset, e=offset: reached(o, x, e)[1:].sum(), -2.0, 4.0)  # type: ignore[misc]
+        if keyed:
+            offset = maximise(lambda x, o=onset, f=frame: reached(o, f, x)[1:].sum(), -3.0, 3.0)  # type: ignore[misc]
+        onset = maximise(lambda x, f=frame, e=offset: reached(x, f, e)[0], -3.0, 3.0)  # type: ignore[misc]
+    found = reached(onset, frame, offset)
     names = ("onset_f1", "onset_offset_f1", "frame_f1")
     info = {
         **plain.info,

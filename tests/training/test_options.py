@@ -22,10 +22,12 @@ from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, save_checkpoint 
 from amtsep.nets.cqt import CQT, LearnedCQT  # noqa: E402
 from amtsep.nets.export import export_onnx  # noqa: E402
 from amtsep.nets.model import build_network, count_parameters  # noqa: E402
+from amtsep.notes import Notes  # noqa: E402
+from amtsep.posteriors import Posteriors  # noqa: E402
 from amtsep.synthesis.bank import Bank  # noqa: E402
 from amtsep.synthesis.mixing import LeaveOut, Mixer  # noqa: E402
 from amtsep.training import loop  # noqa: E402
-from amtsep.training.calibration import calibrate  # noqa: E402
+from amtsep.training.calibration import Example, calibrate  # noqa: E402
 from amtsep.training.loop import Run, train  # noqa: E402
 from amtsep.training.teacher import distillation_loss  # noqa: E402
 
@@ -153,3 +155,14 @@ def test_stems_can_be_left_out_by_family_source_and_score(bank: Path, tmp_path: 
     assert music._names == ["test:2"]
     with pytest.raises(DataError, match=r"no source 'fluidr4' .* recorded"):
         train(TINY, _run(bank, tmp_path, leave_out=LeaveOut(sources=frozenset({"fluidr4"}))))
+
+
+def test_ends_that_calibration_looks_at_are_those_that_the_decoder_means() -> None:
+    sound = Notes.build([0.0, 1.0], [0.9, 1.2], [60, 62])
+    key = replace(sound, offset=np.array([0.5, 1.6]))
+    posteriors = Posteriors(*(np.zeros((88, 4), np.float32),) * 2, np.zeros((306, 4), np.uint8), 0.5, 2.0)
+    example = Example(posteriors, sound, key)
+    assert example.ending("sound").offset.tolist() == [0.9, 1.2]
+    assert example.ending("key").offset.tolist() == [0.5, 1.6]
+    assert example.ending("auto").offset == pytest.approx([0.52, 1.2])
+    assert Example(posteriors, sound).ending("auto") is sound
