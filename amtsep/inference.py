@@ -31,7 +31,7 @@ CHUNK_FEATURES = 10_240
 """Frames of a chunk times channels of the network: long enough that the halo costs little, short enough that what the
 network makes of a chunk stays in a processor's cache, and progress moves."""
 CHUNK_FRAMES = CHUNK_FEATURES // 32
-"""3.7 s, of a network that does not say how wide it is."""
+"""3.7 s: of no network less."""
 MOST_AT_ONCE = 4
 """Chunks heard side by side."""
 
@@ -158,7 +158,8 @@ class OnnxEngine:
             raise ModelError(f"{path.name} is not an ONNX file written by 'amtsep export'.") from error
         self.name, self.halo = str(about["name"]), int(about["halo"])
         self.sample_rate = int(about.get("input_rate", self.front_end.sample_rate))
-        self.chunk_frames = CHUNK_FEATURES // about["channels"] if "channels" in about else CHUNK_FRAMES
+        # A wider network's halo costs more than the cache brings.
+        self.chunk_frames = max(CHUNK_FEATURES // about.get("channels", 32), CHUNK_FRAMES)
         self._outputs = [output.name for output in self.session.get_outputs()]
         if EMBEDDING in self._outputs:
             self.name = versioned(self.name, path, about.get("weights"))
