@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -138,12 +139,14 @@ def calibrate(weights: Path, out: Path, bank: Path, count: int = 60, songs: Sequ
     keyed = [example for example in examples if example.by_key is not None and example.posteriors.offset is not None]
     others = [example for example in examples if not any(example is one for one in keyed)]
 
+    # Ends by the sound do not look at the offsets.
+    by_sound = cache(lambda onset, frame: np.array(figures(others, Decoding(ends="sound"), onset, frame)))
+
     def reached(onset: float, frame: float, offset: float) -> NDArray[np.float64]:
-        total = np.zeros(3)
-        for some, ends in (keyed, "auto"), (others, "sound"):
-            if some:
-                total += len(some) * np.array(figures(some, Decoding(ends=ends), onset, frame, offset))
-        return total / len(examples)
+        total = len(others) * by_sound(onset, frame) if others else np.zeros(3)
+        if keyed:
+            total = total + len(keyed) * np.array(figures(keyed, Decoding(ends="auto"), onset, frame, offset))
+        return np.asarray(total / len(examples))
 
     # Notes need all three: shifts found first for the segments, then the onsets, then all again.
     onset, frame, offset = 0.0, 1.0, 0.0
