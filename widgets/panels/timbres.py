@@ -123,8 +123,8 @@ class Timbres(Panel):
         if self._guessed is None or self._guessed[0] is not notes:
             posteriors = session.posteriors
             bank = bank_for(posteriors.model) if posteriors is not None and notes.embedding.shape[1] else None
-            pooled = self._pooled(notes)
-            self._guessed = (notes, [] if bank is None else suggest_programs(notes, path=bank, pooled=pooled))
+            guesses = [] if bank is None else suggest_programs(notes, path=bank, pooled=self._pooled(notes))
+            self._guessed = (notes, guesses)
         return self._guessed[1]
 
     def _pooled(self, notes: Notes) -> NDArray[np.float32] | None:
