@@ -30,7 +30,9 @@ from amtsep.tuning import in_tune
 CHUNK_FEATURES = 10_240
 """Frames of a chunk times channels of the network: long enough that the halo costs little, short enough that what the
 network makes of a chunk stays in a processor's cache, and progress moves."""
-CHUNK_FRAMES = CHUNK_FEATURES // 32
+CHANNELS = 32
+"""Of a network that does not say how wide it is."""
+CHUNK_FRAMES = CHUNK_FEATURES // CHANNELS
 """3.7 s: of no network less."""
 MOST_AT_ONCE = 4
 """Chunks heard side by side."""
@@ -159,7 +161,7 @@ class OnnxEngine:
         self.name, self.halo = str(about["name"]), int(about["halo"])
         self.sample_rate = int(about.get("input_rate", self.front_end.sample_rate))
         # A wider network's halo costs more than the cache brings.
-        self.chunk_frames = max(CHUNK_FEATURES // about.get("channels", 32), CHUNK_FRAMES)
+        self.chunk_frames = max(CHUNK_FEATURES // about.get("channels", CHANNELS), CHUNK_FRAMES)
         self._outputs = [output.name for output in self.session.get_outputs()]
         if EMBEDDING in self._outputs:
             self.name = versioned(self.name, path, about.get("weights"))

@@ -152,10 +152,15 @@ def shipped(path: Path = WEIGHTS) -> NoteEncoder | None:
     return NoteEncoder.of(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
+@cache
+def of_each_network(path: Path) -> tuple[Path, ...]:
+    """Files of what was fitted to each network: that of `base`, and those with another's name behind the same stem."""
+    return tuple(sorted(path.parent.glob(f"{path.stem}*.json")))
+
+
 def encoders() -> list[NoteEncoder]:
     """All that ship, that for `base` first."""
-    files = sorted(WEIGHTS.parent.glob(f"{WEIGHTS.stem}*.json"))
-    return [encoder for encoder in map(shipped, files) if encoder is not None]
+    return [encoder for encoder in map(shipped, of_each_network(WEIGHTS)) if encoder is not None]
 
 
 def weights_in(model: str) -> str:

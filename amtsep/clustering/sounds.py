@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtsep.clustering.encoder import weights_in
+from amtsep.clustering.encoder import of_each_network, weights_in
 from amtsep.notes import Notes
 
 SOUNDS = Path(__file__).parent / "sounds.json"
@@ -37,7 +37,7 @@ def sounds(path: Path = SOUNDS) -> tuple[tuple[str, ...], NDArray[np.int64], NDA
 def bank_for(model: str) -> Path | None:
     """The bank that was heard with the weights that `Posteriors.model` names, in whatever file these came."""
     own = weights_in(model)
-    return next((path for path in sorted(SOUNDS.parent.glob(f"{SOUNDS.stem}*.json")) if own in sounds(path)[0]), None)
+    return next((path for path in of_each_network(SOUNDS) if own in sounds(path)[0]), None)
 
 
 def suggest_programs(

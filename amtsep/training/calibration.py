@@ -137,7 +137,7 @@ def calibrate(weights: Path, out: Path, bank: Path, count: int = 60, songs: Sequ
     examples = development_examples(bank, transcriber, count)
     examples += song_examples(songs, transcriber)
     keyed = [example for example in examples if example.by_key is not None and example.posteriors.offset is not None]
-    others = [example for example in examples if not any(example is one for one in keyed)]
+    others = [example for example in examples if example not in keyed]
 
     # Ends by the sound do not look at the offsets.
     by_sound = cache(lambda onset, frame: np.array(figures(others, Decoding(ends="sound"), onset, frame)))

@@ -77,6 +77,21 @@ def test_another_recording_inherits_thresholds_and_tidy_and_not_the_number(three
     assert (three.state.decoding.onset_threshold, three.state.clean_up.strength) == (0.45, 0.4)
 
 
+def test_tidy_that_was_moved_while_the_network_listened_counts(three, recording, transcriber, monkeypatch) -> None:
+    prepare = three._prepare
+
+    def moved_meanwhile(*args, **more):
+        prepared = prepare(*args, **more)
+        three.set(clean_up=CleanUp(strength=0.4))
+        return prepared
+
+    monkeypatch.setattr(three, "_prepare", moved_meanwhile)
+    three.open(recording, name="next.wav")
+    three.wait(60)
+    assert three.audio.name == "next.wav"
+    assert three.state.clean_up.strength == 0.4
+
+
 def test_a_number_given_before_the_first_recording_counts(recording, transcriber) -> None:
     session = Session()
     session.set_timbres(2)

@@ -6,7 +6,7 @@ import { PLAY_RATE, decodeFile, halve } from "./audio.js";
 import { Kept } from "./kept.js";
 import { PageModel } from "./model.js";
 import { readSession, writeSession } from "./saved.js";
-import { Session } from "./session.js";
+import { Session, number } from "./session.js";
 
 const ROOT = new URL("../../", import.meta.url);
 const here = (path) => new URL(path, ROOT).href;
@@ -19,9 +19,12 @@ const MODELS = ["base", "light"];
 const GRID = { tempo: 120, beats: 4, start: null };
 /** The grid of a file, with what ships in place of whatever can be none. */
 const gridOf = (given) => {
-  const between = (low, high) => (value) => Number.isFinite(value) && value >= low && value <= high;
-  const may = { tempo: between(10, 960), beats: (value) => Number.isInteger(value) && between(1, 32)(value), start: between(0, 1e6) };
-  return Object.fromEntries(Object.entries(GRID).map(([name, usual]) => [name, may[name](given?.[name]) ? given[name] : usual]));
+  const { tempo, beats, start } = given ?? GRID;
+  return {
+    tempo: number(tempo, 10, 960) ? tempo : GRID.tempo,
+    beats: Number.isInteger(beats) && number(beats, 1, 32) ? beats : GRID.beats,
+    start: number(start, 0, 1e6) ? start : GRID.start,
+  };
 };
 /** After a change, until it is kept. */
 const QUIET_MS = 250;

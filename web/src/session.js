@@ -9,6 +9,9 @@ const view = (index, rule) => ({
   name: "", program: rule.programs[index % rule.programs.length], color: index, volume: 1, mute: false, solo: false, hidden: false,
 });
 
+/** Whether a value of a file is a number in its range. */
+export const number = (value, low, high) => Number.isFinite(value) && value >= low && value <= high;
+
 export class Session {
   /** `settings` are settings.json, `count` is timbre_count.json, `sounds` is sounds.json, `encoder` is note_encoder.json. */
   constructor(settings, count, sounds, encoder = null) {
@@ -248,7 +251,6 @@ export class Session {
     const need = (possible) => {
       if (!possible) throw new Error("a value out of its range");
     };
-    const number = (value, low, high) => Number.isFinite(value) && value >= low && value <= high;
     const known = (defaults, given) => Object.fromEntries(Object.keys(defaults).map((name) => [name, given?.[name] ?? defaults[name]]));
     const state = {
       ...rest,

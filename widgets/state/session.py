@@ -505,7 +505,8 @@ class Session(HasTraits):
     ) -> None:
         """Make a transcribed recording the session's; thresholds are kept, edits belonged to the one before."""
         fresh = self._fresh(heard.written)
-        moved = any(getattr(fresh, n) != getattr(derived.state, n) for n in ("decoding", "clustering", "kit"))
+        sliders = ("decoding", "clustering", "kit", "clean_up")
+        moved = any(getattr(fresh, name) != getattr(derived.state, name) for name in sliders)
         if saved is None and moved:  # a slider moved while the network listened
             derived = _derive(decoder, heard.posteriors, fresh, came=heard.written)
         self._decoder, self.key, self.slot = decoder, heard.key, slot
