@@ -488,6 +488,8 @@ class Mixing:
     """Level of the drums against the sum of the parts."""
     drums_alone: float = 0.0
     """Share of the mixes with drums that have nothing else."""
+    drumless: bool = False
+    """Make each mix without its drums as well: what a teacher hears, so that a student learns to hear through them."""
     sources: tuple[tuple[str, float], ...] = (
         ("recorded", 0.46),
         ("soundfont", 0.38),

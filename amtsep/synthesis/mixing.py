@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,8 @@ class Clip:
         (parts,) what each is of: two timbres of one family in different clips may be one instrument in two collections.
     strokes
         (k, 2) float32: time in seconds and class (`amtsep.drums`) of the drum strokes, -1 for hand percussion.
+    drumless
+        (n,) float32, `audio` without its drums where `Mixing.drumless` asks for it, at the level that it has by itself.
     """
 
     audio: NDArray[np.float32]
@@ -45,6 +48,7 @@ class Clip:
     timbres: NDArray[np.int64]
     families: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     strokes: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+    drumless: NDArray[np.float32] | None = None
 
 
 def clip_notes(clip: Clip, duration_s: float, by_key: bool = False, parts: bool = False) -> Notes:
@@ -249,15 +253,31 @@ class Mixer:
             rows.append(notes)
         table = np.concatenate(rows) if rows else np.zeros((0, 5), np.float32)
         strokes = np.zeros((0, 2), np.float32)
+        drumless: NDArray[np.float32] | None = None
         if with_drums:
             if rng.random() < mixing.drums_alone:
                 mix, table, kept = np.zeros_like(mix), table[:0], []
+            drumless = mix.copy() if mixing.drumless else None
             strokes = self._add_drums(rng, mix, latest, grid)
         if n != self.n_samples:
-            mix, speed = resampled(mix, self.n_samples), n / self.n_samples
+            speed = n / self.n_samples
             table[:, [0, 1, 4]] /= np.float32(speed)
             strokes[:, 0] /= np.float32(speed)
-            grid = augment.spectrum_grid(len(mix), rate) if grid is not None else None
+            grid = augment.spectrum_grid(self.n_samples, rate) if grid is not None else None
+        # With the same chance as the whole mix: the two differ by the drums alone.
+        heard = self._recorded(copy.deepcopy(rng), drumless, grid) if drumless is not None else None
+        audio = self._recorded(rng, mix, grid)
+        if mixing.drumless and heard is None:
+            heard = audio
+        return Clip(audio, table, np.asarray(kept, np.int64), self._family[kept].astype(np.int64), strokes, heard)
+
+    def _recorded(
+        self, rng: np.random.Generator, mix: NDArray[np.float32], grid: NDArray[np.float64] | None
+    ) -> NDArray[np.float32]:
+        """A mix as a recording of it may be, in the clip's length and at a level that the network may meet it at."""
+        mixing, rate = self.mixing, self.front_end.sample_rate
+        if len(mix) != self.n_samples:
+            mix = resampled(mix, self.n_samples)
         audio = self._spoil(rng, mix, grid) if grid is not None else mix
         if self.front_end.normalisation == "running":
             if grid is not None and rng.random() < mixing.dynamics:
@@ -267,8 +287,7 @@ class Mixer:
         level = 10.0 ** (rng.uniform(low, high) / 20.0)
         if self.front_end.normalisation == "mean":
             level /= np.sqrt(np.mean(audio**2)) + 1e-6
-        audio = audio * np.float32(level)
-        return Clip(audio, table, np.asarray(kept, np.int64), self._family[kept].astype(np.int64), strokes)
+        return audio * np.float32(level)
 
     def _read_length(self, index: int) -> int:
         """Samples of stems that clip number `index` is made of: another number than its own where it is detuned."""

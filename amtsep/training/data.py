@@ -35,6 +35,8 @@ class Batch:
         (B, M) int64 part, -1 for padding.
     family
         (B, M) int64 family of the part's instrument, -1 for padding.
+    drumless
+        (B, N), `audio` without its drums, where the clips have it.
     """
 
     audio: Tensor
@@ -44,10 +46,12 @@ class Batch:
     notes: Tensor
     label: Tensor
     family: Tensor
+    drumless: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Copy to a device."""
-        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__))
+        there = {name: value for name, value in vars(self).items() if value is not None}
+        return Batch(**{name: value.to(device, non_blocking=True) for name, value in there.items()})
 
 
 def collate(clips: list[Clip], front_end: FrontEnd, max_notes: int, rng: np.random.Generator) -> Batch:
@@ -74,7 +78,9 @@ def collate(clips: list[Clip], front_end: FrontEnd, max_notes: int, rng: np.rand
             family[: len(usable)] = clip.families[label[: len(usable)]]
         families.append(family)
     arrays = ([clip.audio for clip in clips], onsets, frames, offsets, tables, labels, families)
-    return Batch(*(torch.from_numpy(np.stack(a)) for a in arrays))
+    drumless = [clip.drumless for clip in clips if clip.drumless is not None]
+    without = torch.from_numpy(np.stack(drumless)) if len(drumless) == len(clips) else None
+    return replace(Batch(*(torch.from_numpy(np.stack(a)) for a in arrays)), drumless=without)
 
 
 Made = TypeVar("Made")

@@ -81,7 +81,8 @@ def compute_losses(
     balance
         What weighs them against each other; the weights of the settings alone where it is left out.
     teacher
-        A network whose posteriors are to be learned beside the notes.
+        A network whose posteriors are to be learned beside the notes; it hears the clips without their drums where the
+        batch has them so.
 
     Returns
     -------
@@ -93,6 +94,7 @@ def compute_losses(
     learned = isinstance(features, LearnedCQT)
     with torch.set_grad_enabled(learned), torch.autocast(batch.audio.device.type, enabled=False):
         power, phase = features.with_phase(batch.audio) if network_of(settings).phase else (features(batch.audio), None)
+        easier = features(batch.drumless) if teacher is not None and batch.drumless is not None else None
     losses: dict[str, Tensor] = {}
     terms: dict[str, Tensor] = {}
     taught: Heard | None = None
@@ -109,7 +111,7 @@ def compute_losses(
             losses["offset"] = focal_loss(offset, batch.offset, settings.onset_alpha, settings.onset_gamma)
             terms["offset"] = 100.0 * settings.offset_weight * losses["offset"]
         if teacher is not None:
-            taught = teacher(power)
+            taught = teacher(power if easier is None else easier)
             parts = [settings.onset_weight * distillation_loss(onset, taught.onset)]
             parts.append(distillation_loss(frame, taught.frame))
             if offset is not None and taught.offset is not None:

@@ -80,6 +80,22 @@ def test_a_share_is_detuned_and_the_others_are_as_they_were(bank: Bank) -> None:
     assert np.array_equal(plain.audio, as_is.audio)
 
 
+@pytest.mark.parametrize("tuning", [0.0, 1.0])
+def test_a_mix_without_its_drums_is_the_same_otherwise(bank: Bank, tuning: float) -> None:
+    """A teacher hears it: its sound must fit the mix's notes to the sample, whatever was done to the mix."""
+    loud = replace(PLAIN, drum_level_db=(0.0, 0.0), tuning=tuning, equalizer=1.0, room=1.0, noise=1.0)
+    for index in range(4):
+        clip, usual = (Mixer(bank, settings, seed=4).clip(index) for settings in (replace(loud, drumless=True), loud))
+        silent = Mixer(bank, replace(loud, drum_level_db=(-200.0, -200.0)), seed=4).clip(index)
+        assert clip.drumless is not None and usual.drumless is None
+        np.testing.assert_array_equal(clip.audio, usual.audio)
+        # Without clicks at all it is what clicks too soft to be heard leave.
+        np.testing.assert_allclose(clip.drumless, silent.audio, atol=1e-4)
+        assert np.abs(clip.audio - clip.drumless).max() > 0.1
+    bare = Mixer(bank, replace(loud, drums=0.0, drumless=True), seed=4).clip(0)
+    np.testing.assert_array_equal(bare.audio, bare.drumless)
+
+
 def test_a_bank_of_short_stems_is_never_read_past_its_end(bank: Bank) -> None:
     whole = Mixer(bank, replace(PLAIN, clip_s=6.0), seed=4)
     for index in range(8):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch (pip install 'amtsep[train]')")
 
 from amtsep.config import Network, Training, network_of  # noqa: E402
+from amtsep.nets.checkpoint import load_checkpoint  # noqa: E402
 from amtsep.nets.cqt import CQT  # noqa: E402
 from amtsep.nets.model import TranscriberNet  # noqa: E402
 from amtsep.training import balance as balancing  # noqa: E402
@@ -25,6 +27,7 @@ from amtsep.training.losses import (  # noqa: E402
     unit_points,
 )
 from amtsep.training.objective import TimbreAlone, compute_losses, trained_part  # noqa: E402
+from amtsep.training.teacher import Teacher  # noqa: E402
 
 SETTINGS = Training(network="base", max_units=64)
 CONTRASTIVE = sorted(set(TIMBRE_LOSSES) - {"affinity", "affinity-leaky"})
@@ -288,6 +291,24 @@ def test_frozen_notes_stay_as_they_are_to_the_last_bit() -> None:
     changed = {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
     assert changed and all(k.startswith("timbre.") for k in changed)
     assert any("running_mean" in k for k in changed)
+
+
+def test_a_teacher_hears_the_clips_without_their_drums() -> None:
+    path = Path(__file__).parents[2] / "models" / "light.safetensors"
+    student, checkpoint = load_checkpoint(path)
+    features, settings = CQT(checkpoint.front_end), replace(SETTINGS, network="light")
+    teacher, batch = Teacher(path, checkpoint.front_end, half=False), small_batch()
+    batch = replace(batch, audio=torch.sin(torch.arange(2 * 256 * 60) * 2 * torch.pi * 220 / 22050).reshape(2, -1))
+    struck = batch.audio + 3.0 * torch.randn_like(batch.audio) * (torch.arange(256 * 60) % 5000 < 500)
+
+    def distance(batch: Batch) -> float:
+        with torch.no_grad():
+            return float(compute_losses(student.eval(), features, batch, settings, teacher=teacher)["teacher"])
+
+    # It says of itself what it says; of the struck clip it is taught what it says of the other.
+    assert distance(batch) == pytest.approx(0.0, abs=1e-7)
+    assert distance(replace(batch, audio=struck)) == pytest.approx(0.0, abs=1e-7)
+    assert distance(replace(batch, audio=struck, drumless=batch.audio)) > 1e-4
 
 
 def test_the_default_loss_is_that_of_the_shipped_network() -> None:
