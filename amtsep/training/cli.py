@@ -54,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--stages", type=int, choices=(1, 2), help="2: a few timbres and parts first, then all")
     parser.add_argument("--teacher", type=Path, help="weights of a network whose posteriors are learned too")
+    parser.add_argument(
+        "--timbre-teacher", type=Path, help="weights of a network whose embedding is learned in place of the teacher's"
+    )
     parser.add_argument("--teacher-weight", type=float, help="of these beside the notes")
     parser.add_argument("--timbre-loss", help="infonce, supcon, prototype, affinity, ...: see training/losses.py")
     parser.add_argument("--timbre-weight", type=float, help="of the timbre loss beside the others")
@@ -120,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
     if args.no_augment:
         settings = replace(settings, mixing=replace(settings.mixing, augment=False))
     given.check(settings)
+    if args.timbre_teacher is not None and not (args.teacher is not None and settings.embedding_weight):
+        raise DataError("--timbre-teacher goes with a --teacher and, in --config-file, an embedding_weight above 0.")
     if args.teacher is not None and settings.freeze_notes:
         raise DataError("A teacher teaches notes, which --freeze-notes keeps as they are: leave one of them out.")
     if not args.resume and args.out.is_dir() and any(args.out.iterdir()):
@@ -141,6 +146,7 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
         init=args.init,
         teacher=args.teacher,
+        timbre_teacher=args.timbre_teacher,
         sources=tuple(args.source),
         leave_out=LeaveOut(*(named(x) for x in (args.leave_out, args.leave_out_source, args.leave_out_score))),
         **({"max_minutes": args.minutes} if args.minutes else {}),

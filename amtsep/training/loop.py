@@ -69,6 +69,8 @@ class Run:
     """Weights to start from, where their shapes fit."""
     teacher: Path | None = None
     """Weights of a network whose posteriors are learned beside the notes."""
+    timbre_teacher: Path | None = None
+    """Weights of a network whose embedding is learned in place of the teacher's."""
     sources: tuple[tuple[str, Path], ...] = ()
     """(Data set, folder) whose training halves a sequence network learns from beside the bank."""
     leave_out: LeaveOut = LeaveOut()  # noqa: RUF009 - frozen
@@ -216,7 +218,8 @@ def begin(settings: Training, run: Run, fabric: Fabric) -> tuple[Trained, nn.Mod
         if settings.learn_front_end:
             raise ModelError("A learned front end and a teacher exclude each other: they would hear different things.")
         dim = network_of(settings).embedding_dim if settings.embedding_weight else 0
-        teacher = Teacher(run.teacher, front_end, run.precision != "32-true", dim).to(fabric.device)
+        half = run.precision != "32-true"
+        teacher = Teacher(run.teacher, front_end, half, dim, run.timbre_teacher).to(fabric.device)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def losses_of(module: Any, batch: Batch, balance: Balance) -> dict[str, Tensor]:

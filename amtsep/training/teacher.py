@@ -35,30 +35,22 @@ class Teacher(nn.Module):
         Run in bfloat16.
     dim
         Of the student's embedding, where the teacher's is learned; 0 leaves its timbre branch out, which is cheaper.
+    timbres
+        Weights of a network whose embedding is taught in place of this one's.
 
     Raises
     ------
     ModelError
-        If its front end is another one, or its embedding has not so many dimensions.
+        If a front end is another one, or the embedding has not so many dimensions.
     """
 
-    def __init__(self, path: Path, front_end: FrontEnd, half: bool = True, dim: int = 0) -> None:
+    def __init__(
+        self, path: Path, front_end: FrontEnd, half: bool = True, dim: int = 0, timbres: Path | None = None
+    ) -> None:
         super().__init__()
-        net, checkpoint = load_checkpoint(path)
-        if checkpoint.network.learned_front_end or not front_end.transforms_like(checkpoint.front_end):
-            raise ModelError(
-                f"{path.name} was trained on another front end; a teacher must hear what the student hears."
-            )
-        own = checkpoint.network.embedding_dim
-        if dim and own != dim:
-            raise ModelError(
-                f"The embedding of {path.name} has {own} dimensions and the student's {dim}: leave its weight "
-                "(embedding_weight) at 0, or choose another teacher."
-            )
-        if not dim:
-            net.timbre = None
-        self.net, self.half_precision = net.requires_grad_(False).eval(), half
-        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.half_precision = half
+        self.net = _hearer(path, front_end, dim if timbres is None else 0)
+        self.timbres = _hearer(timbres, front_end, dim) if timbres is not None and dim else None
 
     def train(self, mode: bool = True) -> Teacher:
         """Stay in evaluation mode."""
@@ -69,8 +61,27 @@ class Teacher(nn.Module):
         """Power (B, n_bins, T) to logits and embedding, float32; ``None`` for what is not learned or not taught."""
         with torch.autocast(power.device.type, torch.bfloat16, enabled=self.half_precision):
             heard = self.net(power)
+            if self.timbres is not None:
+                heard = heard._replace(embedding=self.timbres(power).embedding)
         embedding, offset = (None if output is None else output.float() for output in heard[2:])
         return Heard(heard.onset.float(), heard.frame.float(), embedding, offset)
+
+
+def _hearer(path: Path, front_end: FrontEnd, dim: int) -> nn.Module:
+    """The network of `path`, as it was trained; without its timbre branch where `dim` is 0."""
+    net, checkpoint = load_checkpoint(path)
+    if checkpoint.network.learned_front_end or not front_end.transforms_like(checkpoint.front_end):
+        raise ModelError(f"{path.name} was trained on another front end; a teacher must hear what the student hears.")
+    own = checkpoint.network.embedding_dim
+    if dim and own != dim:
+        raise ModelError(
+            f"The embedding of {path.name} has {own} dimensions and the student's {dim}: leave its weight "
+            "(embedding_weight) at 0, or choose another teacher."
+        )
+    if not dim:
+        net.timbre = None
+    net.requires_grad_(False).eval()
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:

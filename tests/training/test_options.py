@@ -114,6 +114,11 @@ def test_a_student_tells_timbres_apart_in_its_teachers_space(bank: Path, tmp_pat
         assert 0.0 < float(next(csv.DictReader(log.open()))["embedding"]) < 0.8 * first
         with pytest.raises(ModelError, match="4 dimensions and the student's 5"):
             train(settings, _run(bank, tmp_path / "no", teacher=tmp_path / "other.safetensors"))
+        # One teaches the notes, another one the timbres: only the other one's embedding has to suit.
+        both = {"teacher": tmp_path / "other.safetensors", "timbre_teacher": tmp_path / "small.safetensors"}
+        train(replace(settings, steps=1), _run(bank, tmp_path / "two", **both))
+        found = float(next(csv.DictReader((tmp_path / "two" / "log.csv").open()))["embedding"])
+        assert found == pytest.approx(first, rel=1e-3)
 
 
 def test_two_stages_begin_with_few_timbres_and_parts(
