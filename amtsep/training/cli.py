@@ -125,8 +125,11 @@ def run(args: argparse.Namespace) -> int:
     given.check(settings)
     if args.timbre_teacher is not None and not (args.teacher is not None and settings.embedding_weight):
         raise DataError("--timbre-teacher goes with a --teacher and, in --config-file, an embedding_weight above 0.")
-    if args.teacher is not None and settings.freeze_notes:
-        raise DataError("A teacher teaches notes, which --freeze-notes keeps as they are: leave one of them out.")
+    if args.teacher is not None and settings.freeze_notes and not settings.embedding_weight:
+        raise DataError(
+            "With --freeze-notes a teacher can teach its embedding alone: set embedding_weight above 0 in "
+            "--config-file, or leave one of the two out."
+        )
     if not args.resume and args.out.is_dir() and any(args.out.iterdir()):
         raise DataError(f"{args.out} is not empty: go on with --resume, or give another folder with --out.")
     if args.threads is not None:

@@ -81,8 +81,8 @@ def compute_losses(
     balance
         What weighs them against each other; the weights of the settings alone where it is left out.
     teacher
-        A network whose posteriors are to be learned beside the notes; it hears the clips without their drums where the
-        batch has them so.
+        A network whose posteriors are to be learned beside the notes, with the notes frozen its embedding alone; it
+        hears the clips without their drums where the batch has them so.
 
     Returns
     -------
@@ -101,6 +101,7 @@ def compute_losses(
     embedding: Tensor | None
     if settings.freeze_notes:
         embedding = net(power, phase)
+        taught = teacher(power if easier is None else easier) if teacher is not None else None
     else:
         onset, frame, embedding, offset = net(power, phase)
         losses["onset"] = focal_loss(onset, batch.onset, settings.onset_alpha, settings.onset_gamma)

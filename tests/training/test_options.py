@@ -119,6 +119,10 @@ def test_a_student_tells_timbres_apart_in_its_teachers_space(bank: Path, tmp_pat
         train(replace(settings, steps=1), _run(bank, tmp_path / "two", **both))
         found = float(next(csv.DictReader((tmp_path / "two" / "log.csv").open()))["embedding"])
         assert found == pytest.approx(first, rel=1e-3)
+        # With the notes frozen its branch alone learns, from the teacher's embedding alone.
+        train(replace(settings, freeze_notes=True), _run(bank, tmp_path / "branch", **taught))
+        rows = list(csv.DictReader((tmp_path / "branch" / "log.csv").open()))
+        assert "teacher" not in rows[-1] and 0.0 < float(rows[-1]["embedding"]) < 0.8 * first
 
 
 def test_two_stages_begin_with_few_timbres_and_parts(
