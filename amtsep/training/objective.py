@@ -94,14 +94,14 @@ def compute_losses(
     learned = isinstance(features, LearnedCQT)
     with torch.set_grad_enabled(learned), torch.autocast(batch.audio.device.type, enabled=False):
         power, phase = features.with_phase(batch.audio) if network_of(settings).phase else (features(batch.audio), None)
-        easier = features(batch.drumless) if teacher is not None and batch.drumless is not None else None
+        taught: Heard | None = None
+        if teacher is not None:
+            taught = teacher(power if batch.drumless is None else features(batch.drumless))
     losses: dict[str, Tensor] = {}
     terms: dict[str, Tensor] = {}
-    taught: Heard | None = None
     embedding: Tensor | None
     if settings.freeze_notes:
         embedding = net(power, phase)
-        taught = teacher(power if easier is None else easier) if teacher is not None else None
     else:
         onset, frame, embedding, offset = net(power, phase)
         losses["onset"] = focal_loss(onset, batch.onset, settings.onset_alpha, settings.onset_gamma)
@@ -111,8 +111,7 @@ def compute_losses(
         if offset is not None:
             losses["offset"] = focal_loss(offset, batch.offset, settings.onset_alpha, settings.onset_gamma)
             terms["offset"] = 100.0 * settings.offset_weight * losses["offset"]
-        if teacher is not None:
-            taught = teacher(power if easier is None else easier)
+        if taught is not None:
             parts = [settings.onset_weight * distillation_loss(onset, taught.onset)]
             parts.append(distillation_loss(frame, taught.frame))
             if offset is not None and taught.offset is not None:

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="training needs torch (pip install '
 pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric (pip install 'amtsep[train]')")
 
 from amtsep.audio import Audio  # noqa: E402
+from amtsep.cli import main  # noqa: E402
 from amtsep.config import BASELINES, NETWORKS, Mixing, Training, network_of  # noqa: E402
 from amtsep.errors import DataError, ModelError  # noqa: E402
 from amtsep.inference import Transcriber  # noqa: E402
@@ -175,3 +176,14 @@ def test_ends_that_calibration_looks_at_are_those_that_the_decoder_means() -> No
     assert example.ending("key").offset.tolist() == [0.5, 1.6]
     assert example.ending("auto").offset == pytest.approx([0.52, 1.2])
     assert Example(posteriors, sound).ending("auto") is sound
+
+
+def test_teachers_with_nothing_to_teach_are_refused_in_one_sentence(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ["train", "--config", "base", "--bank", str(bank), "--out", str(tmp_path / "run"), "--steps", "1"]
+    assert main([*run, "--timbre-teacher", "base.safetensors"]) == 1
+    assert "goes with a --teacher" in capsys.readouterr().err
+    assert main([*run, "--freeze-notes", "--teacher", "base.safetensors"]) == 1
+    assert "embedding_weight above 0" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
