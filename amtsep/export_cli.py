@@ -46,7 +46,15 @@ def run(args: argparse.Namespace) -> int:
     """Export and say where to, or compare the variants."""
     if args.compare:
         return _compare(args)
+    from amtsep.nets.checkpoint import load_checkpoint
     from amtsep.nets.export import export_onnx
+
+    if not load_checkpoint(args.weights)[1].calibrated:
+        print(
+            f"{args.weights.name} is not calibrated, so that the default thresholds will not suit it: "
+            f"'amtsep calibrate {args.weights} --bank DIR' writes weights that are.",
+            file=sys.stderr,
+        )
 
     # Beside the weights lies the plain file; a variant gets a name that says which.
     rate = "" if args.input_rate == 22050 else f"-{args.input_rate}"

@@ -40,6 +40,11 @@ class Checkpoint:
     offset_shift: float = 0.0
     info: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether shifts have been found for it."""
+        return "calibration" in self.info or any((self.onset_shift, self.frame_shift, self.offset_shift))
+
     def to_metadata(self) -> dict[str, str]:
         """As strings, for the file's header."""
         return {"format": FORMAT, **{name: json.dumps(value) for name, value in asdict(self).items()}}

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from amtsep.audio import Audio
 from amtsep.config import Decoding, FrontEnd, Mixing
 from amtsep.decoding import RELEASE_S, Decoder
+from amtsep.errors import ModelError
 from amtsep.evaluation.metrics import evaluate_agnostic
 from amtsep.evaluation.readers import recordings
 from amtsep.inference import Transcriber
-from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, sha256
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.synthesis.bank import Bank
@@ -163,6 +164,31 @@ def calibrate(weights: Path, out: Path, bank: Path, count: int = 60, songs: Sequ
     }
     calibrated = replace(
         plain, onset_shift=round(onset, 3), frame_shift=round(frame, 3), offset_shift=round(offset, 3), info=info
+    )
+    save_checkpoint(out, net, calibrated)
+    return calibrated
+
+
+def take_shifts(weights: Path, out: Path, other: Path) -> Checkpoint:
+    """Write weights with the shifts of another network, which they go on from.
+
+    A training that hardly moves the posteriors leaves the thresholds where people know them.
+
+    Raises
+    ------
+    ModelError
+        If `other` is not calibrated.
+    """
+    net, checkpoint = load_checkpoint(weights)
+    _, known = load_checkpoint(other)
+    if not known.calibrated:
+        raise ModelError(f"{other.name} has no shifts to take: 'amtsep calibrate {other.name} --bank DIR' finds them.")
+    calibrated = replace(
+        checkpoint,
+        onset_shift=known.onset_shift,
+        frame_shift=known.frame_shift,
+        offset_shift=known.offset_shift,
+        info={**checkpoint.info, "calibration": {"shifts_of": sha256(other)}},
     )
     save_checkpoint(out, net, calibrated)
     return calibrated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -18,9 +18,26 @@ from amtsep.config import MIDI_MIN, N_PITCHES, FrontEnd, Mixing
 from amtsep.synthesis.bank import Bank
 from amtsep.synthesis.mixing import Clip, LeaveOut, Mixer, offset_targets, targets
 
+Moved = TypeVar("Moved", bound="Tensors")
+
+
+class Tensors:
+    """A frozen dataclass of tensors, some of which may be missing, that moves as one."""
+
+    def to(self: Moved, device: torch.device) -> Moved:
+        """Copy to a device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self: Moved) -> Moved:
+        """Where a graphics card fetches it while something is computed; a `DataLoader` calls this by its name."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self: Moved, change: Callable[[Tensor], Tensor]) -> Moved:
+        return type(self)(**{name: change(value) for name, value in vars(self).items() if value is not None})
+
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class Batch(Tensors):
     """Tensors of B clips.
 
     Parameters
@@ -47,11 +64,6 @@ class Batch:
     label: Tensor
     family: Tensor
     drumless: Tensor | None = None
-
-    def to(self, device: torch.device) -> Batch:
-        """Copy to a device."""
-        there = {name: value for name, value in vars(self).items() if value is not None}
-        return Batch(**{name: value.to(device, non_blocking=True) for name, value in there.items()})
 
 
 def collate(clips: list[Clip], front_end: FrontEnd, max_notes: int, rng: np.random.Generator) -> Batch:
@@ -136,13 +148,14 @@ class ClipStream(IterableDataset[Batch]):
             yield collate(clips, self.front_end, self.max_notes, np.random.default_rng([self.seed, 3, number]))
 
 
-def loader(stream: IterableDataset[Made], workers: int) -> DataLoader[Made]:
-    """A loader with `workers` processes; with none, batches are made in the loop."""
+def loader(stream: IterableDataset[Made], workers: int, device: torch.device) -> DataLoader[Made]:
+    """A loader with `workers` processes for a network on `device`; with none, batches are made in the loop."""
     return DataLoader(
         stream,
         batch_size=None,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        pin_memory=device.type == "cuda",
         worker_init_fn=_leave_signals,
         # Its own: a training that goes on has chance as it was, whatever a loader draws when it begins.
         generator=torch.Generator(),

@@ -132,9 +132,10 @@ def train(settings: Training, run: Run, watch: Callable[[int, dict[str, float]],
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=moving_average(settings.ema_decay), use_buffers=False
     ).to(fabric.device)
-    state = restore(run.out / "state", net, average, optimizer) if run.resume else Standing()
     compiled: Any = torch.compile(module) if run.compile else module
-    wrapped, optimizer = fabric.setup(compiled, optimizer)
+    wrapped, stepping = fabric.setup(compiled, optimizer)
+    # Not before: moments are put where the parameters lie, and nothing moves them with the network.
+    state = restore(run.out / "state", net, average, optimizer) if run.resume else Standing()
     check_material(settings, run, fabric.print)
     stage = 0
     clip_hours = settings.mixing.clip_s / 3600 * settings.batch_size * settings.accumulate * fabric.world_size
@@ -160,10 +161,10 @@ def train(settings: Training, run: Run, watch: Callable[[int, dict[str, float]],
                 balance.backward(fabric.backward, net, losses["loss"], 1.0 / settings.accumulate, fabric.world_size)
             if journal is not None:
                 journal.add(losses)
-        fabric.clip_gradients(wrapped, optimizer, max_norm=settings.clip_norm)
-        optimizer.step()
+        fabric.clip_gradients(wrapped, stepping, max_norm=settings.clip_norm)
+        stepping.step()
         # Gradients that are kept would be added to the next step's: the network then learns an echo of old batches.
-        optimizer.zero_grad(set_to_none=True)
+        stepping.zero_grad(set_to_none=True)
         average.update_parameters(net)
         state.step += 1
         evaluated = state.step % settings.evaluate_every == 0
@@ -261,7 +262,7 @@ def open_stream(settings: Training, run: Run, fabric: Fabric, step: int, few: bo
             leave_out=run.leave_out,
             timbres=settings.first_stage_timbres if few else None,
         )
-        return iter(loader(sequences, settings.workers))
+        return iter(loader(sequences, settings.workers, fabric.device))
     stream = ClipStream(
         run.bank,
         mixing,
@@ -275,7 +276,7 @@ def open_stream(settings: Training, run: Run, fabric: Fabric, step: int, few: bo
         leave_out=run.leave_out,
         timbres=settings.first_stage_timbres if few else None,
     )
-    return iter(loader(stream, settings.workers))
+    return iter(loader(stream, settings.workers, fabric.device))
 
 
 class Journal:

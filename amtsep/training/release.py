@@ -5,22 +5,22 @@ Calibrates the weights, exports them to ONNX, and writes both beside each other 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from amtsep.nets.checkpoint import load_checkpoint, sha256
+from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, sha256
 from amtsep.nets.export import export_onnx
-from amtsep.training.calibration import calibrate
 
 
-def release(weights: Path, bank: Path, models: Path, clips: int, songs: Sequence[Path] = ()) -> Path:
-    """Write ``NAME.safetensors``, ``NAME.onnx`` and ``SHA256SUMS`` into `models`; returns the weights' path."""
+def release(weights: Path, models: Path, calibrated: Callable[[Path, Path], Checkpoint]) -> Path:
+    """Write ``NAME.safetensors``, ``NAME.onnx`` and ``SHA256SUMS`` into `models`; returns the weights' path.
+
+    `calibrated` reads the first file and writes the second, calibrated.
+    """
     models.mkdir(parents=True, exist_ok=True)
     path = models / f"{load_checkpoint(weights)[1].network.name}.safetensors"
-    checkpoint = calibrate(weights, path, bank, clips, songs)
+    calibrated(weights, path)
     export_onnx(path, path.with_suffix(".onnx"))
     files = sorted([*models.glob("*.safetensors"), *models.glob("*.onnx")])
     (models / "SHA256SUMS").write_text("".join(f"{sha256(file)}  {file.name}\n" for file in files))
-    shifts = f"onset shift {checkpoint.onset_shift}, frame shift {checkpoint.frame_shift}"
-    print(f"{path}: {shifts}, {checkpoint.info['calibration']}")
     return path

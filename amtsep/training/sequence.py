@@ -29,7 +29,7 @@ from amtsep.synthesis.bank import Bank
 from amtsep.synthesis.guard import refuse, refuse_recording
 from amtsep.synthesis.guitarset import DOUBTFUL
 from amtsep.synthesis.mixing import Clip, LeaveOut, Mixer
-from amtsep.training.data import batch_numbers
+from amtsep.training.data import Tensors, batch_numbers
 from amtsep.training.development import Figures
 
 LEAD_S = 30.0
@@ -146,7 +146,7 @@ def weights_of(sources: Sequence[Source], exponent: float) -> NDArray[np.float64
 
 
 @dataclass(frozen=True, eq=False)
-class SequenceBatch:
+class SequenceBatch(Tensors):
     """Tensors of B clips with S segments each.
 
     Parameters
@@ -162,10 +162,6 @@ class SequenceBatch:
     audio: Tensor
     start: Tensor
     tokens: Tensor
-
-    def to(self, device: torch.device) -> SequenceBatch:
-        """Copy to a device."""
-        return SequenceBatch(*(x.to(device, non_blocking=True) for x in (self.audio, self.start, self.tokens)))
 
 
 def segments_in(clip_s: float, vocabulary: Vocabulary) -> int:

@@ -21,6 +21,7 @@ from amtsep.cli import main  # noqa: E402
 from amtsep.config import TRAININGS, FrontEnd, Mixing  # noqa: E402
 from amtsep.errors import DataError  # noqa: E402
 from amtsep.formats import write_midi  # noqa: E402
+from amtsep.nets.checkpoint import load_checkpoint  # noqa: E402
 from amtsep.notes import Notes  # noqa: E402
 from amtsep.synthesis.bank import Bank  # noqa: E402
 from amtsep.synthesis.generate import collections  # noqa: E402
@@ -62,6 +63,18 @@ def test_from_a_file_of_settings_to_calibrated_weights(
     soundfile.write(songs / "one.wav", np.random.default_rng(0).normal(0.0, 0.1, 22050), 22050)
     write_midi(Notes.build([0.1, 0.5], [0.4, 0.9], [60, 64]), songs / "one.mid")
     assert main(also) == 0 and "examples 2," in capsys.readouterr().out
+    # What goes on from other weights may keep their shifts; weights without any have none to give, and say so.
+    calibrated, kept = weights.with_suffix(".calibrated.safetensors"), tmp_path / "models"
+    take = ["calibrate", str(weights), "--models", str(kept), "--shifts-of"]
+    assert main([*take, str(weights)]) == 1 and "no shifts to take" in said(capsys)
+    assert main([*take, str(calibrated)]) == 0
+    (released,) = kept.glob("*.safetensors")
+    taken, given = (load_checkpoint(path)[1] for path in (released, calibrated))
+    assert (taken.onset_shift, taken.frame_shift) == (given.onset_shift, given.frame_shift) != (0.0, 0.0)
+    assert len((kept / "SHA256SUMS").read_text().splitlines()) == 2
+    # Thresholds that do not fit are said before a network goes out.
+    assert main(["export", str(weights)]) == 0 and "is not calibrated" in said(capsys)
+    assert main(["export", str(released)]) == 0 and "not calibrated" not in said(capsys)
     report = tmp_path / "report"
     evaluate = ["evaluate", "--dataset", "bank", "--root", str(bank), "--limit", "1", "--no-heat-map", "--no-cache"]
     model = ["--model", str(weights.with_suffix(".calibrated.safetensors")), "--timbres", "none", "-o", str(report)]
@@ -234,7 +247,7 @@ def test_a_bank_is_judged_by_mixes_that_calibration_did_not_see(bank: Path) -> N
 
 def test_a_request_to_end_leaves_the_workers_to_the_loop(bank: Path) -> None:
     mixing = Mixing(clip_s=1.0, augment=False)
-    batches = iter(loader(ClipStream(bank, mixing, FrontEnd(), 1, 16, 1), 1))
+    batches = iter(loader(ClipStream(bank, mixing, FrontEnd(), 1, 16, 1), 1, torch.device("cpu")))
     first = next(batches)
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(batches._workers[0].pid, number)

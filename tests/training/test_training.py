@@ -16,7 +16,7 @@ from amtsep.config import FrontEnd, Mixing, Training  # noqa: E402
 from amtsep.nets.checkpoint import load_checkpoint  # noqa: E402
 from amtsep.synthesis.bank import Bank  # noqa: E402
 from amtsep.synthesis.mixing import LeaveOut, Mixer, targets  # noqa: E402
-from amtsep.training.data import collate  # noqa: E402
+from amtsep.training.data import ClipStream, collate, loader  # noqa: E402
 from amtsep.training.loop import Run, schedule, train  # noqa: E402
 from amtsep.training.losses import focal_loss, pool_notes  # noqa: E402
 from amtsep.training.objective import compute_losses  # noqa: E402
@@ -158,6 +158,43 @@ def test_a_training_that_was_cut_goes_on_as_if_it_had_not_been(bank: Path, tmp_p
     again, _ = load_checkpoint(tmp_path / "cut" / "last.safetensors")
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_what_is_restored_goes_where_the_network_has_gone(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a graphics card moments that are read before the network moves stay behind, and the first step fails."""
+    from lightning_fabric import Fabric
+
+    run = Run(bank, tmp_path, accelerator="cpu", precision="32-true")
+    train(replace(TINY, steps=1), run)
+    done: list[str] = []
+    setup, load = Fabric.setup, torch.optim.Optimizer.load_state_dict
+
+    def moves(fabric: Fabric, *args: object, **options: object) -> object:
+        done.append("moved")
+        return setup(fabric, *args, **options)  # type: ignore[arg-type]
+
+    def reads(optimizer: torch.optim.Optimizer, state: dict[str, object]) -> None:
+        done.append("read")
+        load(optimizer, state)
+
+    monkeypatch.setattr(Fabric, "setup", moves)
+    monkeypatch.setattr(torch.optim.Optimizer, "load_state_dict", reads)
+    train(replace(TINY, steps=2), replace(run, resume=True))
+    assert done == ["moved", "read"]
+
+
+def test_batches_for_a_graphics_card_are_made_where_it_can_fetch_them(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = ClipStream(bank, Mixing(clip_s=1.0, drumless=True), FrontEnd(), 2, 8, seed=1)
+    assert loader(stream, 0, torch.device("cuda")).pin_memory and not loader(stream, 0, torch.device("cpu")).pin_memory
+    pinned: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor)
+    batch = next(iter(stream))
+    again = batch.pin_memory()
+    assert type(again) is type(batch) and len(pinned) == sum(value is not None for value in vars(batch).values())
 
 
 def test_a_training_that_gets_no_better_ends(bank: Path, tmp_path: Path) -> None:
