@@ -319,7 +319,7 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--model",
         metavar="NAME",
-        help="light, base, a weights file, or mt3, mr-mt3, yourmt3 (light; base for --timbres)",
+        help="light, base, large, a weights file, or mt3, mr-mt3, yourmt3 (light; base for --timbres)",
     )
     how.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (auto)")
     how.add_argument("--backend", choices=BACKENDS, default="auto", help="what computes it (auto)")

@@ -1,7 +1,12 @@
-"""Train the drum network: on mixes of a bank with drums, drums alone, and mixes without any."""
+"""Train the drum network: on mixes of a bank with drums, drums alone, and mixes without any.
+
+python -m amtsep.training.drums --bank bank --out drums.safetensors --minutes 16
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +20,10 @@ from tqdm import tqdm
 from amtsep.config import DrumDecoding, DrumNetwork, FrontEnd, Mixing, Training
 from amtsep.decoding import find_strokes
 from amtsep.drums import CLASSES
-from amtsep.errors import DataError
+from amtsep.errors import AmtsepError, DataError
 from amtsep.evaluation.drums import f1_of, stroke_counts
 from amtsep.nets.cqt import CQT
-from amtsep.nets.drums import DrumNet, DrumsEndToEnd
+from amtsep.nets.drums import DrumNet, DrumsEndToEnd, export_drums, load_drums, save_drums
 from amtsep.synthesis.bank import DRUMS, Bank
 from amtsep.synthesis.mixing import Clip, Mixer, stroke_targets
 from amtsep.training.calibration import shifted
@@ -76,8 +81,10 @@ def best_shifts(
     return tuple(float(grid[k]) for k in table.argmax(axis=0)), table.max(axis=0)
 
 
-def train_drums(bank: Path, settings: DrumTraining, init: DrumNet | None = None) -> tuple[DrumNet, dict[str, object]]:
-    """Train for the minutes that the settings say; returns the network (a moving average) and what it reached.
+def train_drums(
+    bank: Path, settings: DrumTraining, init: DrumNet | None = None
+) -> tuple[DrumNet, tuple[float, ...], dict[str, object]]:
+    """Train for the minutes that the settings say; gives a moving average, its shifts, and what it reached.
 
     Raises
     ------
@@ -88,7 +95,7 @@ def train_drums(bank: Path, settings: DrumTraining, init: DrumNet | None = None)
     if not any(stem.category == DRUMS for stem in opened.stems):
         raise DataError(f"{bank} has no drums: make a bank with 'amtsep synthesize --groove DIR --drum-kits DIR'.")
     torch.manual_seed(settings.seed)
-    net = init or DrumNet(settings.network, front_end)
+    net = (init or DrumNet(settings.network, front_end)).train()
     features = CQT(front_end)
     mixer = Mixer(opened, settings.mixing, front_end, settings.seed)
     plain = replace(settings.mixing, augment=False)
@@ -124,13 +131,45 @@ def train_drums(bank: Path, settings: DrumTraining, init: DrumNet | None = None)
     info: dict[str, object] = {
         "steps": step,
         "hours": round(step * settings.batch_size * settings.mixing.clip_s / 3600, 2),
-        "shifts": shifts,
         "development": dict(zip(CLASSES, figures.round(3).tolist())),
     }
-    return trained, info
+    return trained, shifts, info
 
 
 @torch.no_grad()
 def drum_posterior(net: DrumNet, audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """(5, T) in [0, 1] of a clip that is at its level already."""
     return np.asarray(DrumsEndToEnd(net).eval()(torch.from_numpy(audio)[None])[0].numpy())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train, and write weights and an ONNX file beside them."""
+    settings = DrumTraining()
+    parser = argparse.ArgumentParser(
+        prog="python -m amtsep.training.drums", description="Train the network that hears drums."
+    )
+    parser.add_argument("--bank", type=Path, required=True, help="folder of a bank with drums")
+    parser.add_argument("--out", type=Path, required=True, help="weights to write (.safetensors)")
+    parser.add_argument("--init", type=Path, help="weights to go on from")
+    parser.add_argument("--minutes", type=float, default=settings.minutes, help="how long (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=settings.seed, help="of chance (default %(default)s)")
+    parser.add_argument(
+        "--dev-clips", type=int, default=settings.dev_clips, help="to calibrate on (default %(default)s)"
+    )
+    args = parser.parse_args(arguments)
+    if not args.minutes > 0 or args.dev_clips < 1:
+        parser.error("--minutes must be over 0, and --dev-clips 1 or more")
+    settings = replace(settings, minutes=args.minutes, seed=args.seed, dev_clips=args.dev_clips)
+    try:
+        net, shifts, info = train_drums(args.bank, settings, load_drums(args.init).net if args.init else None)
+    except AmtsepError as error:
+        print(error, file=sys.stderr)
+        return 1
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_drums(args.out, net, shifts, info)
+    print(f"{export_drums(args.out, args.out.with_suffix('.onnx'))}: {info}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

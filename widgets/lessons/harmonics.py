@@ -379,7 +379,7 @@ def exercises() -> tuple[Exercise, ...]:
         ),
         Exercise(
             12,
-            say("Right: an octave either way, 25 rows, is where the ghosts go; that is the kernel of our network."),
+            say("Right: an octave either way, 25 rows, is where the ghosts go; that is the kernel of base."),
             say("Not yet. Drag the height, and look for the step of the red curve."),
             within=2.1,
         ),

@@ -166,8 +166,8 @@ ZH: dict[str, str] = {
     "Not yet. Take one note, stacked the right way: on which side of the highest peak is the next one?": (
         "还不对。取一个音，正确堆叠：次高的峰在最高峰的哪一边？"
     ),
-    "Right: an octave either way, 25 rows, is where the ghosts go; that is the kernel of our network.": (
-        "对：上下各一个八度，共 25 行，鬼影就消失了；我们的网络正是如此。"
+    "Right: an octave either way, 25 rows, is where the ghosts go; that is the kernel of base.": (
+        "对：上下各一个八度，共 25 行，鬼影就消失了；base 的卷积核正是如此。"
     ),
     "Not yet. Drag the height, and look for the step of the red curve.": "还不对。拖动高度，找红线下降的那一级。",
     # 4
