@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amtsep.arguments import add_stereo, seconds, share
-from amtsep.config import Clustering, Decoding
+from amtsep.config import ENDS, Clustering, Decoding
 from amtsep.errors import DataError, FormatError
 from amtsep.evaluation.readers import DATASETS, Recording, recordings
 from amtsep.notes import Notes
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--onset-threshold", type=share, default=default.onset_threshold, help="default: %(default)s")
     how.add_argument("--frame-threshold", type=share, default=default.frame_threshold, help="default: %(default)s")
     how.add_argument("--min-note-length", type=seconds, default=default.min_note_length, help="s; default: %(default)s")
+    how.add_argument(
+        "--ends", choices=ENDS, default=default.ends, help="where notes end (see transcribe); default: %(default)s"
+    )
     how.add_argument(
         "--thresholds", choices=("default", "search"), default="default", help="use them as given, or search"
     )
@@ -84,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         onset_threshold=args.onset_threshold,
         frame_threshold=args.frame_threshold,
         min_note_length=args.min_note_length,
+        ends=args.ends,
     )
     fused = not args.keep_unisons
     if args.limit is not None and args.limit < 1:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from mir_eval import transcription, util
@@ -77,7 +77,13 @@ class Agnostic:
     onset_bias_s: float
     """Median of estimated minus reference onset over notes paired within 100 ms; positive = late; nan where none is."""
     onset_unbiased: Score
-    """`onset` after `onset_bias_s` was taken off the estimate."""
+    """`onset` after `onset_bias_s` was taken off the estimate: data sets exist whose clock is not that of the sound."""
+    onset_offset_unbiased: Score
+    """`onset_offset` after the same."""
+    frame_unbiased: Score
+    """`frame` after the same."""
+    onset_wide: Score
+    """Notes matched by pitch and onset within `BIAS_WINDOW_S`."""
     n_reference: int
     n_estimate: int
 
@@ -97,6 +103,9 @@ class Agnostic:
             "average_overlap": self.average_overlap,
             "onset_bias_s": self.onset_bias_s,
             "onset_unbiased_f1": self.onset_unbiased.f1,
+            "onset_offset_unbiased_f1": self.onset_offset_unbiased.f1,
+            "frame_unbiased_f1": self.frame_unbiased.f1,
+            "onset_100ms_f1": self.onset_wide.f1,
         }
         if self.onset_offset_velocity is not None:
             flat["onset_offset_velocity_f1"] = self.onset_offset_velocity.f1
@@ -143,28 +152,36 @@ def evaluate_agnostic(
     n_ref, n_est = len(reference), len(estimate)
     pairs = match(reference, estimate, onset_tolerance_s=onset_tolerance_s)
     with_offset = match(reference, estimate, onset_tolerance_s=onset_tolerance_s, offsets=True)
-    onset = Score.of(len(pairs), n_ref, n_est)
+
+    def scored(found: Pairs) -> Score:
+        return Score.of(len(found), n_ref, n_est)
+
+    onset, onset_offset = scored(pairs), scored(with_offset)
+    frame, accuracy = frame_score(reference, estimate, hop_s)
     bias = onset_bias(reference, estimate)
-    unbiased = onset
+    unbiased = onset, onset_offset, frame
     if np.isfinite(bias) and bias != 0.0:
-        unbiased = Score.of(
-            len(_match(*_columns(reference), *_columns(estimate, -bias), onset_tolerance_s, offsets=False)),
-            n_ref,
-            n_est,
+        on_time = moved(estimate, -bias)
+        unbiased = (
+            scored(match(reference, on_time, onset_tolerance_s=onset_tolerance_s)),
+            scored(match(reference, on_time, onset_tolerance_s=onset_tolerance_s, offsets=True)),
+            frame_score(reference, on_time, hop_s)[0],
         )
     velocity = None
     if n_ref and np.ptp(reference.velocity) > 0:
         velocity = Score.of(len(_velocity_matches(reference, estimate, with_offset)), n_ref, n_est)
-    frame, accuracy = frame_score(reference, estimate, hop_s)
     return Agnostic(
         onset=onset,
-        onset_offset=Score.of(len(with_offset), n_ref, n_est),
+        onset_offset=onset_offset,
         onset_offset_velocity=velocity,
         frame=frame,
         frame_accuracy=accuracy,
         average_overlap=average_overlap(reference, estimate, pairs),
         onset_bias_s=bias,
-        onset_unbiased=unbiased,
+        onset_unbiased=unbiased[0],
+        onset_offset_unbiased=unbiased[1],
+        frame_unbiased=unbiased[2],
+        onset_wide=scored(match(reference, estimate, onset_tolerance_s=BIAS_WINDOW_S)),
         n_reference=n_ref,
         n_estimate=n_est,
     )
@@ -178,7 +195,28 @@ def match(
     offsets: bool = False,
 ) -> Pairs:
     """Match notes with ``mir_eval.transcription.match_notes``; (n, 2) indices (reference, estimate), by reference."""
-    return _match(*_columns(reference), *_columns(estimate), onset_tolerance_s, offsets=offsets)
+    found: list[Pairs] = []
+    here, there = _by_pitch(reference.pitch), _by_pitch(estimate.pitch)
+    for pitch in sorted(here.keys() & there.keys()):
+        ref, est = here[pitch], there[pitch]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            local = transcription.match_notes(
+                np.stack([reference.onset[ref], reference.offset[ref]], 1),
+                np.full(len(ref), util.midi_to_hz(pitch)),
+                np.stack([estimate.onset[est], estimate.offset[est]], 1),
+                np.full(len(est), util.midi_to_hz(pitch)),
+                onset_tolerance=onset_tolerance_s,
+                offset_ratio=OFFSET_RATIO if offsets else None,
+                offset_min_tolerance=OFFSET_MIN_TOLERANCE_S,
+            )
+        if local:
+            table = np.asarray(local, np.intp)
+            found.append(np.stack([ref[table[:, 0]], est[table[:, 1]]], 1))
+    if not found:
+        return np.zeros((0, 2), np.intp)
+    pairs = np.concatenate(found)
+    return pairs[np.argsort(pairs[:, 0], kind="stable")]
 
 
 def onset_f1(reference: Notes, estimate: Notes, *, offsets: bool = False) -> float:
@@ -298,6 +336,12 @@ def onset_errors(reference: Notes, estimate: Notes, window_s: float = BIAS_WINDO
     return estimate.onset[pairs[:, 1]] - reference.onset[pairs[:, 0]]
 
 
+def moved(notes: Notes, seconds: float) -> Notes:
+    """All notes so much later (earlier where negative), none before 0."""
+    onset = np.maximum(notes.onset + seconds, 0.0)
+    return replace(notes, onset=onset, offset=np.maximum(notes.offset + seconds, onset + 1e-3))
+
+
 def average_overlap(reference: Notes, estimate: Notes, pairs: Pairs) -> float:
     """``mir_eval.transcription.average_overlap_ratio`` of matched pairs."""
     if not len(pairs):
@@ -322,47 +366,6 @@ def mean(values: Sequence[float]) -> float:
     array = np.asarray(values, np.float64)
     array = array[np.isfinite(array)]
     return float(array.mean()) if len(array) else float("nan")
-
-
-_Columns = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int16]]
-
-
-def _columns(notes: Notes, shift_s: float = 0.0) -> _Columns:
-    return notes.onset + shift_s, notes.offset + shift_s, notes.pitch
-
-
-def _match(
-    ref_onset: NDArray[np.float64],
-    ref_offset: NDArray[np.float64],
-    ref_pitch: NDArray[np.int16],
-    est_onset: NDArray[np.float64],
-    est_offset: NDArray[np.float64],
-    est_pitch: NDArray[np.int16],
-    onset_tolerance_s: float,
-    offsets: bool,
-) -> Pairs:
-    found: list[Pairs] = []
-    ref_index, est_index = _by_pitch(ref_pitch), _by_pitch(est_pitch)
-    for pitch in sorted(ref_index.keys() & est_index.keys()):
-        ref, est = ref_index[pitch], est_index[pitch]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            local = transcription.match_notes(
-                np.stack([ref_onset[ref], ref_offset[ref]], 1),
-                np.full(len(ref), util.midi_to_hz(pitch)),
-                np.stack([est_onset[est], est_offset[est]], 1),
-                np.full(len(est), util.midi_to_hz(pitch)),
-                onset_tolerance=onset_tolerance_s,
-                offset_ratio=OFFSET_RATIO if offsets else None,
-                offset_min_tolerance=OFFSET_MIN_TOLERANCE_S,
-            )
-        if local:
-            table = np.asarray(local, np.intp)
-            found.append(np.stack([ref[table[:, 0]], est[table[:, 1]]], 1))
-    if not found:
-        return np.zeros((0, 2), np.intp)
-    pairs = np.concatenate(found)
-    return pairs[np.argsort(pairs[:, 0], kind="stable")]
 
 
 def _by_pitch(pitch: NDArray[np.int16]) -> dict[int, NDArray[np.intp]]:

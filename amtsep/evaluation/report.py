@@ -39,6 +39,9 @@ NAMES = {
     "average_overlap": "average overlap",
     "onset_bias_s": "onset bias (s)",
     "onset_unbiased_f1": "onset F1, bias removed",
+    "onset_offset_unbiased_f1": "onset+offset F1, bias removed",
+    "frame_unbiased_f1": "frame F1, bias removed",
+    "onset_100ms_f1": "onset F1 within 100 ms",
     "macro_onset_f1": "onset F1",
     "macro_onset_offset_f1": "onset+offset F1",
     "macro_frame_f1": "frame F1",
@@ -122,7 +125,8 @@ class Report:
                 lines += ["", *self._table(title, SEPARATED, f"{prefix}_", kept)]
         if any(result.instruments is not None for result in self.results):
             lines += ["", *self._table("instruments", INSTRUMENTS, "", rows)]
-        extra = ("average_overlap", "onset_bias_s", "onset_unbiased_f1", "frame_accuracy", "onset_offset_velocity_f1")
+        unbiased = ("onset_bias_s", "onset_unbiased_f1", "onset_offset_unbiased_f1", "frame_unbiased_f1")
+        extra = ("average_overlap", *unbiased, "onset_100ms_f1", "frame_accuracy", "onset_offset_velocity_f1")
         present = [(name, self.interval(name)) for name in extra]
         lines += ["", *(f"{NAMES[name]}: {value}" for name, value in present if value.n)]
         counts = track_counts(self.results)

@@ -9,7 +9,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -234,7 +233,7 @@ def test_tracks_are_scored_with_the_number_of_timbres_given_and_estimated(bach, 
         track = notes.embedding.argmax(axis=1) if settings.timbres else np.zeros(len(notes), int)
         return notes.with_tracks(track, [Track(str(i)) for i in range(settings.timbres or 1)])
 
-    monkeypatch.setitem(sys.modules, "amtsep.clustering", SimpleNamespace(cluster=cluster))
+    monkeypatch.setattr("amtsep.clustering.cluster", cluster)
     results = evaluate_recordings(items, with_embedding, timbres=("given", "estimated"))
     report = Report("bach10", "toy", Decoding(), "default", results)
     summary = report.as_dict()["summary"]
