@@ -359,6 +359,8 @@ def perform(
             from amtsep.rhythm.music import read_music
 
             strokes = decode_drums(posteriors, work.drums)
+            if written is not None:
+                written, strokes = written.parted()
             notes = _decode(posteriors, work, task.source.name, written)
             music = read_music(notes, posteriors, work.music, work.tempo, strokes, tuning=".json" in work.also)
             duration_s = posteriors.duration_s

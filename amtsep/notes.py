@@ -116,6 +116,16 @@ class Notes:
         table = Notes.build(onset, offset, pitch, velocity, confidence, track, embedding, tracks)
         return table, order
 
+    def parted(self) -> tuple[Notes, Notes]:
+        """The notes that are no strokes and those that are, a table each with its own tracks: what `joined` joins."""
+        return self._of_kind(False), self._of_kind(True)
+
+    def _of_kind(self, drums: bool) -> Notes:
+        own = [number for number, track in enumerate(self.tracks) if track.drums == drums]
+        chosen = self.select(self.struck == drums)
+        tracks = [self.tracks[number] for number in own] or [Track(drums=drums)]
+        return chosen.with_tracks(np.searchsorted(own, chosen.track), tracks)
+
     @classmethod
     def build(
         cls,
@@ -214,6 +224,11 @@ class Notes:
     def duration(self) -> NDArray[np.float64]:
         """Seconds, a value a note."""
         return self.offset - self.onset
+
+    @property
+    def struck(self) -> NDArray[np.bool_]:
+        """(n,) which notes are strokes: those on tracks of drums."""
+        return np.array([track.drums for track in self.tracks], bool)[self.track]
 
     def select(self, which: ArrayLike) -> Notes:
         """The notes at these indices or where this mask is true; tracks stay as they are."""

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 import soundfile
@@ -17,6 +18,8 @@ import soundfile
 from amtsep import batch, cli, formats
 from amtsep.batch import Task, Work
 from amtsep.errors import FormatError
+from amtsep.notes import Notes, Track
+from amtsep.posteriors import Posteriors
 
 DEMOS = Path(__file__).resolve().parents[1] / "notebooks" / "demos"
 
@@ -223,3 +226,38 @@ def test_several_posteriors_and_a_file_in_their_place(music: Path, capsys: pytes
     (music / "p.npz").write_bytes(b"PK")
     assert cli.main(["transcribe", str(music), "--posteriors", str(music / "p.npz")]) == 1
     assert "--posteriors names a folder" in capsys.readouterr().err
+
+
+def written_with_drums() -> tuple[Posteriors, Notes]:
+    """A scale on a piano over a kit's eighths, as a network has written them, and what is heard under all of it."""
+    frames, hop_s = 2800, 256 / 22050
+    sound = np.full((306, frames), 40, np.uint8)
+    for pitch in (38, 42, 46, 61, 63, 65, 66, 68, 70, 72, 73):
+        for harmonic in range(1, 7):  # a peak a little above each harmonic
+            at = round((pitch - 21) * 3 + 36 * np.log2(harmonic))
+            sound[at - 1 : at + 2, :] = [[150], [200], [170]]
+    embedding = np.zeros((88, frames, 2), np.int8)
+    embedding[np.arange(88), :, np.arange(88) % 2] = 127
+    nothing = np.zeros((88, frames), np.float32)
+    posteriors = Posteriors(nothing, nothing, sound, hop_s, frames * hop_s, embedding=embedding, model="test")
+    onset = np.arange(0, 32, 0.5)
+    piano = Notes.build(onset, onset + 0.45, np.tile([61, 63, 65, 66, 68, 70, 72, 73], 8), tracks=[Track("Piano", 1)])
+    struck = np.arange(0, 32, 0.25)
+    key, loud = np.tile([36, 42, 38, 42], 32), np.tile([110, 60], 64)
+    kit = Notes.build(struck, struck + 0.1, key, loud, np.full(128, 0.4), tracks=[Track("Kit", drums=True)])
+    return posteriors, Notes.concatenate([kit, piano])
+
+
+@pytest.mark.parametrize("words", [[], ["--timbres", "2"], ["--bends"], ["--timbres", "auto", "--clean-up", "1"]])
+def test_drums_that_a_network_writes_stay_drums(music: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    posteriors, notes = written_with_drums()
+    monkeypatch.setattr(batch, "_writer", lambda *_: lambda *_: (posteriors, notes))
+    assert cli.main(["transcribe", str(music / "a.wav"), "--model", "mt3", "-q", *words]) == 0
+    found = formats.read_midi(music / "a.mid", drums=True)
+    kit = {track.name: sorted(own.pitch.tolist()) for track, own in found.by_track() if track.drums}
+    assert kit == {"Kit": sorted([36, 42, 38, 42] * 32)}
+    assert all(own.pitch.min() > 60 for track, own in found.by_track() if not track.drums and len(own))
+    sent = list(mido.MidiFile(music / "a.mid"))
+    assert {m.channel == 9 for m in sent if m.type == "pitchwheel"} == ({False} if "--bends" in words else set())
+    # Where it is not known which notes are strokes, this is heard in 4/4.
+    assert {(m.numerator, m.denominator) for m in sent if m.type == "time_signature"} == {(2, 4)}

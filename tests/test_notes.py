@@ -48,3 +48,13 @@ def test_a_sound_that_does_not_exist_is_refused_at_once(program: int) -> None:
     text = formats.json_text(Notes.build([0.0], [1.0], [60])).replace('"program": 0', f'"program": {program}')
     with pytest.raises(FormatError, match="not a note file"):
         formats.read_json(text.encode())
+
+
+def test_notes_and_strokes_are_parted_with_their_own_tracks() -> None:
+    tracks = [Track("Kit", drums=True), Track("Flute", 73), Track("Toms", drums=True), Track("Bass", 32)]
+    notes = Notes.build([0, 1, 2, 3], [0.5, 1.5, 2.5, 3.5], [36, 72, 45, 40], track=[0, 1, 2, 3], tracks=tracks)
+    pitched, strokes = notes.parted()
+    assert [(t.name, own.pitch.tolist()) for t, own in pitched.by_track()] == [("Flute", [72]), ("Bass", [40])]
+    assert [(t.name, own.pitch.tolist()) for t, own in strokes.by_track()] == [("Kit", [36]), ("Toms", [45])]
+    for table, count in ((pitched, (2, 0)), (strokes, (0, 2)), (Notes.empty(), (0, 0))):
+        assert tuple(map(len, table.parted())) == count
