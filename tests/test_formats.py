@@ -206,6 +206,27 @@ def test_bent_tracks_do_not_bend_each_other() -> None:
     assert [len(own) for own in used] == [2, 2, 1] and len(set.union(*used)) == 5
 
 
+def wheel_at_beginnings(data: bytes) -> dict[int, int]:
+    """Where the pitch bend of its channel stands when each pitch begins."""
+    stands, found = [0] * 16, {}
+    for message in mido.MidiFile(file=io.BytesIO(data)):
+        if message.type == "pitchwheel":
+            stands[message.channel] = message.pitch
+        elif message.type == "note_on":
+            found[message.note] = stands[message.channel]
+    return found
+
+
+def test_a_note_begins_at_its_own_pitch_after_one_that_was_cut_short() -> None:
+    """As the pedal's and repeated notes are, whose curves are those of the whole sound."""
+    notes = Notes.build([0.0, 0.5, 1.0], [0.5, 1.0, 2.0], [60, 64, 67])
+    up, on, down = (Bend(np.arange(0.02, 0.98, 0.0116) + 0.5 * i, np.linspace(0, 60 - 50 * i, 83)) for i in range(3))
+    for curves in ([up, on, down], [up, None, down], [up, on, None], [None, on, None]):
+        assert wheel_at_beginnings(formats.midi_bytes(notes, bends=curves)) == {60: 0, 64: 0, 67: 0}
+    again = Notes.build([0.0, 0.5], [0.9, 1.0], [60, 60])
+    assert wheel_at_beginnings(formats.midi_bytes(again, bends=[up, None])) == {60: 0}
+
+
 def test_csv_looks_as_documented() -> None:
     assert formats.csv_text(some_notes()).splitlines()[:2] == [
         "onset_s,offset_s,pitch,velocity,confidence,track",

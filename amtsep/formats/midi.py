@@ -263,10 +263,12 @@ def _wheel(
 
     if curve is None or not len(curve.time):
         return [(start, 1, 0, mido.Message("pitchwheel", pitch=0, channel=lane))]
-    ticks = np.clip(grid.ticks(curve.time), start, end)
+    ticks = np.maximum(grid.ticks(curve.time), start)
     values = np.clip(np.round(curve.cents / (100.0 * bend_range) * 8192), -8192, 8191).astype(int)
     out, last = [], None
     for i, (tick, value) in enumerate(zip(ticks.tolist(), values.tolist(), strict=True)):
+        if i and tick >= end:  # a curve may go on after a note that was cut short: the next one begins there
+            break
         if value != last:
             out.append((start if i == 0 else tick, 1, i, mido.Message("pitchwheel", pitch=value, channel=lane)))
         last = value

@@ -148,7 +148,10 @@ function wheel({ curve, start, end }: Written, lane: number): Event[] {
   let last = NaN;
   curve.time.forEach((time, i) => {
     const value = Math.min(8191, Math.max(-8192, Math.round((curve.cents[i] / (100 * BEND_RANGE)) * 8192)));
-    if (value !== last) events.push(turned(i ? Math.min(end, Math.max(start, ticksOf(time))) : start, i, value));
+    const tick = i ? Math.max(start, ticksOf(time)) : start;
+    // A curve may go on after a note that was cut short: the next one begins there.
+    if (i && tick >= end) return;
+    if (value !== last) events.push(turned(tick, i, value));
     last = value;
   });
   return events;
