@@ -305,12 +305,9 @@ class Session(HasTraits):
             raise FormatError("Open the recording first that these notes belong to.")
         came = written(notes, name, posteriors.duration_s, network=False)
         self.cancel()
-        reference, reference_name, heard_with = self.reference, self.reference_name, self._heard_with
         self._change(_Heard(self.key, posteriors, came), self.model)
-        if reference is notes:
+        if self.reference is notes:
             self.set_reference(None)
-        else:
-            self.set_reference(reference, reference_name, heard=self.reference_heard, heard_with=heard_with)
 
     def compare_with(self, model: str) -> None:
         """Have another network hear the recording, and make what it finds the reference: with the thresholds and the
@@ -350,7 +347,8 @@ class Session(HasTraits):
         saved = replace(self.snapshot(), posteriors=heard.posteriors, key=heard.key, written=came)
         if came is not None or self.written is not None:
             saved = replace(saved, state=with_sounds(saved.state, came))
-        decoder, derived = self._prepare(heard.posteriors, saved.state, came=came)
+        # Names, colours and joins belong to numbers of tracks: these stay with the notes that they were given to.
+        decoder, derived = self._prepare(heard.posteriors, saved.state, saved.sorted, came)
         self.model = model
         self._adopt(self.audio, heard, decoder, derived, self.slot, saved)
         self._exported = exported
@@ -437,6 +435,7 @@ class Session(HasTraits):
             self.original,
             tuple(self._undo),
             tuple(self._redo),
+            self._heard_with if self.reference_heard else None,
         )
 
     def _transcribe(
@@ -527,7 +526,8 @@ class Session(HasTraits):
             self.reference = None if saved is None else saved.reference
             self.reference_name = "" if saved is None else saved.reference_name
             self.reference_heard = saved is not None and saved.reference_heard
-            self._heard_with = _settings(self.state) if self.reference_heard else ()
+            heard_with = None if saved is None else saved.reference_settings
+            self._heard_with = (heard_with or _settings(self.state)) if self.reference_heard else ()
             self.turn = 0 if saved is None else saved.turn
         if derived.grouping.problem is None:
             self.status = Status("info", "opened", {"name": audio.name, "notes": len(self.notes)})

@@ -63,6 +63,9 @@ class Saved:
     undo: tuple[State, ...] = ()
     """Steps to take back, the latest last; the autosave keeps them, a session file does not."""
     redo: tuple[State, ...] = ()
+    reference_settings: tuple[object, ...] | None = None
+    """What the reference was found with: a clean-up and, where thresholds decoded it, these and the clustering;
+    ``None`` where no network found it, or where it was not kept."""
 
 
 def sound_bytes(audio: Audio) -> tuple[bytes, float]:
@@ -88,6 +91,7 @@ def about_text(saved: Saved, gain: float, more: dict[str, Any] | None = None) ->
         "state": asdict(saved.state),
         "reference_name": saved.reference_name,
         "reference_heard": saved.reference_heard,
+        "reference_settings": _plain(saved.reference_settings),
         "written": None if saved.written is None else {"by": saved.written.by, "network": saved.written.network},
         "posteriors": saved.key,
         "turn": saved.turn,
@@ -199,7 +203,10 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         key = str(about.get("posteriors", ""))
         undo, redo = history.unpack(about.get("history"), state, _state)
         heard = bool(about.get("reference_heard", False))
-        return Saved(audio, None, state, reference, named, heard, wrote, grouped, key, turn, original, undo, redo)
+        found_with = _found_with(about.get("reference_settings"))
+        return Saved(
+            audio, None, state, reference, named, heard, wrote, grouped, key, turn, original, undo, redo, found_with
+        )
     except FormatError:
         raise
     except _DAMAGE as error:
@@ -217,6 +224,17 @@ def _upgrade(about: dict[str, Any]) -> None:
         if isinstance(decoding, dict) and "energy_tolerance" in decoding:
             # In frames, of the front end that there was.
             decoding["energy_tolerance"] = round(decoding["energy_tolerance"] * FrontEnd().hop_s, 2)
+
+
+def _plain(settings: tuple[Any, ...] | None) -> list[dict[str, Any]] | None:
+    return None if settings is None else [asdict(part) for part in settings]
+
+
+def _found_with(values: Any) -> tuple[object, ...] | None:
+    """What `_plain` made of `Saved.reference_settings`."""
+    if not values:
+        return None
+    return tuple(_settings(kind, part) for kind, part in zip((CleanUp, Decoding, Clustering), values, strict=False))
 
 
 def _sorted(columns: Any) -> Notes | None:
