@@ -109,7 +109,7 @@ def read_music(
         if tempo is not None:
             beats = Beats.steady(tempo, together.end)
         else:
-            beats = track_beats(together, settings.beats, order >= len(notes) if len(strokes) else None)
+            beats = track_beats(together, settings.beats, together.struck | (order >= len(notes)))
         if settings.metre is not None:
             beats = beats.with_metre(Metre.parse(settings.metre))
     bends = None

@@ -40,7 +40,7 @@ def track_beats(notes: Notes, settings: BeatTracking = BeatTracking(), drums: ND
     settings
         See `amtsep.config.BeatTracking`.
     drums
-        (n,) which notes are strokes of drums.
+        (n,) which notes are strokes of drums; by default those on tracks of drums.
 
     Returns
     -------
@@ -49,17 +49,17 @@ def track_beats(notes: Notes, settings: BeatTracking = BeatTracking(), drums: ND
     """
     if len(notes) < 2:
         return Beats.steady(120.0, max(notes.end, 2.0))
-    beat, down = _heard(notes, drums)
+    struck = notes.struck if drums is None else drums
+    beat, down = _heard(notes, struck)
     frames = find_beats(beat, settings)
     time = refine(frames, notes, beat)
     time = _cover(time[time >= 0], notes)  # a beat before the recording begins can be drawn nowhere
-    said = _read(notes, time, beat, down, drums)
+    said = _read(notes, time, beat, down, struck)
     beat_at = at_beats(beat, time)
-    tuned = notes.select(~drums) if drums is not None else notes
     compound = _compound(said)
     downbeat, per_bar = find_bars(said, settings)
     swing = not compound and _swings(notes, time)
-    key, minor = find_key(tuned)
+    key, minor = find_key(notes.select(~struck))
     metres = [_metre(n, compound) for n in per_bar]
     gaps = np.log(np.diff(time))
     change = np.abs(np.diff(gaps))
@@ -68,10 +68,9 @@ def track_beats(notes: Notes, settings: BeatTracking = BeatTracking(), drums: ND
     return Beats.build(time, downbeat, metres or Metre(), confidence, key, minor, swing)
 
 
-def _heard(notes: Notes, drums: NDArray[np.bool_] | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _heard(notes: Notes, struck: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Probability of a beat and of a downbeat a frame."""
-    weights = WEIGHTS if drums is None or not drums.any() else DRUM_WEIGHTS
-    return load(weights)(features(notes, drums))
+    return load(DRUM_WEIGHTS if struck.any() else WEIGHTS)(features(notes, struck))
 
 
 def _metre(beats_per_bar: int, compound: bool) -> Metre:
@@ -179,10 +178,10 @@ def _read(
     time: Values,
     beat: NDArray[np.float32],
     down: NDArray[np.float32],
-    drums: NDArray[np.bool_] | None,
+    struck: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
     """What the second network says of each beat, logits of `STATES` first, (outputs, n)."""
-    return load(BAR_WEIGHTS).logits(beat_columns(notes, time, beat, down, drums))
+    return load(BAR_WEIGHTS).logits(beat_columns(notes, time, beat, down, struck))
 
 
 def _compound(said: NDArray[np.float32]) -> bool:
@@ -268,8 +267,9 @@ def rebar(
     """Bars and metre found again for beats that stay as they are."""
     if len(beats) < 2 or len(notes) < 2:
         return beats
-    beat, down = _heard(notes, drums)
-    said = _read(notes, beats.time, beat, down, drums)
+    struck = notes.struck if drums is None else drums
+    beat, down = _heard(notes, struck)
+    said = _read(notes, beats.time, beat, down, struck)
     downbeat, per_bar = find_bars(said, settings)
     compound = _compound(said)
     found = Beats.build(beats.time, downbeat, [_metre(n, compound) for n in per_bar] or Metre(), beats.confidence)

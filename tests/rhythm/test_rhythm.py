@@ -407,3 +407,17 @@ def test_drums_alone_have_beats_and_become_a_percussion_staff() -> None:
         assert np.mean(np.array(near) < 0.05) > 0.9 or steps > 1.5
         text = formats.musicxml_bytes(music.notes, beats=music.beats).decode()
         assert "percussion" in text and "<unpitched>" in text
+
+
+def test_a_score_made_without_beats_knows_which_tracks_are_drums(tmp_path: Path) -> None:
+    from amtsep.rhythm.music import read_music
+
+    onset, struck = np.arange(0, 32, 0.5), np.arange(0, 32, 0.25)
+    piano = Notes.build(onset, onset + 0.45, np.tile([61, 63, 65, 66, 68, 70, 72, 73], 8), tracks=[Track("Piano")])
+    kit = Notes.build(struck, struck + 0.05, np.tile([36, 42, 38, 42], 32), tracks=[Track("Drums", drums=True)])
+    # Taken for notes, the strokes make 12/8 of it.
+    told = read_music(piano, drums=kit)
+    assert told.beats is not None and told.beats.main_metre == Metre(2, 4)
+    expected = formats.musicxml_bytes(told.notes, beats=told.beats)
+    piano.joined(kit)[0].to_musicxml(tmp_path / "score.musicxml")
+    assert (tmp_path / "score.musicxml").read_bytes() == expected

@@ -36,15 +36,9 @@ TAPPED = BeatTracking(tempo_spread=0.1, tempo_weight=0.5)
 """How beats are found anew near a tempo that a person has tapped."""
 
 
-def drums_of(notes: Notes) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
-    """Which notes are strokes of drums; None without any."""
-    kits = [number for number, track in enumerate(notes.tracks) if track.drums]
-    return np.isin(notes.track, kits) if kits else None
-
-
 def found_beats(notes: Notes) -> Beats:
     """The beats of notes as they are, strokes of drums among them or not."""
-    return track_beats(notes, drums=drums_of(notes))
+    return track_beats(notes)
 
 
 def as_base(beats: Beats) -> BeatEdits:
@@ -110,7 +104,7 @@ def tapped_beats(notes: Notes, beats: Beats, value: str) -> Beats:
         min_tempo=min(TAPPED.min_tempo, 0.8 * tempo),
         max_tempo=max(TAPPED.max_tempo, 1.2 * tempo),
     )
-    found = track_beats(notes, settings, drums=drums_of(notes)) if len(notes) > 1 else beats
+    found = track_beats(notes, settings) if len(notes) > 1 else beats
     ratio = found.tempo / tempo if found.tempo else 1.0
     if not 0.8 < ratio < 1.25:  # the music does not bear it out: the taps go on to both ends at their own tempo
         start = float(taps.min()) % (60.0 / tempo)
