@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,113 @@ def test_a_crash_while_writing_leaves_the_state_before(transcriber, recording, m
     finally:
         del os.environ["AMTSEP_SESSIONS"]
     assert len(again.state.edits) == 1
+
+
+def told(slot):
+    """What a person finds who goes on with a kept session; that it cannot be read is a finding, too."""
+    page, kept = another()
+    kept.go_on(slot)
+    page.wait(60)
+    kept.close()
+    if page.audio is None:
+        return page.status.text
+    heading = None if page.written is None else page.written.by
+    laid_under = None if page.reference is None else len(page.reference)
+    return heading, len(page.notes), page.reference_name, laid_under, len(page.state.edits), page.state.tracks[0].name
+
+
+def bring(page):
+    """Work on what was laid under the notes: a table of notes comes, and one goes."""
+    page.take(page.reference, "mine.mid")
+    page.set_track(0, name="Mine")
+
+
+def go_back(page):
+    """Have the network's notes again: one goes, and one comes."""
+    page.use("light")
+    page.wait(60)
+
+
+@pytest.mark.parametrize("later", [bring, go_back])
+def test_wherever_the_writing_ends_one_state_can_be_read_whole(transcriber, recording, true_notes, monkeypatch, later):
+    session, kept = opened(recording)
+    session.delete(np.asarray([0, 3]))
+    session.set_reference(true_notes, "mine.mid")
+    if later is go_back:
+        bring(session)
+    kept.close()
+    wait_for_cache()
+    place, copy = kept.where / session.slot, kept.where.parent / "copy"
+    shutil.copytree(place, copy)
+    before = told(session.slot)
+    later(session)
+    real = {name: getattr(Path, name) for name in ("replace", "unlink")}
+    found, ended = [], False
+    for last in range(30):
+        page, again = another()
+        again.go_on(session.slot)
+        page.wait(60)
+        again.close()
+        later(page)
+        again = Autosave(page)
+        steps = iter(range(30))
+        died = []
+
+        def step(name, path, *args, steps=steps, last=last, died=died, **kwargs):
+            if next(steps) >= last or died:
+                died.append(path)
+                raise OSError(errno.EIO, "the program was killed")
+            return real[name](path, *args, **kwargs)
+
+        for name in real:
+            monkeypatch.setattr(Path, name, lambda *a, name=name, step=step, **k: step(name, *a, **k))
+        page.steps += 1  # all that has changed is written at once
+        again.close()
+        for name, call in real.items():
+            monkeypatch.setattr(Path, name, call)
+        found.append(told(session.slot))
+        shutil.rmtree(place)
+        shutil.copytree(copy, place)
+        ended = not died
+        if ended:
+            break
+    assert ended and len(found) > 4 and found[-1] != before and set(found) == {before, found[-1]}
+    assert found == sorted(found, key=lambda state: state != before), "the state after stays once it is there"
+
+
+def test_tables_that_no_state_needs_are_deleted(transcriber, recording, true_notes):
+    session, kept = opened(recording)
+    for i in range(3):
+        session.set_reference(true_notes.select(true_notes.onset > i), "truth.mid")
+        kept.flush()
+    session.set_reference(None)
+    kept.flush()
+    session.set_track(0, name="Bass")
+    kept.flush()
+    left = {path.name for path in (kept.where / session.slot).iterdir()}
+    assert left == {"audio.flac", "original", "session.json"}
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["whole", "with a table that an interrupted writing left"])
+def test_a_session_kept_before_tables_had_names_of_their_own_opens(transcriber, recording, true_notes, left):
+    session, kept = opened(recording)
+    session.delete(np.asarray([0]))
+    session.set_reference(true_notes, "truth.mid")
+    if not left:
+        session.take(true_notes.select(true_notes.onset > 2.0), "mine.mid")
+    kept.close()
+    place = kept.where / session.slot
+    about = json.loads((place / autosaves.ABOUT).read_text(encoding="utf-8"))
+    for member, name in about.pop("members").items():
+        if name is not None:
+            (place / name).rename(place / member)
+    (place / autosaves.ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    if left:
+        shutil.copy(place / "reference.json", place / "written.json")
+    heading, notes, name, laid_under, changes, _ = told(session.slot)
+    assert (heading, notes) == (None if left else "mine.mid", len(session.notes))
+    assert (name, laid_under, changes) == ("truth.mid", len(true_notes), 1)
+    assert not (place / "written.json").exists(), "going on keeps it as it is kept now"
 
 
 def test_a_full_disk_is_said_once_and_stops_nothing(transcriber, recording, monkeypatch):

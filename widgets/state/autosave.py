@@ -3,6 +3,10 @@
 Each recording that is opened has a folder of its own with the members of a session file (see `session_file`),
 the posteriors excepted, which wait in the cache. It is written after every change, in a thread, to a temporary name
 that then takes the place of the one before.
+
+A state is more than one file, and only ``session.json`` says which: tables of notes are written under names of their
+own first, then ``session.json`` with these names takes the place of the one before, and what no one names any more
+goes last. So the state before can be read until the one after is there whole, wherever the writing ends.
 """
 
 from __future__ import annotations
@@ -39,6 +43,8 @@ PAUSE_S = 0.15
 KEPT = ["audio", "state", "written", "reference", "turn", "steps"]
 """What of a session is worth writing when it changes."""
 ABOUT, SOUND, REFERENCE, ORIGINAL = "session.json", "audio.flac", "reference.json", "original"
+NAMES = "members"
+"""Where ``session.json`` says which files the tables of notes are in."""
 
 
 def folder() -> Path:
@@ -115,6 +121,8 @@ class Autosave:
         self._digest = ""
         self._gain = 1.0
         self._stored: tuple[Path, Any, int] | None = None
+        self._named: set[str] = set()
+        """Files that the ``session.json`` written last names."""
         self._wake = threading.Condition()
         self._writing = False
         self._thread: threading.Thread | None = None
@@ -150,12 +158,7 @@ class Autosave:
         entry = next((e for e in self.recent() if e.id == id), None)
         if entry is None or self.where is None:
             raise FormatError("That session is no longer kept; open the recording again.")
-        where = self.where / entry.id
-
-        def read(member: str) -> bytes | None:
-            path = where / member
-            return path.read_bytes() if path.is_file() else None
-
+        read = _reader(self.where / entry.id)
         self.flush()
         self.session.restore(lambda: read_members(read, entry.name, self.session.limits), entry.name, entry.id, then)
 
@@ -240,27 +243,28 @@ class Autosave:
         new = not where.is_dir()
         where.mkdir(parents=True, exist_ok=True)
         if known is None or known[0] != where or known[1] is not saved.audio or not (where / SOUND).is_file():
-            sound, gain = sound_bytes(saved.audio)
-            _replace(where / SOUND, sound)
-            original = None if saved.original is None else saved.original.read(MAX_ORIGINAL)
-            if original is not None:
-                _replace(where / ORIGINAL, original)
-            self._gain = gain
-        for member, table in (
-            (REFERENCE, saved.reference),
-            (WRITTEN, None if saved.written is None else saved.written.table()),
-        ):
-            if table is None:
-                (where / member).unlink(missing_ok=True)
-            else:
-                _replace(where / member, formats.json_text(table).encode())
-        more = {"entry": entry.to_dict(), "history": history.pack(saved.state, saved.undo, saved.redo)}
+            self._write_sound(where, saved)
+        names = _write_tables(where, saved)
+        history_of = history.pack(saved.state, saved.undo, saved.redo)
+        more = {"entry": entry.to_dict(), "history": history_of, NAMES: names}
         _replace(about, about_text(saved, self._gain, more).encode())
         self._stored = (where, saved.audio, _changed(about))
         self.saved_turn = saved.turn
         self._tell(self.on_saved)
+        named = {name for name in names.values() if name is not None}
+        _let_go(where, named | self._named)  # a page that reloads may be reading the state before
+        self._named = named
         if new:
             _trim(root, where)
+
+    def _write_sound(self, where: Path, saved: Saved) -> None:
+        """The recording, in place of none or of the same one: a folder has one recording as long as it is there."""
+        sound, gain = sound_bytes(saved.audio)
+        _replace(where / SOUND, sound)
+        original = None if saved.original is None else saved.original.read(MAX_ORIGINAL)
+        if original is not None:
+            _replace(where / ORIGINAL, original)
+        self._gain = gain
 
     def _complain(self, error: BaseException) -> None:
         """A full disk costs nothing yet, but the person must know that nothing is being kept."""
@@ -273,6 +277,57 @@ class Autosave:
 
     def _tell(self, call: Callable[[], None]) -> None:
         self.session.soon(call)
+
+
+def _write_tables(where: Path, saved: Saved) -> dict[str, str | None]:
+    """Write the tables of notes beside those of the state before; returns the file of each member, if it has one.
+
+    A file is called by what it holds: the same table again is there already.
+    """
+    names: dict[str, str | None] = {}
+    for member, table in (
+        (REFERENCE, saved.reference),
+        (WRITTEN, None if saved.written is None else saved.written.table()),
+    ):
+        names[member] = None
+        if table is not None:
+            data = formats.json_text(table).encode()
+            path = where / f"{Path(member).stem}-{hashlib.sha256(data).hexdigest()[:16]}.json"
+            if not path.is_file():
+                _replace(path, data)
+            names[member] = path.name
+    return names
+
+
+def _let_go(where: Path, named: set[str]) -> None:
+    """Delete tables of notes that no state needs."""
+    for member in (REFERENCE, WRITTEN):
+        for path in where.glob(f"{Path(member).stem}*.json"):
+            if path.name not in named:
+                with contextlib.suppress(OSError):  # it does no harm, and goes the next time
+                    path.unlink()
+
+
+def _reader(where: Path) -> Callable[[str], bytes | None]:
+    """Members of a kept session, for `read_members`, which begins with ``session.json``.
+
+    Before tables had names of their own they were called as in a session file.
+    """
+    names: dict[str, str | None] = {}
+
+    def read(member: str) -> bytes | None:
+        name = names.get(member, member)
+        if name is None:
+            return None
+        if member in names:
+            return (where / name).read_bytes()  # what is named is there, or the session is damaged
+        path = where / name
+        data = path.read_bytes() if path.is_file() else None
+        if member == ABOUT and data is not None:
+            names.update(json.loads(data).get(NAMES, {}))
+        return data
+
+    return read
 
 
 def _changed(path: Path) -> int:

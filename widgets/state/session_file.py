@@ -181,11 +181,11 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         turn = int(about.get("turn", 0))
         text = read("reference.json")
         reference = None if text is None else formats.read_json(text, name=name)
-        text, came = read(WRITTEN), about.get("written")
-        if (text is None) != (came is None):
-            raise ValueError("the notes as written are not there")
-        wrote = None
-        if text is not None:
+        wrote, came = None, about.get("written")
+        if came is not None:  # a table that nothing here speaks of is left of a writing that was interrupted
+            text = read(WRITTEN)
+            if text is None:
+                raise ValueError("the notes as written are not there")
             wrote = kept(formats.read_json(text, name=name), str(came["by"]), bool(came["network"]))
         sound = read("audio.flac") or read("audio.wav") or b""  # the static page writes no FLAC
         with soundfile.SoundFile(io.BytesIO(sound)) as recording:
