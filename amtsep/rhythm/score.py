@@ -234,6 +234,7 @@ def _part(draft: _Draft, held: float, beats: Beats, bars: Bars, settings: Quanti
             out["length"][one] = _lengths(
                 out["start"][one].astype(int), sounded[one], bars, beats, settings, drums, end, held
             )
+    _join_graces(out)
     out = _without_doubles(out)
     transposition = TRANSPOSITION.get(track.program, 0) if not drums else 0
     clefs = _clefs(out, track, keyboard, drums)
@@ -290,6 +291,16 @@ def _lengths(
     stop = int(np.ceil((instants[-1] + middle[-1] - 0.3 * period) / period) * period)
     following[-1] = max(int(next_bar[-1]), stop)
     return quantise.lengths(instants, middle, following, period, settings, held)[index]
+
+
+def _join_graces(table: NDArray[np.void]) -> None:
+    """Put every grace note in the voice of what it stands before: of two chords, the one nearer in pitch."""
+    for i in np.flatnonzero(table["grace"]):
+        here = (table["staff"] == table["staff"][i]) & (table["start"] == table["start"][i]) & ~table["grace"]
+        main = np.flatnonzero(here)
+        if len(main):
+            away = np.abs(table["pitch"][main] - table["pitch"][i])
+            table["voice"][i] = table["voice"][main[np.lexsort((table["voice"][main], away))[0]]]
 
 
 def _without_doubles(table: NDArray[np.void]) -> NDArray[np.void]:

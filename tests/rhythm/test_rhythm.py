@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import mido
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from amtsep import formats
 from amtsep.config import BeatTracking, CleanUp, Quantisation
@@ -292,6 +294,41 @@ def test_every_note_has_its_identifier_in_the_score() -> None:
     notes = demo("Duet")
     text = formats.musicxml_bytes(notes).decode()
     assert {int(n) for n in re.findall(r'id="n(\d+)"', text)} == set(range(len(notes)))
+
+
+def test_a_grace_note_is_written_before_its_note_in_whatever_voice() -> None:
+    """Here that note is held under another, so that it is in the lower voice."""
+    notes = Notes.build([5.46, 5.5, 6.5], [5.51, 7.5, 7.0], [55, 59, 68], tracks=[Track("Guitar", 24)])
+    written = list(measures(notes, Beats.steady(60, 12.0)).iter("note"))
+    at = next(i for i, note in enumerate(written) if note.find("grace") is not None)
+    assert [note.get("id") for note in written[at : at + 2]] == ["n0", "n1"]
+    assert written[at].findtext("voice") == written[at + 1].findtext("voice") == "2"
+
+
+@st.composite
+def performances(draw: st.DrawFn) -> tuple[Notes, Beats]:
+    """Some instruments play, on the beat or not, some notes just before others; and beats that may end too soon."""
+    tracks = [Track("Piano"), Track("Guitar", 24), Track("Flute", 73), Track("Kit", drums=True), Track("Bass", 32)]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = draw(st.integers(1, 40))
+    grid = draw(st.sampled_from([0.25, 0.5, 1 / 3, 0.01]))
+    early = rng.random(n) < 0.2
+    onset = np.round(rng.uniform(0, 8, n) / grid) * grid + rng.normal(0, draw(st.sampled_from([0.0, 0.01, 0.03])), n)
+    onset = np.maximum(onset - early * rng.uniform(0.03, 0.08, n), 0.0)
+    length = np.where(early, 0.05, rng.choice([0.1, 0.5, 1, 2, 4], n) * rng.uniform(0.3, 1.1, n))
+    track = rng.choice(draw(st.sampled_from([[0], [1], [3], [0, 1, 2, 3, 4]])), n)
+    notes = Notes.build(onset, onset + length, rng.integers(36, 90, n), track=track, tracks=tracks)
+    metre = Metre.parse(draw(st.sampled_from(["4/4", "3/4", "6/8", "2/2", "5/8", "3/8"])))
+    end = notes.end * draw(st.sampled_from([0.5, 1.0, 1.5]))
+    beats = Beats.steady(draw(st.floats(50, 180)), end, metre, draw(st.sampled_from([0.0, 0.3, 1.0])))
+    return notes, beats.with_downbeat_shifted(draw(st.integers(0, 3)))
+
+
+@given(performances())
+def test_every_note_of_a_score_is_written_once(performance: tuple[Notes, Beats]) -> None:
+    score = make_score(*performance)
+    written = re.findall(r'id="n(\d+)"', formats.notation.musicxml_text(score))
+    assert sorted(map(int, written)) == sorted(int(i) for part in score.parts for i in part.notes["note"])
 
 
 # --- MIDI ------------------------------------------------------------------------------------------------------------
