@@ -115,6 +115,18 @@ def test_no_notes_and_one_note() -> None:
     assert cluster(one, Clustering(timbres=3)).track.tolist() == [0]
 
 
+@pytest.mark.parametrize("copies", [(12,), (7, 7), (40,) * 5])
+def test_notes_that_sound_exactly_alike_are_sorted_in_the_end(copies: tuple[int, ...]) -> None:
+    """A sequencer repeats a sound to the last bit: rounding once left such notes without a nearest pair, for ever."""
+    for seed in range(20):
+        sounds = np.random.default_rng(seed).normal(size=(len(copies), 32)).astype(np.float32)
+        embedding = np.repeat(sounds / np.linalg.norm(sounds, axis=1, keepdims=True), copies, axis=0)
+        onset = 0.5 * np.arange(len(embedding))
+        notes = Notes.build(onset, onset + 0.4, np.full(len(onset), 60), embedding=embedding)
+        found = cluster(notes, Clustering(timbres=len(copies)))
+        assert len(set(zip(found.track.tolist(), np.repeat(np.arange(len(copies)), copies).tolist()))) == len(copies)
+
+
 def test_equal_and_silent_embeddings_do_no_harm() -> None:
     equal = Notes.build([0, 1, 2], [1, 2, 3], [60, 61, 62], embedding=np.repeat(AXES[:1], 3, axis=0))
     assert len(cluster(equal, Clustering(timbres=2))) == 3

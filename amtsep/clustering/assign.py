@@ -96,6 +96,9 @@ def merges(points: Points) -> Labels:
         np.matmul(np.hstack([x, square, one]), np.hstack([-2.0 * x, one, square]).T, out=cost)
         np.add.outer(1.0 / weight, 1.0 / weight, out=scale)
         np.divide(cost, scale, out=cost)
+        # A product need not round as its mirror image does: among points that are the same, every one's nearest may
+        # then be a third, and no pair is left to join.
+        cost = np.minimum(cost, cost.T, out=scale)
         np.maximum(cost, 0.0, out=cost)
         np.fill_diagonal(cost, np.inf)
         partner = cost.argmin(axis=1)
