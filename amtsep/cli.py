@@ -11,6 +11,7 @@ import atexit
 import gc
 import importlib
 import importlib.util
+import math
 import os
 import signal
 import subprocess
@@ -351,8 +352,9 @@ def run_transcribe(args: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             return 2
-    if args.tempo is not None and not 10 <= args.tempo <= 960:
-        print("amtsep transcribe: --tempo must be from 10 to 960 beats a minute.", file=sys.stderr)
+    wrong_tempo = None if args.tempo is None else _wrong_tempo(args.tempo, args.metre)
+    if wrong_tempo is not None:
+        print(f"amtsep transcribe: {wrong_tempo}", file=sys.stderr)
         return 2
     threads = args.threads
     if threads is None and (args.jobs > 1 or args.dask):
@@ -398,6 +400,18 @@ def run_transcribe(args: argparse.Namespace) -> int:
             for task in tasks:
                 report(batch.perform(task, work, bar, args.debug))
     return report.status
+
+
+def _wrong_tempo(tempo: float, metre: str | None) -> str | None:
+    """The sentence on a tempo that no MIDI file holds: it counts quarter notes, whatever the beat of the metre."""
+    from amtsep.rhythm.metre import Metre
+
+    quarters = 1.0 if metre is None else Metre.parse(metre).beat_quarters
+    if 10 <= tempo <= 960 and 10 <= tempo * quarters <= 960:
+        return None
+    low, high = math.ceil(max(10, 10 / quarters)), math.floor(min(960, 960 / quarters))
+    within = "" if quarters == 1 else f" in {metre}"
+    return f"--tempo must be from {low} to {high} beats a minute{within}."
 
 
 class _Report:

@@ -241,6 +241,13 @@ def test_a_metre_that_is_given_holds_in_every_file(tmp_path: Path, words: list[s
         assert 60e6 / tempo == pytest.approx(150, abs=0.01)
 
 
+@pytest.mark.parametrize(("tempo", "metre"), [("640", "6/8"), ("10", "6/8"), ("20", "3/8"), ("480", "2/2")])
+def test_a_tempo_that_a_metre_allows_is_written(tmp_path: Path, tempo: str, metre: str) -> None:
+    synthetic_posteriors().save(tmp_path / "a.npz")
+    command = ["transcribe", str(tmp_path / "a.npz"), "-q", "--metre", metre, "--musicxml"]
+    assert cli.main([*command, "--tempo", tempo]) == 0
+
+
 def test_posterior_files_say_what_they_do_not_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     synthetic_posteriors().save(tmp_path / "a.npz")
     (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
@@ -400,7 +407,9 @@ def test_timbres_become_tracks(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["--min-pitch", "200"], "200 is not a MIDI number"),
         (["--min-pitch", "C5", "--max-pitch", "C4"], "--min-pitch is higher than --max-pitch"),
         (["--timbres", "0"], "'0' is neither 'auto' nor a number of timbres"),
-        (["--tempo", "3"], "--tempo must be from 10 to 960"),
+        (["--tempo", "3"], "--tempo must be from 10 to 960 beats a minute."),
+        (["--tempo", "900", "--metre", "6/8"], "--tempo must be from 10 to 640 beats a minute in 6/8."),
+        (["--tempo", "15", "--metre", "3/8"], "--tempo must be from 20 to 960 beats a minute in 3/8."),
         (["--device", "tpu"], "invalid choice: 'tpu'"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
