@@ -8,8 +8,9 @@
 A row is one process on one thread; ``--jobs`` of them run at a time. What is finished is kept (``ROW/result.json``,
 and ``results.json`` over all) and not run again, so that the same command goes on where it was stopped; a row with
 another budget is run anew. Rows of the groups `timbre-loss`, `memory` and `phase` train a fresh timbre branch on the
-frozen notes of ``--init``; those of `balance` train everything from there; those of `data`, `options`, `optimizer`,
-`architecture` (the notes' half of `base` with other blocks) and `light` (other shapes of it) start from nothing.
+frozen notes of ``--init``; those of `balance` train everything from there; those of `data`, `songs` (what was added
+for songs, one thing after another left out), `options`, `optimizer`, `architecture` (the notes' half of `base` with
+other blocks) and `light` (other shapes of it) start from nothing.
 ``--seeds 1 2 3`` repeats every row, and the table then gives means and half the range.
 
 Timbres are judged with their number given, on mixes of the bank's development split (unseen: of held-out timbres
@@ -77,10 +78,15 @@ FILTERS: dict[str, Callable[[Any, str], bool]] = {
     "no-soundfonts": lambda stem, kind: kind != "soundfont",
     "no-synthetic": lambda stem, kind: kind != "synthetic",
     "no-guitarset": lambda stem, kind: kind != "real",
+    "no-patches": lambda stem, kind: kind != "patch",
+    "no-voices": lambda stem, kind: kind != "voice",
+    "no-bands": lambda stem, kind: stem.source != "bands",
     "random-scores": lambda stem, kind: kind == "real" or stem.kind == "random",
     "real-scores": lambda stem, kind: kind == "real" or stem.kind == "music",
 }
 """Whether a stem is trained on, by the stem and its kind (see `amtsep.synthesis.mixing.kind_of`)."""
+
+FOR_SONGS = ("no-patches", "no-voices", "no-bands")
 
 FROZEN: dict[str, Any] = {"network": "base", "freeze_notes": True}
 
@@ -124,8 +130,13 @@ ROWS: tuple[Row, ...] = (
     light_row("longer", blocks=(*NETWORKS["light"].blocks, (1, 8))),
     light_row("head of 32", head_channels=32),
     Row("data", "full"),
-    *(Row("data", name, keep=name) for name in FILTERS if name != "all"),
+    *(Row("data", name, keep=name) for name in FILTERS if name not in ("all", *FOR_SONGS)),
     Row("data", "no-augmentation", mixing={"augment": False}),
+    Row("songs", "everything"),
+    Row("songs", "no-drums", mixing={"drums": 0.0}),
+    *(Row("songs", name, keep=name) for name in FOR_SONGS),
+    Row("songs", "no-effects", mixing={"effects": 0.0, "tuning": 0.0, "codec": 0.0, "compression": 0.0}),
+    Row("songs", "no-song-mixes", mixing={"song": 0.0}),
     Row("data", "basic-pitch-architecture", {"network": "basic-pitch"}),
     Row("options", "two-stages", {"stages": 2}),
     Row("options", "learned-front-end", {"learn_front_end": True}),
@@ -166,11 +177,17 @@ class Job:
     batch_size: int
     calibration: int
     mixes: int
+    songs: tuple[tuple[str, Path], ...] = ()
+    """(Title, folder) of recordings with a MIDI file beside each, to judge notes by, too."""
 
     def budget(self) -> dict[str, Any]:
         """What a finished row must have been given to count as the same."""
         values = asdict(self)
-        return {name: str(v) if isinstance(v, Path) else v for name, v in values.items() if name not in ("out", "data")}
+        return {
+            name: str(v) if isinstance(v, Path) else v
+            for name, v in values.items()
+            if name not in ("out", "data", "songs")
+        }
 
     def folder(self, row: Row, seed: int) -> Path:
         """Where a row keeps its weights and its result."""
@@ -337,6 +354,11 @@ def judge_notes(weights: Path, job: Job, folder: Path) -> Figures:
         excerpts = (excerpt(recording, 1.5 * job.seconds) for recording in chosen)
         means = mean_figures((Example(transcriber(audio), truth) for audio, truth in excerpts), Decoding())
         figures[title] = {**dict(zip(names, np.round(means, 4).tolist())), "n": len(chosen)}
+    for title, place in job.songs:
+        found = recordings("pairs", place)
+        excerpts = (excerpt(recording, 1.5 * job.seconds) for recording in found)
+        means = mean_figures((Example(transcriber(audio), truth) for audio, truth in excerpts), Decoding())
+        figures[title] = {**dict(zip(names, np.round(means, 4).tolist())), "n": len(found)}
     return figures
 
 
@@ -474,6 +496,7 @@ def collect(rows: Sequence[Row], seeds: Sequence[int], job: Job) -> list[dict[st
     return own
 
 
+SONGS = ("songs", "songs with drums")
 COLUMNS = {
     "timbres": (
         ("unseen", "unseen", ("v", "f1")),
@@ -483,7 +506,8 @@ COLUMNS = {
         ("quartets, tracks", "quartets, tracks", ("v", "f1")),
     ),
     "notes": tuple(
-        (name, name, ("onset", "onset_offset", "frame")) for name in ("mixes", "quartets", "guitarset", "maps", "slakh")
+        (name, name, ("onset", "onset_offset", "frame"))
+        for name in ("mixes", "quartets", "guitarset", "maps", "slakh", *SONGS)
     ),
 }
 """By what is judged: title, set, figures."""
@@ -493,7 +517,8 @@ def table(results: Sequence[dict[str, Any]], group: str) -> str:
     """A Markdown table of a group: means over seeds, half the range behind them."""
     rows = [row for row in ROWS if row.group == group]
     judged = [j for j in ("timbres", "notes") if any(j in row.judged for row in rows)]
-    columns = [column for j in judged for column in COLUMNS[j]]
+    here = {title for r in results if r["group"] == group for title in r["figures"]}
+    columns = [column for j in judged for column in COLUMNS[j] if column[1] in here]
     explained = {"timbres": "V-measure / onset F1 of tracks, K given", "notes": "onset / onset+offset / frame F1"}
     lines = [f"### {group}", "", "; ".join(explained[j] for j in judged), ""]
     heads = ["row", "steps", "min", *(title for title, _, _ in columns), "mean of first"]
@@ -536,6 +561,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="of every recording that is judged by")
     parser.add_argument("--mixes", type=int, default=8, help="synthetic mixes, unseen and as many seen")
     parser.add_argument("--calibration", type=int, default=12, help="clips that thresholds are calibrated on")
+    parser.add_argument("--songs", type=Path, help="recordings with a MIDI file beside each, to judge notes by, too")
+    parser.add_argument("--drummed-songs", type=Path, help="the same with drums")
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--list", action="store_true", help="name the rows")
     parser.add_argument("--table", action="store_true", help="only print what is there")
@@ -553,6 +580,7 @@ def main() -> int:
         args.batch_size,
         args.calibration,
         args.mixes,
+        tuple((title, place) for title, place in zip(SONGS, (args.songs, args.drummed_songs)) if place is not None),
     )
     if args.one:
         group, name, seed = args.one.rsplit("/", 2)
