@@ -64,7 +64,7 @@ class Compare(Panel):
         self.follow(self._on_settings, "state")
         self.follow(self._look_for_truth, "audio")
         self.follow(self._clear_heat, ["reference", "posteriors", "written"])
-        self.follow(self._about, ["audio", "model", "written"])
+        self.follow(self._about, ["audio", "model", "written", "absent"])
         self._update()
         self._about()
 

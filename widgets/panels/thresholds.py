@@ -47,7 +47,8 @@ class Thresholds(Panel):
     onset_histogram = Bytes(b"").tag(sync=True)
     frame_histogram = Bytes(b"").tag(sync=True)
     network = Dict().tag(sync=True)
-    """Name of the network, and of all that are installed; or of the file that the notes were ``brought`` in."""
+    """Name of the network, and of all that are installed; or what the notes were ``brought`` in or by: a file, or a
+    network that is not here."""
     resting = Dict().tag(sync=True)
     """Who has written the notes, where thresholds do not act on them: ``by``, and whether that is a ``network``."""
     count = Int(0).tag(sync=True)
@@ -61,7 +62,7 @@ class Thresholds(Panel):
         self.follow(self._on_state, "state")
         self.follow(self._on_posteriors, "posteriors")
         self.follow(self._on_notes, "notes")
-        self.follow(self._on_model, ["model", "written"])
+        self.follow(self._on_model, ["model", "written", "absent"])
         self._on_state()
         self._on_posteriors()
         self._on_notes()
@@ -101,7 +102,7 @@ class Thresholds(Panel):
     def _on_model(self, _change: Any = None) -> None:
         session = self.session
         names, came = session.networks, session.written
-        brought = came.by if came is not None and session.brought else ""
+        brought = (session.absent if came is None else came.by) if session.brought else ""
         self.resting = {} if came is None else {"by": came.by, "network": came.network}
         self.network = {
             "name": "" if brought else names[session.model], "models": list(names.values()), "writers": session.writers,

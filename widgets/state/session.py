@@ -148,6 +148,8 @@ class Session(HasTraits):
 
     model = Unicode("")
     """Name of the network; see `use`."""
+    absent = Unicode("")
+    """How the network is called that listened, where it is not here to be chosen: a reopened session's."""
     exports = Int(0)
     """How many times notes have been saved as a file."""
     steps = Int(0)
@@ -287,7 +289,9 @@ class Session(HasTraits):
     def brought(self) -> bool:
         """Whether the notes are none of the chosen network's: those of a file, or of a network that is not here."""
         came = self.written
-        return came is not None and (not came.network or came.by != self.networks[self.model])
+        if came is None:
+            return bool(self.absent)
+        return not came.network or came.by != self.networks[self.model]
 
     def take(self, notes: Notes, name: str) -> None:
         """Work on notes that a person brings for the recording that is open, in place of those found in it.
@@ -305,7 +309,7 @@ class Session(HasTraits):
             raise FormatError("Open the recording first that these notes belong to.")
         came = written(notes, name, posteriors.duration_s, network=False)
         self.cancel()
-        self._change(_Heard(self.key, posteriors, came), self.model)
+        self._change(_Heard(self.key, posteriors, came), self.model, self.absent)
         if self.reference is notes:
             self.set_reference(None)
 
@@ -340,7 +344,7 @@ class Session(HasTraits):
         """Whether the reference is what another network found with other settings than those of now."""
         return any(then != now for then, now in zip(self._heard_with, _settings(self.state), strict=False))
 
-    def _change(self, heard: _Heard, model: str) -> None:
+    def _change(self, heard: _Heard, model: str, absent: str = "") -> None:
         """Put what another network or a file says in place of what there was; corrections stay, as does what is saved
         of them."""
         exported, came = self._exported, heard.written
@@ -349,7 +353,7 @@ class Session(HasTraits):
             saved = replace(saved, state=with_sounds(saved.state, came))
         # Names, colours and joins belong to numbers of tracks: these stay with the notes that they were given to.
         decoder, derived = self._prepare(heard.posteriors, saved.state, saved.sorted, came)
-        self.model = model
+        self.model, self.absent = model, absent
         self._adopt(self.audio, heard, decoder, derived, self.slot, saved)
         self._exported = exported
 
@@ -369,7 +373,8 @@ class Session(HasTraits):
         def work(progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
             saved = read()
             # The notes that were written are kept with the session; any network may give what is under them.
-            own = default_model() if writes_notes(self.model) else self.model
+            wanted = (self._here().get(saved.model), self.model, default_model())
+            own = next(model for model in wanted if model and not writes_notes(model))
             if saved.posteriors is None:
                 drums = wants_drums(saved.state) and (saved.written is None or saved.written.strokes is None)
                 heard = self._transcribe(saved.audio, progress, saved.key, own, drums)
@@ -377,11 +382,10 @@ class Session(HasTraits):
                 heard = _Heard(saved.key, saved.posteriors)
             heard = replace(heard, written=saved.written)
             decoder, derived = self._prepare(heard.posteriors, saved.state, saved.sorted, saved.written)
-            came = saved.written
-            wrote = [] if came is None else [model for model, name in choices().items() if name == came.by]
+            model, absent = self._network_of(saved, heard, own)
 
             def adopt() -> None:
-                self.model = wrote[0] if came is not None and came.network and wrote else own
+                self.model, self.absent = model, absent
                 self._adopt(saved.audio, heard, decoder, derived, slot, saved)
                 if then is not None:
                     then()
@@ -389,6 +393,22 @@ class Session(HasTraits):
             return adopt
 
         self._start(work, Status("busy", "opening", {"name": name}), "open")
+
+    def _here(self) -> dict[str, str]:
+        """Networks to choose from by what they are called, in posteriors, too, where the ending is left out."""
+        named = {name: model for model, name in self.networks.items()}
+        return {Path(name).stem: model for name, model in named.items()} | named
+
+    def _network_of(self, saved: Saved, heard: _Heard, own: str) -> tuple[str, str]:
+        """The network of a saved session; where it is not here the one in its place, `own`, and how it is called."""
+        came, here = saved.written, self._here()
+        wrote = came.by if came is not None and came.network else ""
+        # Older sessions do not say which network was chosen.
+        name = saved.model or wrote or heard.posteriors.model.partition(" ")[0]
+        anew = saved.posteriors is None and heard.key != saved.key
+        if name in here:
+            return here[name], ""
+        return own, "" if anew or came is not None else name
 
     def open_reference(self, file: BinaryIO, name: str) -> None:
         """Read a MIDI file of true notes in a thread, after any work in progress; the recording that is open stays."""
@@ -436,6 +456,7 @@ class Session(HasTraits):
             tuple(self._undo),
             tuple(self._redo),
             self._heard_with if self.reference_heard else None,
+            self.absent or Path(self.model).name,
         )
 
     def _transcribe(
@@ -523,6 +544,8 @@ class Session(HasTraits):
             known = heard.posteriors.stereo
             self.audio = audio if known is None or audio.stereo is not None else replace(audio, stereo=known)
             self._show(derived)
+            if saved is None:
+                self.absent = ""
             self.reference = None if saved is None else saved.reference
             self.reference_name = "" if saved is None else saved.reference_name
             self.reference_heard = saved is not None and saved.reference_heard

@@ -66,6 +66,8 @@ class Saved:
     reference_settings: tuple[object, ...] | None = None
     """What the reference was found with: a clean-up and, where thresholds decoded it, these and the clustering;
     ``None`` where no network found it, or where it was not kept."""
+    model: str = ""
+    """How the network is called that was chosen; empty in sessions of before that was kept."""
 
 
 def sound_bytes(audio: Audio) -> tuple[bytes, float]:
@@ -94,6 +96,7 @@ def about_text(saved: Saved, gain: float, more: dict[str, Any] | None = None) ->
         "reference_settings": _plain(saved.reference_settings),
         "written": None if saved.written is None else {"by": saved.written.by, "network": saved.written.network},
         "posteriors": saved.key,
+        "model": saved.model,
         "turn": saved.turn,
         "sorted": None
         if grouped is None
@@ -203,9 +206,22 @@ def read_members(read: Callable[[str], bytes | None], name: str, limits: Limits)
         key = str(about.get("posteriors", ""))
         undo, redo = history.unpack(about.get("history"), state, _state)
         heard = bool(about.get("reference_heard", False))
-        found_with = _found_with(about.get("reference_settings"))
         return Saved(
-            audio, None, state, reference, named, heard, wrote, grouped, key, turn, original, undo, redo, found_with
+            audio,
+            None,
+            state,
+            reference,
+            named,
+            heard,
+            wrote,
+            grouped,
+            key,
+            turn,
+            original,
+            undo,
+            redo,
+            _found_with(about.get("reference_settings")),
+            str(about.get("model", "")),
         )
     except FormatError:
         raise
