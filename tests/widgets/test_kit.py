@@ -250,6 +250,43 @@ def test_drums_switched_on_while_something_else_runs_are_listened_for_then(trans
     assert len(session.strokes) > 30
 
 
+@pytest.fixture
+def listening(transcriber, recording, monkeypatch):
+    """A session that listens for drums, which goes on when the event is set."""
+    from widgets.state import cache
+
+    with_drums, gate = transcriber.posteriors, threading.Event()
+    monkeypatch.setattr(cache, "with_drums", lambda *_args: (gate.wait(20), with_drums)[1])
+    transcriber.posteriors = replace(with_drums, drums=None)
+    session = Session()
+    session.set_kit(when="off")
+    session.open(recording, name="tune.wav", wait=True)
+    session.set_kit(when="on")
+    assert session.busy
+    return session, gate
+
+
+def test_drums_are_listened_for_on_where_notes_are_brought_meanwhile(listening, true_notes):
+    session, gate = listening
+    session.take(true_notes, "mine.mid")
+    assert session.written.by == "mine.mid" and len(session.notes) == len(true_notes)
+    gate.set()
+    session.wait(60)
+    assert len(session.strokes) > 30 and session.status.kind != "error"
+    assert session.written.by == "mine.mid" and len(session.notes) == len(true_notes)
+
+
+def test_drums_are_listened_for_in_a_session_that_was_saved_before_they_were_heard(listening):
+    session, gate = listening
+    data = session.saved()
+    session.cancel()
+    gate.set()
+    again = Session()
+    again.open_saved(io.BytesIO(data), "tune.amtsep")
+    again.wait(60)
+    assert again.state.kit.when == "on" and len(again.strokes) > 30 and len(again.notes) == len(session.notes)
+
+
 def test_a_comparison_takes_the_turn_of_listening_for_drums_and_not_its_place(transcriber, recording, monkeypatch):
     from amtsep.errors import Cancelled
     from widgets.state import cache

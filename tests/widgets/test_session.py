@@ -250,3 +250,61 @@ def test_an_opening_is_waited_for_and_whatever_order_nothing_is_lost(transcriber
     transcriber.gate.set()
     session.wait(60)
     assert session.audio.name == "three.wav" and session.model == "base" and session.reference_name == "light"
+
+
+def test_a_reference_that_is_waited_for_comes_whatever_network_is_chosen_meanwhile(session, transcriber, true_notes):
+    transcriber.gate = threading.Event()
+    before = session.model
+    for chosen in ("large", before):  # the network of now, too: that is no more than not to want the other
+        session.set_reference(None)
+        transcriber.gate.clear()
+        session.use("light")
+        session.open_reference(io.BytesIO(formats.midi_bytes(true_notes)), "truth.mid")
+        session.use(chosen)
+        transcriber.gate.set()
+        session.wait(60)
+        assert session.model == chosen and session.reference_name == "truth.mid"
+        assert len(session.reference) == len(true_notes)
+        session.use(before)
+        session.wait(60)
+
+
+def test_a_reference_that_is_being_read_comes_after_what_takes_its_turn(session, transcriber, true_notes, monkeypatch):
+    gate, real = threading.Event(), formats.read_midi
+
+    def slow(*args, **kwargs):
+        assert gate.wait(20)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(formats, "read_midi", slow)
+    session.open_reference(io.BytesIO(formats.midi_bytes(true_notes)), "truth.mid")
+    session.use("light")
+    gate.set()
+    session.wait(60)
+    assert session.model == "light" and session.reference_name == "truth.mid"
+
+
+def test_a_comparison_does_not_end_the_choice_of_a_network_nor_that_a_comparison(session, transcriber):
+    transcriber.gate = threading.Event()
+    session.use("light")
+    session.compare_with("large")
+    transcriber.gate.set()
+    session.wait(60)
+    assert session.model == "light" and session.reference_name == "large"
+    session.set_reference(None)
+    transcriber.gate.clear()
+    session.compare_with("large")
+    session.use("base")
+    transcriber.gate.set()
+    session.wait(60)
+    assert session.model == "base" and session.reference_name == "large"
+
+
+def test_what_a_person_cancels_does_not_come_again(session, transcriber, true_notes):
+    transcriber.gate = threading.Event()
+    session.use("light")
+    session.open_reference(io.BytesIO(formats.midi_bytes(true_notes)), "truth.mid")
+    session.cancel()
+    transcriber.gate.set()
+    session.wait(60)
+    assert session.status.key == "cancelled" and session.reference is None and session.model != "light"

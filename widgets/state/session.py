@@ -102,9 +102,11 @@ class _Heard:
 class _Job:
     """One piece of work in a thread, which a later one or a person can cancel."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, again: Callable[[], None] | None = None) -> None:
         self.kind = kind
-        """"open", where a recording takes the place of the one that is open, "drums", or "more"."""
+        """"open", where a recording takes the place of the one that is open; "use", "compare", "reference", "drums"."""
+        self.again = again
+        """Asks for it anew, where other work takes its turn and not its place."""
         self.cancelled = threading.Event()
         self.last = 0.0
 
@@ -258,7 +260,7 @@ class Session(HasTraits):
             return
         audio = self.audio
         if audio is None or (model == self.model and not self.brought):
-            self.cancel()
+            self._drop("use")
             self.model = model
             return
 
@@ -273,7 +275,7 @@ class Session(HasTraits):
 
             return adopt
 
-        self._start(work, Status("busy", "opening", {"name": audio.name}))
+        self._start(work, Status("busy", "opening", {"name": audio.name}), "use")
 
     @property
     def networks(self) -> dict[str, str]:
@@ -308,16 +310,18 @@ class Session(HasTraits):
         if posteriors is None:
             raise FormatError("Open the recording first that these notes belong to.")
         came = written(notes, name, posteriors.duration_s, network=False)
-        self.cancel()
+        self._make_way("use")  # these notes stand where a network's would have
         self._change(_Heard(self.key, posteriors, came), self.model, self.absent)
         if self.reference is notes:
             self.set_reference(None)
+        self._queue("drums", self._listen)
+        self._go_on()
 
     def compare_with(self, model: str) -> None:
         """Have another network hear the recording, and make what it finds the reference: with the thresholds and the
         number of timbres as they are set now. What is open stays.
         """
-        if self._opening:
+        if self._job is not None and self._job.kind in ("open", "use"):
             self._queue("compare", lambda: self.compare_with(model))
             return
         audio, state = self.audio, self.state
@@ -337,7 +341,7 @@ class Session(HasTraits):
 
             return adopt
 
-        self._start(work, Status("busy", "opening", {"name": audio.name}))
+        self._start(work, Status("busy", "opening", {"name": audio.name}), "compare", lambda: self.compare_with(model))
 
     @property
     def reference_behind(self) -> bool:
@@ -387,6 +391,7 @@ class Session(HasTraits):
             def adopt() -> None:
                 self.model, self.absent = model, absent
                 self._adopt(saved.audio, heard, decoder, derived, slot, saved)
+                self._queue("drums", self._listen)
                 if then is not None:
                     then()
 
@@ -410,16 +415,21 @@ class Session(HasTraits):
             return here[name], ""
         return own, "" if anew or came is not None else name
 
-    def open_reference(self, file: BinaryIO, name: str) -> None:
+    def open_reference(self, file: BinaryIO | bytes, name: str) -> None:
         """Read a MIDI file of true notes in a thread, after any work in progress; the recording that is open stays."""
+        data = file if isinstance(file, bytes) else file.read()  # it may be asked for a second time
+
+        def again() -> None:
+            self.open_reference(data, name)
+
         if self.busy:
-            self._queue("reference", lambda: self.open_reference(file, name))
+            self._queue("reference", again)
             return
 
         def work(_progress: Callable[[float, float, str], bool]) -> Callable[[], None]:
             from amtsep import formats
 
-            notes = formats.read_midi(file, name=name, drums=True)
+            notes = formats.read_midi(data, name=name, drums=True)
 
             def adopt() -> None:
                 self.set_reference(notes, name)
@@ -427,7 +437,7 @@ class Session(HasTraits):
 
             return adopt
 
-        self._start(work, Status("busy", "opening", {"name": name}))
+        self._start(work, Status("busy", "opening", {"name": name}), "reference", again)
 
     def saved(self) -> bytes:
         """The bytes of a session file."""
@@ -565,12 +575,38 @@ class Session(HasTraits):
         return with_sounds(state, came)
 
     def cancel(self) -> None:
-        """Stop the work in progress; what was open stays."""
+        """Stop the work in progress, and forget what was to come after it; what was open stays."""
         self._after.clear()
         if self._job is not None:
-            self._job.cancelled.set()
-            self._over()
+            self._stop(self._job)
             self.status = Status("info", "cancelled")
+
+    def _drop(self, kind: str) -> None:
+        """Have no work of this kind done, in progress or to come; all other work goes on."""
+        self._after.pop(kind, None)
+        if self._job is not None and self._job.kind == kind:
+            self._stop(self._job)
+            self.status = Status("info", "cancelled")
+            self._go_on()
+
+    def _make_way(self, kind: str) -> None:
+        """Stop the work in progress for some of another kind; what this one does not take the place of comes after it.
+
+        What was asked for while a recording was being opened belongs to that recording.
+        """
+        job = self._job
+        if "open" in (kind, job.kind if job is not None else ""):
+            self._after.clear()
+        self._after.pop(kind, None)
+        if job is None:
+            return
+        if job.again is not None and kind not in ("open", job.kind):
+            self._queue(job.kind, job.again)
+        self._stop(job)
+
+    def _stop(self, job: _Job) -> None:
+        job.cancelled.set()
+        self._over()
 
     @property
     def _opening(self) -> bool:
@@ -582,18 +618,19 @@ class Session(HasTraits):
         self._after[what] = call
 
     def _start(
-        self, work: Callable[[Callable[..., bool]], Callable[[], None]], status: Status, kind: str = "more"
+        self,
+        work: Callable[[Callable[..., bool]], Callable[[], None]],
+        status: Status,
+        kind: str,
+        again: Callable[[], None] | None = None,
     ) -> None:
-        """Run `work(progress)` in a thread; the function that it returns is called back here."""
-        drums = self._job is not None and self._job.kind == "drums" and kind != "open"
-        self.cancel()
-        if drums:  # what takes their turn does not take their place
-            self._queue("drums", self._listen)
+        """Run `work(progress)` in a thread; the function that it returns is called back here. See `_Job`."""
+        self._make_way(kind)
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
             self._loop = None
-        job = self._job = _Job(kind)
+        job = self._job = _Job(kind, again)
         self._failed = None
         self.status = status
         self.progress = Progress(0, 0, "read")
@@ -628,6 +665,10 @@ class Session(HasTraits):
         with self.guard():
             then()
         self._over()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin what was asked for while there was other work, the earliest first."""
         after, self._after = self._after, {}
         while after and not self.busy:
             with self.guard():
@@ -829,7 +870,7 @@ class Session(HasTraits):
 
             return adopt
 
-        self._start(work, Status("busy", "opening", {"name": audio.name}), "drums")
+        self._start(work, Status("busy", "opening", {"name": audio.name}), "drums", self._listen)
 
     def _remember(self, before: State) -> None:
         """A step to take back, if it was one."""
