@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,13 @@ def transcriber(posteriors, monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "transcriber", lambda model, device: fake)
     monkeypatch.setenv("AMTSEP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("AMTSEP_SESSIONS", str(tmp_path / "sessions"))
-    return fake
+    yield fake
+    # Work that was cancelled would else go on with the network and the cache of the next test.
+    if fake.gate is not None:
+        fake.gate.set()
+    for thread in threading.enumerate():
+        if thread.name in ("amtsep-work", "amtsep-cache"):
+            thread.join(10)
 
 
 @pytest.fixture
