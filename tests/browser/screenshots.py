@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -217,6 +219,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=Path, metavar="DIR", help="every size, theme and language, and nothing else")
     parser.add_argument("--networks", metavar="MODEL", help="a sequence network in the page, and nothing else")
     args = parser.parse_args()
+    fonts = shutil.which("fc-list") and subprocess.run(["fc-list", ":lang=zh"], capture_output=True, text=True).stdout
+    if fonts == "":
+        parser.error("no font here has Chinese, which the pictures show: apt install fonts-noto-cjk")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as p:
         files = Path(folder)
         (files / "cache").mkdir()
