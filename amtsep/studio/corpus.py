@@ -12,6 +12,7 @@ import csv
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
@@ -42,6 +43,8 @@ PEAK = 0.99
 """That loudness normalisation does not go over."""
 WINDOW_S = 0.02
 """Of the level by which silence is found."""
+OURS = re.compile(r"-[0-9a-f]{8}-\d{3,}$")
+"""How the names of all clips end (`Source.name` and a number): whatever else lies beside them is not ours to delete."""
 
 Row = dict[str, Any]
 Guess = Callable[[Path], tuple[str, float]]
@@ -523,7 +526,8 @@ def _publish(
     # Clips of files that are gone, or that another has replaced, are no part of the corpus any more.
     named = {Path(row["audio"]).stem for row in rows}
     for path in (out / AUDIO).iterdir():
-        if path.stem not in named and path.suffix in (".flac", ".wav", ".txt") and not path.name.startswith("."):
+        ours = OURS.search(path.stem) is not None and path.suffix in (".flac", ".wav", ".txt")
+        if ours and path.stem not in named and not path.name.startswith("."):
             path.unlink(missing_ok=True)
 
 

@@ -95,6 +95,19 @@ def test_what_is_done_is_not_done_again_and_what_a_person_wrote_stays(
     assert len(same) == len([n for n in stamps if not n.startswith(lost)])
 
 
+def test_what_lies_in_the_folder_and_is_no_clip_is_left_alone(library: Path, tmp_path: Path) -> None:
+    out = tmp_path / "project"
+    (out / "audio").mkdir(parents=True)
+    soundfile.write(out / "audio" / "the only take.wav", music(7), RATE)
+    (out / "audio" / "remarks.txt").write_text("mine", encoding="utf-8")
+    before = corpus.build(corpus.gather([library]), out, SETTINGS)
+    (library / "jazz" / "Ann - Blue.wav").unlink()
+    corpus.build(corpus.gather([library]), out, SETTINGS)
+    assert (out / "audio" / "the only take.wav").is_file() and (out / "audio" / "remarks.txt").is_file()
+    # Clips of what has gone still go.
+    assert not (out / next(row["audio"] for row in before.rows if row["title"] == "Blue")).exists()
+
+
 def test_an_interrupted_run_leaves_no_half_file_and_is_gone_on_with(
     library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
