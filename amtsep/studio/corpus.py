@@ -36,6 +36,8 @@ from amtsep.studio.splitting import groups_of, split_by_group
 
 VERSION = 1
 MANIFEST = "manifest.jsonl"
+WRITTEN = "written.jsonl"
+"""In `WORK`: rows of clips that are not in the corpus now, and for which a person has written the caption."""
 SUMMARY = "corpus.json"
 AUDIO = "audio"
 WORK = ".work"
@@ -444,7 +446,7 @@ def without_duplicates(looks: Sequence[Look]) -> tuple[list[Source], dict[str, s
 
 
 def _rows(made: Sequence[Made], out: Path, settings: CorpusSettings, guess: Guess | None) -> list[Row]:
-    before = {row["audio"]: row for row in read_manifest(out)} if (out / MANIFEST).is_file() else {}
+    before = _before(out)
     genres = [one.source.about.genre for one in made]
     groups = groups_of([one.source.about.work for one in made], [one.source.about.artist for one in made], genres)
     splits = split_by_group(
@@ -496,19 +498,48 @@ def _rows(made: Sequence[Made], out: Path, settings: CorpusSettings, guess: Gues
     return rows
 
 
+def _before(out: Path) -> dict[str, Row]:
+    """Rows of the last run by their clip, and those that a person has written to of clips that have gone before."""
+    manifests = ((out / WORK, WRITTEN), (out, MANIFEST))
+    return {row["audio"]: row for where, name in manifests for row in _read_rows(where, name)}
+
+
+def _read_rows(where: Path, name: str) -> list[Row]:
+    return read_manifest(where, name) if (where / name).is_file() else []
+
+
 def _caption(audio: Path, made: str, before: Row | None) -> tuple[str, str]:
     """The caption, and who wrote it: what a person has changed stays."""
+    if before is None:
+        return made, "template"
     text = audio.with_suffix(".txt")
-    if before is not None and text.is_file():
-        there = text.read_text(encoding="utf-8").strip()
-        if before.get("caption_by") == "hand" or there != before.get("caption"):
-            return there, "hand"
+    there = text.read_text(encoding="utf-8").strip() if text.is_file() else None
+    if before.get("caption_by") == "hand":
+        if there is None and not before.get("gone"):  # deleted, for a new one
+            return made, "template"
+        return before["caption"] if there is None else there, "hand"
+    # A run that was stopped may have left some texts of its own and the manifest as it was.
+    if there is not None and there not in (before.get("caption"), made):
+        return there, "hand"
     return made, "template"
+
+
+def _written_by_hand(out: Path, rows: Sequence[Row]) -> list[Row]:
+    """Rows of clips that are not in the corpus now (their file could not be read, or others were named this time), and
+    which a person has captioned: what they wrote is theirs, and there when the clip is."""
+    named = {row["audio"] for row in rows}
+    found = []
+    for audio, row in _before(out).items():
+        caption, by = _caption(out / audio, row["caption"], row)
+        if audio not in named and by == "hand":
+            found.append({**row, "caption": caption, "caption_by": by, "gone": True})
+    return found
 
 
 def _publish(
     out: Path, rows: Sequence[Row], settings: CorpusSettings, failed: Mapping[str, str], duplicates: Mapping[str, str]
 ) -> None:
+    write_manifest(out / WORK, _written_by_hand(out, rows), WRITTEN)
     for row in rows:
         with replacing((out / row["audio"]).with_suffix(".txt")) as temporary:
             temporary.write_text(row["caption"] + "\n", encoding="utf-8")
@@ -531,7 +562,7 @@ def _publish(
             path.unlink(missing_ok=True)
 
 
-def read_manifest(corpus: Path) -> list[Row]:
+def read_manifest(corpus: Path, name: str = MANIFEST) -> list[Row]:
     """Rows of a corpus.
 
     Raises
@@ -539,12 +570,12 @@ def read_manifest(corpus: Path) -> list[Row]:
     DataError
         If there is no manifest, or it is damaged.
     """
-    path = corpus / MANIFEST
+    path = corpus / name
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines if line.strip()]
     except FileNotFoundError:
-        raise DataError(f"{corpus} is no corpus ({MANIFEST} is missing); make one with 'amtsep corpus'.") from None
+        raise DataError(f"{corpus} is no corpus ({name} is missing); make one with 'amtsep corpus'.") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}); run 'amtsep corpus' again.") from None
     if not all(isinstance(row, dict) and "audio" in row for row in rows):
@@ -552,9 +583,9 @@ def read_manifest(corpus: Path) -> list[Row]:
     return rows
 
 
-def write_manifest(corpus: Path, rows: Sequence[Row]) -> None:
+def write_manifest(corpus: Path, rows: Sequence[Row], name: str = MANIFEST) -> None:
     """Replace the manifest."""
-    with replacing(corpus / MANIFEST) as temporary:
+    with replacing(corpus / name) as temporary:
         temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 

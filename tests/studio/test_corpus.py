@@ -95,6 +95,49 @@ def test_what_is_done_is_not_done_again_and_what_a_person_wrote_stays(
     assert len(same) == len([n for n in stamps if not n.startswith(lost)])
 
 
+def test_what_a_person_wrote_outlives_a_file_that_cannot_be_read_for_a_while(library: Path, tmp_path: Path) -> None:
+    out, blue = tmp_path / "out", library / "jazz" / "Ann - Blue.wav"
+    first = corpus.build(corpus.gather([library]), out, SETTINGS)
+    one, two = (row["audio"] for row in first.rows if row["title"] == "Blue")
+    corpus.correct_caption(out, one, "a saxophone alone")
+    (out / two).with_suffix(".txt").write_text("edited in a text editor\n", encoding="utf-8")
+    sound = blue.read_bytes()
+    blue.write_bytes(b"a disk that is not there")
+    (library / "rock" / "copy.ogg").unlink()
+    for _ in range(2):
+        gone = corpus.build(corpus.gather([library]), out, SETTINGS)
+        assert one not in {row["audio"] for row in gone.rows} and not (out / one).exists()
+    # The same with other folders named: nothing of the first is read.
+    corpus.build(corpus.gather([library / "rock"]), out, SETTINGS)
+    blue.write_bytes(sound)
+    texts = {row["audio"]: row["caption"] for row in corpus.build(corpus.gather([library]), out, SETTINGS).rows}
+    assert (texts[one], texts[two]) == ("a saxophone alone", "edited in a text editor")
+    assert len(set(texts.values())) == 5
+    assert (out / one).with_suffix(".txt").read_text(encoding="utf-8") == "a saxophone alone\n"
+    (out / one).with_suffix(".txt").unlink()
+    texts = {row["audio"]: row["caption"] for row in corpus.build(corpus.gather([library]), out, SETTINGS).rows}
+    assert (texts[one], texts[two]) == ("Blue: jazz", "edited in a text editor")
+
+
+def test_texts_of_a_run_that_was_stopped_are_not_taken_for_a_persons(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, real = tmp_path / "out", corpus.write_manifest
+    corpus.build(corpus.gather([library]), out, SETTINGS)
+
+    def stopping(where: Path, rows: Any, name: str = corpus.MANIFEST) -> None:
+        if name == corpus.MANIFEST:
+            raise KeyboardInterrupt
+        real(where, rows, name)
+
+    monkeypatch.setattr(corpus, "write_manifest", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        corpus.build(corpus.gather([library]), out, replace(SETTINGS, template="{genre} music"))
+    monkeypatch.setattr(corpus, "write_manifest", real)
+    rows = corpus.build(corpus.gather([library]), out, replace(SETTINGS, template="{genre} music")).rows
+    assert {row["caption_by"] for row in rows} == {"template"} and rows[0]["caption"] == "jazz music"
+
+
 def test_what_lies_in_the_folder_and_is_no_clip_is_left_alone(library: Path, tmp_path: Path) -> None:
     out = tmp_path / "project"
     (out / "audio").mkdir(parents=True)
