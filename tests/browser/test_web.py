@@ -377,6 +377,46 @@ def test_what_a_person_did_survives_a_reload(page):
     page.until("hub.transport.position > 0.3 && hub.transport.level() > 0.001")
 
 
+STRIKE = "() => { const [n] = amtsepPage.notes; amtsepPage.do_edit({ what: 'delete', at: [[n.pitch, n.onset]] }); }"
+KEPT = "() => amtsepPage.keptState === amtsepPage.session.state"
+
+
+def test_two_tabs_keep_the_work_of_both(page):
+    one = page.page
+    page.demo(CLIP)
+    one.evaluate(STRIKE)
+    one.wait_for_function(KEPT)
+    two = one.context.new_page()
+    two.goto(one.url)
+    two.locator(".amt-welcome .amt-recent").click()
+    two.wait_for_function("() => amtsepPage.model.get('about').name && !amtsepPage.model.get('progress')")
+    two.evaluate(STRIKE)
+    two.wait_for_function(KEPT)
+    one.evaluate("() => amtsepPage.do_track({ index: 0, values: { name: 'Right hand' } })")
+    one.wait_for_function(KEPT)
+    works = two.evaluate("async () => Promise.all((await amtsepPage.kept.list()).map(e => amtsepPage.kept.load(e.id)))")
+    assert sorted((w["state"]["tracks"][0]["name"], len(w["state"]["edits"]["removed"])) for w in works) == [
+        ("", 2),
+        ("Right hand", 1),
+    ]
+    # Three other recordings are worked on in the second tab; then the first goes on with its own.
+    for i in range(3):
+        two.evaluate("i => Object.assign(amtsepPage, { id: `other ${i}`, written: null })", i)
+        two.evaluate(STRIKE)
+        two.wait_for_function(KEPT)
+    listed = "async () => (await amtsepPage.kept.list()).map(e => e.id)"
+    assert one.evaluate(listed) == ["other 2", "other 1", "other 0"]
+    two.close()
+    one.evaluate(STRIKE)
+    one.wait_for_function(KEPT)
+    count = page.count()
+    one.reload()
+    one.locator(".amt-welcome .amt-recent").first.click()
+    page.opened(f"{CLIP}.ogg")
+    assert page.count() == count
+    assert one.locator(".amt-tracks .amt-name").first.input_value() == "Right hand"
+
+
 def test_a_finger_moves_and_scales_the_roll(chromium, site, tmp_path):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     with fresh_page(chromium, Page, tmp_path, site, service_workers="block", **phone) as page:

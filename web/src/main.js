@@ -3,7 +3,7 @@
 
 import widgets, { csvFile, histogram, midiFile, musicxmlFile, percentile, wordIn } from "../../widgets/static/amtsep.js";
 import { PLAY_RATE, decodeFile, halve } from "./audio.js";
-import { Kept } from "./kept.js";
+import { Kept, newId } from "./kept.js";
 import { PageModel } from "./model.js";
 import { readSession, writeSession } from "./saved.js";
 import { Session, number } from "./session.js";
@@ -162,7 +162,7 @@ class Page {
       this.reference = kept?.reference ?? null;
       const { name, title, samples, playing, brought, sound } = this.next;
       Object.assign(this, { name, title, samples, playing, brought, sound, version: this.version + 1 });
-      this.id = kept?.id ?? crypto.getRandomValues(new Uint32Array(2)).join("-");
+      this.id = kept?.id ?? newId();
       // What comes out of the keep is in it.
       this.written = kept?.id ? posteriors : null;
       this.model.update({ grid: gridOf(kept?.grid) });
@@ -290,10 +290,10 @@ class Page {
       state: session.saved(), sorted: session.grouping && session.last.sorted.map(({ pitch, onset, offset, track }) => ({ pitch, onset, offset, track })),
       grid: this.model.get("grid"),
     };
-    const recording = this.written === posteriors ? null : { posteriors, sound, brought: Boolean(brought), reference: this.reference };
+    const fresh = this.written !== posteriors;
     this.written = posteriors;
-    this.kept.keep(work, recording).then((done) => {
-      if (!done && recording && this.written === posteriors) this.written = null;
+    this.kept.keep(work, { posteriors, sound, brought: Boolean(brought), reference: this.reference }, fresh).then((done) => {
+      if (!done && fresh && this.written === posteriors) this.written = null;
       // For tests, and for the curious.
       this.keptState = done ? state : null;
     });
