@@ -417,6 +417,23 @@ def test_two_tabs_keep_the_work_of_both(page):
     assert one.locator(".amt-tracks .amt-name").first.input_value() == "Right hand"
 
 
+def test_a_solo_ends_with_its_track(page):
+    page.demo(CLIP)
+    page.page.locator(".amt-blend").fill("1")
+    page.page.locator(".amt-solo").first.click()
+    page.page.wait_for_function("() => amtsepPage.session.state.tracks[0].solo")
+    assert page.hub("[hub.audible(0), hub.audible(1)]") == [True, False]
+    page.page.locator(".amt-merge").first.select_option("1")
+    page.page.wait_for_function("() => amtsepPage.session.rows().length === 1")
+    page.until("hub.audible(1)")
+    assert page.tracks().count() == 1 and page.page.locator(".amt-tracks .amt-quiet").count() == 0
+    page.page.click(".amt-play")
+    page.until("hub.transport.position > 0.5 && hub.transport.level() > 0.005")
+    # Taken back, it is heard alone again.
+    page.page.click(".amt-undo")
+    page.until("!hub.audible(1) && hub.audible(0)")
+
+
 def test_a_finger_moves_and_scales_the_roll(chromium, site, tmp_path):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     with fresh_page(chromium, Page, tmp_path, site, service_workers="block", **phone) as page:

@@ -85,6 +85,8 @@ export class Hub {
   pointHandler: ((e: Event) => void) | null = null;
   readonly transport: Transport;
   private handlers = new Map<string, Set<Handler>>();
+  /** Numbers of the tracks that hold notes. */
+  private used = new Set<number>();
 
   private holders = 0;
   private leaving = 0;
@@ -160,6 +162,8 @@ export class Hub {
     const wanted = this.expected ?? [...this.selection].map((i) => [this.notes.pitch[i], this.notes.onset[i], this.notes.hand[i]]);
     this.expected = null;
     this.notes = notes;
+    const before = this.used;
+    this.used = new Set(notes.track);
     const selection = new Set<number>();
     for (const [pitch, onset, number] of wanted) {
       const i = number ? notes.hand.indexOf(number) : findNote(notes, pitch, onset);
@@ -168,6 +172,8 @@ export class Hub {
     const changed = selection.size !== this.selection.size || [...selection].some((i) => !this.selection.has(i));
     this.selection = selection;
     this.emit("notes");
+    // Who is heard alone hangs on who is there.
+    if (before.size !== this.used.size || [...before].some((track) => !this.used.has(track))) this.emit("mix");
     if (changed) this.emit("selection");
   }
 
@@ -183,6 +189,7 @@ export class Hub {
     const wanted = this.expectedStrokes ?? [...this.struck].map((i) => [this.strokes.key[i], this.strokes.time[i], this.strokes.hand[i]]);
     this.expectedStrokes = null;
     const had = this.struck.size;
+    const came = Boolean(strokes.n) !== Boolean(this.strokes.n);
     this.strokes = strokes;
     const struck = new Set<number>();
     for (const [key, time, number] of wanted) {
@@ -191,6 +198,7 @@ export class Hub {
     }
     this.struck = struck;
     this.emit("strokes");
+    if (came) this.emit("mix");
     if (struck.size || had) this.emit("selection");
   }
 
@@ -225,8 +233,7 @@ export class Hub {
 
   /** Numbers of the tracks that hold notes, in the order that a person sees. */
   get shown(): number[] {
-    const used = new Set(this.notes.track);
-    return this.tracks.map((_, i) => i).filter((i) => used.has(i));
+    return this.tracks.map((_, i) => i).filter((i) => this.used.has(i));
   }
 
   audible(track: number): boolean {
@@ -235,9 +242,9 @@ export class Hub {
     return !mix.mute && (!this.soloed || mix.solo);
   }
 
-  /** Whether some of what sounds is heard alone. */
+  /** Whether some of what sounds is heard alone; what has been joined to another, or holds nothing any more, silences none. */
   get soloed(): boolean {
-    return this.kit.solo || this.mix.slice(0, this.tracks.length).some((m) => m.solo);
+    return (this.kit.solo && this.strokes.n > 0) || this.mix.some((m, i) => m.solo && this.used.has(i));
   }
 
   get kitAudible(): boolean {
