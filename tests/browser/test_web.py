@@ -434,6 +434,16 @@ def test_a_solo_ends_with_its_track(page):
     page.until("!hub.audible(1) && hub.audible(0)")
 
 
+def test_a_loop_ends_with_its_recording(page, files):
+    page.demo(CLIP)
+    page.hub("hub.transport.setLoop({ from: 18, to: 24, on: true })")
+    page.page.set_input_files(".amt-file", str(files / "other.wav"))
+    page.opened("other.wav")
+    page.page.click(".amt-play")
+    page.until("hub.transport.position > 0.5 && hub.transport.position < 7 && hub.transport.level() > 0.001")
+    assert not page.hub("hub.transport.loop.on")
+
+
 def test_a_finger_moves_and_scales_the_roll(chromium, site, tmp_path):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     with fresh_page(chromium, Page, tmp_path, site, service_workers="block", **phone) as page:

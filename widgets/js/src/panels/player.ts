@@ -224,6 +224,7 @@ export function mountPlayer(model: Model, element: HTMLElement, hub: Hub): () =>
   scope.add(hub.on("anew", () => samples && !transport.recording && want(model.get("sound")?.version, next)));
   scope.watch("sound", (about) => {
     next = 0;
+    transport.show(about?.version);
     if (hub.actions.sound_version?.() === about?.version && transport.recording) return;
     transport.expect(about?.recording);
     transport.setRecording(null, 1);

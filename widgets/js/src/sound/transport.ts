@@ -55,6 +55,7 @@ export class Transport {
   soundfont: Soundfont | null = null;
   private pcm: Float32Array | null = null;
   private rest = 0;
+  private shown: number | undefined;
   private expected = 0;
   private loaded = 0;
   private spans: Span[] = [];
@@ -110,6 +111,13 @@ export class Transport {
     this.applyBlend();
     this.mixChanged();
     return context;
+  }
+
+  /** A recording is open, by its number: a loop is a place of one, and may lie behind the end of the next. */
+  show(version: number | undefined): void {
+    if (version === this.shown) return;
+    this.shown = version;
+    this.setLoop({ from: 0, to: 0, on: false });
   }
 
   /** Another recording is open; its sound comes later. Play waits for it instead of playing the one before. */
