@@ -444,6 +444,54 @@ def test_a_loop_ends_with_its_recording(page, files):
     assert not page.hub("hub.transport.loop.on")
 
 
+def test_the_answer_to_one_edit_comes_during_the_next(page):
+    page.demo(CLIP)
+    # As where the program is far away, or busy.
+    page.page.evaluate(
+        """() => {
+            const { model } = amtsepPage;
+            const { receive } = model;
+            globalThis.answer = null;
+            model.receive = (message, buffers) => {
+                if (message.do === 'edit') globalThis.answer = () => receive(message, buffers);
+                else receive(message, buffers);
+            };
+        }"""
+    )
+    mouse = page.page.mouse
+    box = page.page.locator(".amt-canvas").bounding_box()
+    page.hub("hub.actions.roll().setWindow({ t0: 0, t1: 6 })")
+    notes = page.notes()
+    scale = page.hub("hub.actions.roll().x(1) - hub.actions.roll().x(0)")
+
+    def grab(i, seconds=0.0):
+        middle = (notes.onset[i] + notes.offset[i]) / 2 + seconds
+        x, y = page.hub(f"[hub.actions.roll().x({middle}), hub.actions.roll().y({notes.pitch[i]})]")
+        mouse.move(box["x"] + x, box["y"] + y)
+        mouse.down()
+        return box["x"] + x, box["y"] + y
+
+    x, y = grab(2)
+    mouse.move(x + 2 * scale, y, steps=5)
+    mouse.up()
+    # The second note is in hand when the first comes to stand behind it.
+    x, y = grab(6)
+    mouse.move(x + 0.05 * scale, y, steps=3)
+    page.page.evaluate("() => answer()")
+    mouse.move(x + 0.2 * scale, y, steps=3)
+    mouse.up()
+    page.page.evaluate("() => answer()")
+    added = page.page.evaluate("() => amtsepPage.session.state.edits.added.map(n => [n.pitch, n.onset])")
+    assert [pitch for pitch, _ in added] == [notes.pitch[2], notes.pitch[6]]
+    assert added[1][1] == pytest.approx(notes.onset[6] + 0.2, abs=0.02)
+    # What is chosen meanwhile stays chosen.
+    page.page.keyboard.press("Alt+ArrowUp")
+    grab(0)
+    mouse.up()
+    page.page.evaluate("() => answer()")
+    assert page.hub("[...hub.selection].map(i => hub.notes.onset[i])") == [pytest.approx(notes.onset[0], abs=1e-5)]
+
+
 def test_a_finger_moves_and_scales_the_roll(chromium, site, tmp_path):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     with fresh_page(chromium, Page, tmp_path, site, service_workers="block", **phone) as page:

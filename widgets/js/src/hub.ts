@@ -87,6 +87,7 @@ export class Hub {
   private handlers = new Map<string, Set<Handler>>();
   /** Numbers of the tracks that hold notes. */
   private used = new Set<number>();
+  private unfollow: () => void = () => undefined;
 
   private holders = 0;
   private leaving = 0;
@@ -213,9 +214,11 @@ export class Hub {
     this.emit("mix");
   }
 
+  /** What is chosen now counts over what an edit that is still on its way would choose. */
   select(selection: Iterable<number>): void {
     this.selection = new Set(selection);
     this.struck = new Set();
+    this.expected = this.expectedStrokes = null;
     this.drumRow = -1;
     this.emit("selection");
   }
@@ -223,7 +226,26 @@ export class Hub {
   selectStrokes(struck: Iterable<number>): void {
     this.struck = new Set(struck);
     this.selection = new Set();
+    this.expected = this.expectedStrokes = null;
     this.emit("selection");
+  }
+
+  /**
+   * For as long as what is selected is dragged: the numbers of it, and of the one in hand. They change when a table comes
+   * meanwhile (the answer to an edit before); null where not all of them are there any more.
+   */
+  follow(name: "notes" | "strokes", hand: number): () => { list: number[]; hand: number } | null {
+    const chosen = () => [...(name === "notes" ? this.selection : this.struck)];
+    let list = chosen();
+    const place = list.indexOf(hand);
+    let lost = place < 0;
+    this.unfollow();
+    this.unfollow = this.on(name, () => {
+      const next = chosen();
+      lost ||= next.length !== list.length;
+      list = next;
+    });
+    return () => (lost ? null : { list, hand: list[place] });
   }
 
   /** Whether a note was found without its start. */

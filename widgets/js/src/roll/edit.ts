@@ -5,6 +5,7 @@ import type { EditMessage, Note } from "../edits";
 import { gridStep, snapped, stepped } from "../grid";
 import type { Hub } from "../hub";
 import type { Model } from "../model";
+import { findNote } from "../notes";
 import type { Lane } from "./lane";
 import type { Hit, Removed, RollView } from "./view";
 
@@ -127,37 +128,45 @@ export function editing(model: Model, hub: Hub, view: RollView, lane: Lane, tell
 
   return {
     drag(hit, e, from, dragging) {
-      const list = hub.selection.has(hit.index) ? chosen() : [hit.index];
+      const held = hub.follow("notes", hit.index);
       const t0 = view.time(from.x);
       const p0 = Math.round(view.pitch(from.y));
       let by = { time: 0, pitch: 0 };
       dragging(
         e,
         (p, m) => {
+          const { list, hand } = held() ?? { list: [], hand: -1 };
+          if (hand < 0) {
+            view.ghosts = [];
+            return view.stale("notes");
+          }
           by = { time: view.time(p.x) - t0, pitch: hit.part !== "body" ? 0 : Math.round(view.pitch(p.y)) - p0 };
           // Shift keeps the time: only the pitch changes.
           if (m.shiftKey && hit.part === "body") by.time = 0;
           // The note in hand goes to the grid (Alt: freely), those with it keep their distance.
           else if (!m.altKey) {
-            const from = hit.part === "end" ? hub.notes.offset[hit.index] : hub.notes.onset[hit.index];
+            const from = hit.part === "end" ? hub.notes.offset[hand] : hub.notes.onset[hand];
             by.time = snapped(hub.beats, hub.snap, from + by.time) - from;
           }
           view.ghosts = list.map((i) => moved(i));
           if (hit.part === "body" && by.pitch !== lastPitch) {
             lastPitch = by.pitch;
-            void transport.audition(hub.notes.pitch[hit.index] + by.pitch, hub.notes.track[hit.index], hub.notes.velocity[hit.index], 0.25);
+            void transport.audition(hub.notes.pitch[hand] + by.pitch, hub.notes.track[hand], hub.notes.velocity[hand], 0.25);
           }
           view.stale("notes");
         },
         (movedAtAll) => {
           view.ghosts = [];
           view.stale("notes");
+          const there = held();
+          if (!there) return;
           if (!movedAtAll) {
-            void transport.audition(hub.notes.pitch[hit.index], hub.notes.track[hit.index], hub.notes.velocity[hit.index], 0.4);
+            const { hand } = there;
+            void transport.audition(hub.notes.pitch[hand], hub.notes.track[hand], hub.notes.velocity[hand], 0.4);
             return;
           }
           if (!by.pitch && Math.abs(by.time) < 0.004) return;
-          change(list, () => ({}));
+          change(there.list);
         },
       );
       let lastPitch = 0;
@@ -168,7 +177,7 @@ export function editing(model: Model, hub: Hub, view: RollView, lane: Lane, tell
           ? { index: i, onset: n.onset, offset: Math.max(n.onset + 0.02, n.offset + by.time), pitch: n.pitch, track: n.track }
           : { index: i, onset: Math.max(0, n.onset + by.time), offset: Math.max(0.02, n.offset + by.time), pitch: Math.min(108, Math.max(21, n.pitch + by.pitch)), track: n.track };
       };
-      const change = (which: number[], _: () => object) => {
+      const change = (which: number[]) => {
         const notes = which.map((i) => ({ ...note(i), ...moved(i) }));
         hub.expected = notes.map((n, k) => [n.pitch, n.onset, hub.notes.hand[which[k]]]);
         edit("change", which, { notes });
@@ -176,8 +185,19 @@ export function editing(model: Model, hub: Hub, view: RollView, lane: Lane, tell
     },
     /** In the lane under the notes: the height is the velocity, of the notes that begin where the pointer goes. */
     velocities(e, dragging) {
-      const given = new Map<number, number>();
+      let given = new Map<number, number>();
+      let { notes: table, strokes } = hub;
+      /** A table may come meanwhile, in which the notes have other numbers. */
+      const renumber = () => {
+        if (hub.strokes !== strokes) given = new Map();
+        else if (hub.notes !== table && !hub.struck.size) {
+          const again = (i: number) => (table.hand[i] ? hub.notes.hand.indexOf(table.hand[i]) : findNote(hub.notes, table.pitch[i], table.onset[i]));
+          given = new Map([...given].map(([i, value]) => [again(i), value] as const).filter(([i]) => i >= 0));
+        }
+        [table, strokes] = [hub.notes, hub.strokes];
+      };
       const at = (p: Point) => {
+        renumber();
         const value = view.velocityAt(p.y);
         for (const i of view.startingAt(p.x)) {
           if (!hub.selection.size || hub.selection.has(i) || !view.startingAt(p.x).some((k) => hub.selection.has(k))) given.set(i, value);
@@ -191,6 +211,7 @@ export function editing(model: Model, hub: Hub, view: RollView, lane: Lane, tell
         (p) => at(p),
         () => {
           view.velocities = new Map();
+          renumber();
           if (hub.struck.size) return lane.louder(given);
           const list = [...given.keys()];
           if (!list.length) return;

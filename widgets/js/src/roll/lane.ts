@@ -213,16 +213,17 @@ export function drumLane(hub: Hub, view: RollView, tell: (message: EditMessage) 
       void transport.auditionDrum(hub.strokes.key[hit], hub.strokes.velocity[hit]);
       if (more) return hub.selectStrokes(hub.struck.has(hit) ? chosen().filter((i) => i !== hit) : [...hub.struck, hit]);
       if (!hub.struck.has(hit)) hub.selectStrokes([hit]);
-      const list = chosen();
+      const held = hub.follow("strokes", hit);
+      const time = hub.strokes.time[hit];
       let by = { time: 0, rows: 0 };
       const moved = ({ onset, pitch }: Note) => ({ onset: Math.max(0, onset + by.time), pitch: shifted(pitch, by.rows) });
       return dragging(
         e,
         (q, m) => {
-          const held = hub.strokes.time[hit];
+          const list = held()?.list ?? [];
           const free = m.shiftKey ? 0 : view.time(q.x) - t0;
           // The stroke in hand goes to the grid (Alt: freely), those with it keep their distance; Shift keeps the time.
-          by = { time: m.altKey || m.shiftKey ? free : snapped(hub.beats, hub.snap, held + free) - held, rows: rowShift(list, view.drumRow(q.y) - row) };
+          by = { time: m.altKey || m.shiftKey ? free : snapped(hub.beats, hub.snap, time + free) - time, rows: rowShift(list, view.drumRow(q.y) - row) };
           view.strokeGhosts = new Map();
           for (const i of list) {
             const { onset, pitch } = moved(note(i));
@@ -233,7 +234,8 @@ export function drumLane(hub: Hub, view: RollView, tell: (message: EditMessage) 
         (movedAtAll) => {
           view.strokeGhosts = new Map();
           view.stale("notes");
-          if (movedAtAll && (by.rows || Math.abs(by.time) >= 0.004)) change(list, moved);
+          const { list } = held() ?? { list: [] };
+          if (movedAtAll && list.length && (by.rows || Math.abs(by.time) >= 0.004)) change(list, moved);
         },
       );
     },
