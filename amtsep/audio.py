@@ -43,6 +43,8 @@ MIN_RATE, MAX_RATE = 1_000, 1_000_000
 """Sample rates in Hz outside these mean a damaged header."""
 BROKEN_PEAK = 16.0
 """Float files over this peak were written in integer units; they are brought back to full scale."""
+LARGEST = 2.0**32
+"""No unit goes so far: what a float file holds beyond is no sample, and would bring all others down to nothing."""
 
 
 class Samples(Protocol):
@@ -531,7 +533,7 @@ class _Collector:
         self.expected_s = expected_s
         self._check_length(max(self.seconds, expected_s))
         block = block[:, None] if block.ndim == 1 else block
-        sound = np.isfinite(block)
+        sound = np.abs(block) <= LARGEST  # of NaN it is not true either
         broken = block.size - int(np.count_nonzero(sound))
         if broken:
             block = np.where(sound, block, np.float32(0.0))

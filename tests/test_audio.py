@@ -440,6 +440,16 @@ def test_any_length_and_channels_survive(n: int, channels: int, rate: int) -> No
     assert np.isfinite(loaded.samples).all()
 
 
+@pytest.mark.parametrize("rubbish", [3e38, -3e38, 1e12])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_numbers_no_sample_can_be_are_silence_and_not_the_measure_of_all_others(rubbish: float, channels: int) -> None:
+    samples = tone(channels=channels)
+    samples[[100, 9000]] = rubbish
+    loaded = load_audio(encode(samples, 44100, "WAV", "FLOAT"), stereo=True)
+    assert "were replaced by silence" in loaded.remark and np.isfinite(loaded.samples).all()
+    assert 0.4 < np.sqrt(2 * np.mean(loaded.samples**2)) < 0.6
+
+
 def test_wav_bytes_play_everywhere() -> None:
     audio = from_samples(tone() * 3, 44100)  # over full scale: clipped, never wrapped
     with wave.open(io.BytesIO(wav_bytes(audio))) as reader:
