@@ -66,10 +66,11 @@ class StereoMeter:
         self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
     def push(self, rate: int, block: NDArray[np.float32]) -> None:
-        """Take samples, (n, channels); all but two channels, and a rate that changes on the way, give no image."""
+        """Take samples, (n, channels); all but two channels, a rate that changes on the way, and one so low that
+        columns would lie a second apart, give no image."""
         if not self._usable:
             return
-        if block.ndim != 2 or block.shape[1] != 2 or (self._rate and rate != self._rate):
+        if block.ndim != 2 or block.shape[1] != 2 or rate <= HOP or (self._rate and rate != self._rate):
             self._usable, self._columns, self._waiting = False, [], self._waiting[:0]
             return
         if not self._rate:

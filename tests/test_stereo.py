@@ -104,6 +104,14 @@ def test_what_is_no_stereo_has_no_image() -> None:
     assert image_of(panned(sound, 0.3)) is not None
 
 
+@pytest.mark.parametrize("rate", [1000, 1024])
+def test_a_rate_so_low_that_columns_would_lie_a_second_apart_gives_no_image_and_no_error(rate: int) -> None:
+    meter = StereoMeter()
+    meter.push(rate, panned(tone(40, 3.0, rate), -0.6))
+    assert meter.finish() is None
+    assert from_samples(panned(tone(40, 3.0, rate), -0.6), rate, stereo=True).stereo is None
+
+
 def test_reading_gives_the_same_samples_and_measures_only_where_it_is_asked_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
