@@ -492,6 +492,26 @@ def test_the_answer_to_one_edit_comes_during_the_next(page):
     assert page.hub("[...hub.selection].map(i => hub.notes.onset[i])") == [pytest.approx(notes.onset[0], abs=1e-5)]
 
 
+def test_a_clip_that_comes_late_or_not_at_all(page, files):
+    held = []
+    page.page.route("**/Chorale*.ogg", lambda route: held.append(route))
+    page.page.click('.amt-welcome [data-demo^="Chorale"]')
+    page.page.wait_for_selector(".amt-cancel")
+    page.page.set_input_files(".amt-file", str(files / "other.wav"))
+    page.opened("other.wav")
+    page.page.wait_for_timeout(100)
+    with page.page.expect_response("**/Chorale*.ogg"):
+        held[0].continue_()
+    page.page.wait_for_timeout(500)
+    assert page.page.evaluate("() => [amtsepPage.model.get('about').name, amtsepPage.stage]") == ["other.wav", ""]
+    page.page.route("**/Piano*.ogg", lambda route: route.abort())
+    page.page.click(".amt-demos")
+    page.page.click('.amt-menu [data-demo^="Piano"]')
+    page.page.wait_for_selector(".amt-status.amt-error")
+    assert "did not arrive" in page.page.locator(".amt-status").inner_text()
+    assert page.page.evaluate("() => amtsepPage.name") == "other"
+
+
 def test_a_finger_moves_and_scales_the_roll(chromium, site, tmp_path):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     with fresh_page(chromium, Page, tmp_path, site, service_workers="block", **phone) as page:

@@ -34,7 +34,8 @@ const LEAST_CONTRAST_DB = 10;
 const BINS = 50;
 
 /** Words of this page, in the language that its parts have. */
-const say = (key, values) => wordIn(document.querySelector(".amt")?.lang ?? "en", `web_${key}`, values);
+const say = (key, values) => spoken(`web_${key}`, values);
+const spoken = (key, values) => wordIn(document.querySelector(".amt")?.lang ?? "en", key, values);
 
 class Page {
   constructor(settings, count, sounds, encoder) {
@@ -98,13 +99,24 @@ class Page {
 
   // --- a recording ---------------------------------------------------------------------------------------------------
 
-  async open(name, bytes, before = null) {
+  /**
+   * `bring` hands out the bytes, or ({kept}) a session that was kept; `missing` is what is said where it cannot. From here
+   * on, before either has come, whatever was on its way is given up: what a person has asked for last is what opens.
+   */
+  async open(name, bring, missing) {
     this.worker.postMessage({ do: "cancel", id: this.turn });
     const turn = ++this.turn;
     this.stage = "read";
     const { minutes } = this.settings.limits;
     this.model.update({ status: { kind: "busy", key: "opening", values: { name } }, progress: { what: "read", done: 0, total: 0 } });
-    const kept = before ?? (name.toLowerCase().endsWith(ENDING) ? await this.read(bytes) : undefined);
+    let bytes;
+    try {
+      bytes = await bring();
+    } catch {
+      return turn === this.turn && this.fail(missing);
+    }
+    if (turn !== this.turn) return undefined;
+    const kept = bytes.kept ?? (name.toLowerCase().endsWith(ENDING) ? await this.read(bytes) : undefined);
     if (turn !== this.turn) return undefined;
     if (kept === null || kept === "newer") return this.fail(say(kept ?? "damaged", { name }));
     const called = kept?.name ?? name;
@@ -187,8 +199,13 @@ class Page {
     this.model.update({ progress: null, status: { kind: "error", text } });
   }
 
-  async do_demo({ id }) {
-    this.open(id, await (await fetch(here(`notebooks/demos/${id}`))).arrayBuffer());
+  do_demo({ id }) {
+    const bring = async () => {
+      const answer = await fetch(here(`notebooks/demos/${id}`));
+      if (!answer.ok) throw new Error(String(answer.status));
+      return answer.arrayBuffer();
+    };
+    this.open(id, bring, spoken("not_arrived", { name: id }));
   }
 
   do_upload({ name, size, id }) {
@@ -209,7 +226,7 @@ class Page {
     this.model.post({ do: "got", id, received: upload.received });
     if (upload.received < upload.size) return;
     this.upload = null;
-    new Blob(upload.pieces).arrayBuffer().then((bytes) => this.open(upload.name, bytes));
+    this.open(upload.name, () => new Blob(upload.pieces).arrayBuffer(), say("unreadable", { name: upload.name }));
   }
 
   do_drop_upload() {
@@ -261,15 +278,15 @@ class Page {
     this.model.update({ recent: await this.kept.list().catch(() => []) });
   }
 
-  async do_go_on({ id }) {
-    this.keepNow();
-    await this.kept.queue;
-    try {
-      const { name, state, sound, brought, ...rest } = await this.kept.load(id);
-      await this.open(name, null, { ...rest, name, sound, original: brought ? sound : null, state: this.session.read(state) });
-    } catch {
-      this.fail(say("not_kept"));
-    }
+  do_go_on({ id }) {
+    const bring = async () => {
+      this.keepNow();
+      await this.kept.queue;
+      const { state, sound, brought, ...rest } = await this.kept.load(id);
+      return { kept: { ...rest, sound, original: brought ? sound : null, state: this.session.read(state) } };
+    };
+    const { name = "" } = this.model.get("recent").find((entry) => entry.id === id) ?? {};
+    this.open(name, bring, say("not_kept"));
   }
 
   /** Soon: the steps of a drag are not kept one by one. */
