@@ -40,9 +40,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(folder):
+def serving(folder, handler=Quiet):
     """Address of a folder behind the plainest of servers."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
@@ -309,6 +309,41 @@ def test_the_page_can_be_installed_and_opens_without_a_network(chromium, tmp_pat
     page.demo(CLIP)
     assert page.count() > 50
     context.close()
+
+
+def test_a_recording_under_way_outlasts_what_comes_to_keep_the_page(chromium, tmp_path):
+    """What keeps the page's files begins the page again when it is there; not under a microphone that is on."""
+    serve.collect(tmp_path / "site")
+    come = threading.Event()
+
+    class Slow(Quiet):
+        def do_GET(self):  # noqa: N802 - the base class's name
+            # Of the page's files the one that it does not ask for by itself.
+            if self.path.endswith("light.onnx"):
+                come.wait(60)
+            super().do_GET()
+
+    with (
+        serving(tmp_path / "site", Slow) as address,
+        fresh_page(chromium, Page, tmp_path, address, permissions=["microphone"]) as page,
+    ):
+        page.page.click(".amt-mic")
+        page.until("hub.recorder")
+        page.page.evaluate("() => { globalThis.same = true; }")
+        come.set()
+        page.page.evaluate("() => navigator.serviceWorker.ready")
+        page.page.wait_for_function("() => navigator.serviceWorker.controller")
+        page.page.wait_for_timeout(500)
+        assert page.page.evaluate("() => globalThis.same") and page.hub("hub.recorder.state") == "recording"
+        # Nor is the page closed without a question.
+        asked = []
+        page.page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+        page.page.close(run_before_unload=True)
+        page.page.wait_for_timeout(500)
+        assert asked == ["beforeunload"]
+        page.page.click(".amt-mic")
+        page.page.wait_for_function("() => amtsepPage.turn > 0")
+        page.until("!hub.recorder")
 
 
 def test_midi_csv_and_musicxml_hold_the_notes_and_a_correction(page):

@@ -1,7 +1,7 @@
 // The page: the dashboard's own parts (widgets/static/amtsep.js) around a model that answers here, in the browser: the
 // network in a worker, the notes and a person's work on them in `Session`.
 
-import widgets, { csvFile, histogram, midiFile, musicxmlFile, percentile, wordIn } from "../../widgets/static/amtsep.js";
+import widgets, { csvFile, histogram, hub, midiFile, musicxmlFile, percentile, wordIn } from "../../widgets/static/amtsep.js";
 import { PLAY_RATE, decodeFile, halve } from "./audio.js";
 import { Kept, newId } from "./kept.js";
 import { PageModel } from "./model.js";
@@ -29,6 +29,7 @@ const gridOf = (given) => {
 /** After a change, until it is kept. */
 const QUIET_MS = 250;
 const ENDING = ".amtsep";
+const SESSION = "web";
 const PICTURE_RANGE_DB = 70;
 const LEAST_CONTRAST_DB = 10;
 const BINS = 50;
@@ -50,7 +51,7 @@ class Page {
     this.network = MODELS[0];
     this.model = new PageModel(
       {
-        session_id: "web",
+        session_id: SESSION,
         prefs: {},
         demos: settings.demos,
         limits: settings.limits,
@@ -518,10 +519,13 @@ page.model.as("source").on("change:about", place);
 label();
 globalThis.amtsepPage = page; // for tests, and for the curious
 
+// What the microphone hears is nowhere but in this page until it is stopped: nobody closes it without being asked.
+addEventListener("beforeunload", (event) => hub(SESSION).recorder && event.preventDefault());
+
 // The page's files are kept for when there is no network; a page that is isolated may use several threads, and where the
 // server does not say so, what keeps the files does, from the next load on.
 if ("serviceWorker" in navigator) {
-  const idle = () => !page.turn && !page.model.get("status")?.kind;
+  const idle = () => !page.turn && !page.upload && !hub(SESSION).recorder && !page.model.get("status")?.kind;
   navigator.serviceWorker.register(new URL("../sw.js", import.meta.url)).catch(() => undefined);
   navigator.serviceWorker.addEventListener("controllerchange", () => {
     if (!crossOriginIsolated && idle() && !sessionStorage.getItem("amtsep.isolated")) {

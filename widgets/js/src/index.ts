@@ -108,7 +108,7 @@ function paintPage(el: HTMLElement, hub: Hub): void {
 
 export default { render };
 // For the static page, which has no Python to decode, keep notes and make files.
-export { Hub } from "./hub";
+export { Hub, hub } from "./hub";
 export { shortcuts } from "./keys";
 export { pack, unpack } from "./notes";
 export { NoteEncoder } from "./clustering/encoder";
