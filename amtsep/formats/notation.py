@@ -7,8 +7,10 @@ tied back to the notes.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from html import escape
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -223,8 +225,13 @@ def _events(chosen: np.ndarray) -> list[_Event]:
     return out
 
 
+def _between(events: list[_Event], start: int, stop: int) -> range:
+    """Indices of the events of a voice that sound between two ticks: sorted, none of them goes on beside the next."""
+    return range(bisect_right(events, start, key=itemgetter(1)), bisect_left(events, stop, key=itemgetter(0)))
+
+
 def _plays(events: list[_Event], start: int, stop: int) -> bool:
-    return any(a < stop and z > start for a, z, _, _ in events)
+    return len(_between(events, start, stop)) > 0
 
 
 def _cut(
@@ -232,11 +239,11 @@ def _cut(
 ) -> list[tuple[int, int, tuple[int, ...], bool, bool, tuple[Any, ...]]]:
     """Events of a bar in ticks from its start; members are indices into `events`."""
     out: list[_Cut] = []
-    for k, (a, z, _, grace) in enumerate(events):
-        if a < stop and z > start:
-            out.append(
-                (max(a, start) - start, min(z, stop) - start, (k,), a < start, z > stop, grace if a >= start else ())
-            )
+    for k in _between(events, start, stop):
+        a, z, _, grace = events[k]
+        out.append(
+            (max(a, start) - start, min(z, stop) - start, (k,), a < start, z > stop, grace if a >= start else ())
+        )
     return out
 
 

@@ -211,7 +211,11 @@ def _instants(
 ) -> tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.intp]]:
     """Ticks at which something starts, how long it sounds (the median of a chord), and the instant of each note."""
     instants, index = np.unique(start, return_inverse=True)
-    return instants, np.array([np.median(sounded[index == i]) for i in range(len(instants))]), index
+    # The middle of each stretch of the notes in order: looking for every instant among all notes takes their square.
+    ordered = sounded[np.lexsort((sounded, index))]
+    first = np.searchsorted(np.sort(index), np.arange(len(instants)))
+    size = np.diff(np.append(first, len(index)))
+    return instants, 0.5 * (ordered[first + (size - 1) // 2] + ordered[first + size // 2]), index
 
 
 def _part(draft: _Draft, held: float, beats: Beats, bars: Bars, settings: Quantisation) -> ScorePart:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -458,3 +459,36 @@ def test_a_score_made_without_beats_knows_which_tracks_are_drums(tmp_path: Path)
     expected = formats.musicxml_bytes(told.notes, beats=told.beats)
     piano.joined(kit)[0].to_musicxml(tmp_path / "score.musicxml")
     assert (tmp_path / "score.musicxml").read_bytes() == expected
+
+
+class Counted:
+    """A row of events that counts how often one of them is looked at."""
+
+    def __init__(self, events: list[tuple[int, int, tuple, tuple]]) -> None:
+        self.events, self.looks = events, 0
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __getitem__(self, index: int) -> tuple[int, int, tuple, tuple]:
+        self.looks += 1
+        return self.events[index]
+
+
+def test_the_notation_of_hours_does_not_take_their_square() -> None:
+    from amtsep.formats.notation import _cut, _plays
+    from amtsep.rhythm.score import _instants
+
+    events = Counted([(24 * i, 24 * i + 12, (), ()) for i in range(50_000)])
+    # Half a million ticks on: what sounds into the bar, and what begins in it.
+    found = _cut(events, 600_000 - 20, 600_000 + 20)  # type: ignore[arg-type]
+    assert found == [(0, 8, (24_999,), True, False, ()), (20, 32, (25_000,), False, False, ())]
+    assert _plays(events, 600_000, 600_012) and not _plays(events, 600_012, 600_024)  # type: ignore[arg-type]
+    assert events.looks < 300
+    rng = np.random.default_rng(0)
+    start, sounded = np.sort(rng.integers(0, 60_000, 100_000)), rng.uniform(1, 50, 100_000)
+    began = time.process_time()
+    instants, middle, index = _instants(start, sounded)
+    assert time.process_time() - began < 2.0
+    for i in range(0, len(instants), 5_000):
+        assert middle[i] == np.median(sounded[start == instants[i]]) and np.all(index[start == instants[i]] == i)
