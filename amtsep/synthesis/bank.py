@@ -242,15 +242,22 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> Bank:
     return Bank.open(out)
 
 
+FILES = ("audio.i16", "notes.npy", "stems.json")
+"""Of a bank, in the order in which they take their places: without the last one there is none."""
+
+
 class BankWriter:
-    """Write a bank stem by stem; it is complete once closed (use it as a context manager)."""
+    """Write a bank stem by stem; it is complete once closed (use it as a context manager).
+
+    A bank that is in the folder stays until then, for those who read it, too; what is not finished leaves it alone.
+    """
 
     def __init__(self, folder: str | Path, sample_rate: int, clip_samples: int, seed: int) -> None:
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "stems.json").unlink(missing_ok=True)  # a bank half written must not open
+        self._fresh = self.folder / ".new"
+        self._fresh.mkdir(parents=True, exist_ok=True)
         self.sample_rate, self.clip_samples, self.seed = sample_rate, clip_samples, seed
-        self._audio = open(self.folder / "audio.i16", "wb")  # noqa: SIM115 - closed by close()
+        self._audio = open(self._fresh / "audio.i16", "wb")  # noqa: SIM115 - closed by close()
         self._notes: list[NDArray[np.void]] = []
         self._stems: list[Stem] = []
 
@@ -270,14 +277,18 @@ class BankWriter:
         return len(self._stems)
 
     def close(self) -> None:
-        """Write notes and list."""
+        """Write notes and list, and put all in its place."""
         if self._audio.closed:
             return
         self._audio.close()
         notes = np.concatenate(self._notes) if self._notes else np.zeros(0, NOTE_DTYPE)
-        np.save(self.folder / "notes.npy", notes, allow_pickle=False)
+        np.save(self._fresh / "notes.npy", notes, allow_pickle=False)
         head = _head(self._stems, self.sample_rate, self.clip_samples, self.seed)
-        (self.folder / "stems.json").write_text(json.dumps(head), encoding="utf-8")
+        (self._fresh / "stems.json").write_text(json.dumps(head), encoding="utf-8")
+        (self.folder / "stems.json").unlink(missing_ok=True)  # a bank half written must not open
+        for name in FILES:
+            (self._fresh / name).replace(self.folder / name)
+        self._fresh.rmdir()
 
     def __enter__(self) -> BankWriter:
         return self
@@ -285,8 +296,11 @@ class BankWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
-        else:
-            self._audio.close()
+            return
+        self._audio.close()
+        for name in FILES:
+            (self._fresh / name).unlink(missing_ok=True)
+        self._fresh.rmdir()
 
 
 def _head(stems: list[Stem], sample_rate: int, clip_samples: int, seed: int) -> dict[str, Any]:

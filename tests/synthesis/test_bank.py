@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from amtsep.errors import DataError
-from amtsep.synthesis.bank import NOTE_DTYPE, Bank, BankWriter, Stem, unpack
+from amtsep.synthesis.bank import FILES, NOTE_DTYPE, Bank, BankWriter, Stem, unpack
 
 N = 9 * 22050
 
@@ -61,6 +61,22 @@ def test_a_bank_that_is_not_finished_does_not_open(tmp_path: Path) -> None:
         raise RuntimeError
     with pytest.raises(DataError, match="not a stem bank"):
         Bank.open(tmp_path / "b")
+
+
+def test_a_bank_stays_until_the_one_that_takes_its_place_is_finished(tmp_path: Path) -> None:
+    folder = tmp_path / "bank"
+    _write(folder)
+    before = Bank.open(folder)
+    sound = before.audio(2).copy()
+    with pytest.raises(RuntimeError), BankWriter(folder, 22050, N, 0) as writer:
+        writer.append(np.zeros(N, np.int16), np.zeros(0, NOTE_DTYPE), _stem(0))
+        raise RuntimeError
+    assert len(Bank.open(folder)) == 3 and sorted(p.name for p in folder.iterdir()) == sorted(FILES)
+    with BankWriter(folder, 22050, N, 0) as writer:
+        writer.append(np.zeros(N, np.int16), np.zeros(0, NOTE_DTYPE), _stem(0))
+    assert len(Bank.open(folder)) == 1 and sorted(p.name for p in folder.iterdir()) == sorted(FILES)
+    # Whoever reads the old one goes on: a training would have been killed by what is no longer there.
+    assert np.array_equal(before.audio(2), sound)
 
 
 def test_truncated_audio_is_noticed(tmp_path: Path) -> None:
