@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -179,11 +180,16 @@ def tune(
     Raises
     ------
     DataError, ModelError
-        If the corpus or the weights are of no use, or `out` holds another training.
+        If the corpus or the weights are of no use, or `out` holds another training, or an ``adapter/`` (``model/``)
+        that no training left there.
     """
     state_file = out / STATE
     if state_file.is_file() and not resume:
         raise DataError(f"{out} holds a training already; add --resume to go on, or name another folder with -o.")
+    target = _target(out, settings)
+    if os.path.lexists(target) and not state_file.is_file():
+        # Saving replaces it; without a training's state beside it, it may be anything, even the network to be tuned.
+        raise DataError(f"{target} is there and would be replaced, and is of no training; name another folder with -o.")
     if (Path(name) / ADAPTER).is_file():
         raise DataError(f"{name} is an adapter; name the network it belongs to, or go on with --resume.")
     network = load(name)
@@ -255,8 +261,12 @@ def _recall(
     return int(state["step"])
 
 
+def _target(out: Path, settings: TuneSettings) -> Path:
+    return out / ("model" if settings.full else "adapter")
+
+
 def _save(model: Any, network: Network, out: Path, settings: TuneSettings) -> Path:
-    target = out / ("model" if settings.full else "adapter")
+    target = _target(out, settings)
     fresh = out / f".{target.name}.new"
     shutil.rmtree(fresh, ignore_errors=True)
     model.save_pretrained(fresh)
