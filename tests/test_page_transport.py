@@ -85,7 +85,7 @@ for (const id of ["a", "b"]) {
 }
 const host = { dataset: { session: "a" } };
 const target = { closest: (which) => (which === ".amt-host" ? host : {}), matches: () => false };
-for (const e of [{ key: "Delete" }, { key: "z", ctrlKey: true }, { key: " " }]) {
+for (const e of [{ key: "Delete" }, { key: "z", ctrlKey: true }, { key: " " }, { key: " ", repeat: true }]) {
   for (const call of listeners.keydown) call({ target, preventDefault() {}, stopPropagation() {}, ...e });
 }
 console.log(JSON.stringify(did));

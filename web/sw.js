@@ -29,7 +29,8 @@ async function answer(request) {
   const cache = await caches.open(CACHE);
   try {
     const fresh = await fetch(request);
-    if (fresh.ok && fresh.status === 200) await cache.put(request, fresh.clone());
+    // Where there is no room to keep it, it is an answer all the same.
+    if (fresh.ok && fresh.status === 200) await cache.put(request, fresh.clone()).catch(() => {});
     return isolated(fresh);
   } catch (error) {
     const kept = await cache.match(request, { ignoreSearch: true, ignoreVary: true });

@@ -465,6 +465,33 @@ def test_the_microphone_records_and_what_it_heard_arrives(shared):
         dismiss.click()
 
 
+def test_a_second_press_while_the_browser_asks_starts_no_second_recording(shared):
+    """Nobody could have ended it."""
+    shared.page.evaluate(
+        """() => {
+          const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+          window.streams = [];
+          navigator.mediaDevices.getUserMedia = async (what) => {
+            await new Promise((done) => setTimeout(done, 400));
+            streams.push(await ask(what));
+            return streams[streams.length - 1];
+          };
+          const mic = document.querySelector(".amt-mic");
+          mic.click();
+          mic.click();
+        }"""
+    )
+    shared.page.wait_for_selector(".amt-mic[aria-pressed=true]")
+    shared.page.wait_for_timeout(800)
+    shared.page.click(".amt-mic")
+    shared.page.wait_for_selector(".amt-mic[aria-pressed=false]")
+    tracks = "streams.flatMap((stream) => stream.getTracks().map((track) => track.readyState))"
+    assert shared.page.evaluate(tracks) == ["ended"]
+    shared.page.wait_for_function("() => !document.querySelector('.amt-bar')")
+    if shared.page.locator(".amt-dismiss").count():
+        shared.page.locator(".amt-dismiss").click()
+
+
 # --- tracks: menu, mixer ---------------------------------------------------------------------------------------------
 
 

@@ -412,6 +412,36 @@ def test_what_a_person_did_survives_a_reload(page):
     page.until("hub.transport.position > 0.3 && hub.transport.level() > 0.001")
 
 
+def test_kept_work_shows_the_network_that_heard_it(page):
+    """Shown as another one's, it could not be chosen to hear anew."""
+    page.demo(CLIP)
+    page.page.evaluate("() => amtsepPage.do_model({ value: 'light' })")
+    page.page.wait_for_function(
+        "() => !amtsepPage.stage && (amtsepPage.session.posteriors.model ?? '').startsWith('light')"
+    )
+    page.page.evaluate(STRIKE)
+    page.page.wait_for_function(KEPT)
+    page.page.wait_for_function("() => !amtsepPage.keeping")
+    page.page.evaluate("() => amtsepPage.kept.queue")
+    page.page.reload()
+    page.page.locator(".amt-welcome .amt-recent").first.click()
+    page.opened(f"{CLIP}.ogg")
+    assert page.page.evaluate("() => amtsepPage.network") == "light"
+    page.page.evaluate("() => amtsepPage.do_model({ value: 'base' })")
+    page.page.wait_for_function(
+        "() => !amtsepPage.stage && (amtsepPage.session.posteriors.model ?? '').startsWith('base')"
+    )
+
+
+def test_what_cannot_be_saved_is_not_awaited(page):
+    said = page.page.evaluate(
+        "() => { const got = []; const post = amtsepPage.model.post.bind(amtsepPage.model);"
+        " amtsepPage.model.post = (m, ...more) => { got.push(m.do); return post(m, ...more); };"
+        " return amtsepPage.do_export({ format: 'midi' }).then(() => got); }"
+    )
+    assert said == ["no_file"]
+
+
 STRIKE = "() => { const [n] = amtsepPage.notes; amtsepPage.do_edit({ what: 'delete', at: [[n.pitch, n.onset]] }); }"
 KEPT = "() => amtsepPage.keptState === amtsepPage.session.state"
 

@@ -178,6 +178,8 @@ class Page {
       this.id = kept?.id ?? newId();
       // What comes out of the keep is in it.
       this.written = kept?.id ? posteriors : null;
+      const heardBy = (posteriors.model ?? "").split(" ")[0];
+      if (MODELS.includes(heardBy) && heardBy !== this.network) this.choose(heardBy);
       this.model.update({ grid: gridOf(kept?.grid) });
       session.open(posteriors, kept?.state, kept?.sorted);
     }
@@ -428,7 +430,10 @@ class Page {
 
   async do_export({ format, track = null }) {
     const { session } = this;
-    if (!session.posteriors) return;
+    if (!session.posteriors) {
+      this.model.post({ do: "no_file" });
+      return;
+    }
     const { notes, tracks } = session.content(track);
     if (format === "musicxml" && !notes.length) {
       this.model.post({ do: "no_file" });

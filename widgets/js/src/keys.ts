@@ -52,6 +52,8 @@ function press(hub: Hub, e: KeyboardEvent): void {
   const pointed = hub.pointed === target;
   // Reached with Tab, a control keeps the keys that work it.
   if (name === " " && !pointed && target.matches("button, summary, input[type=checkbox], [role=radio], [role=tab]")) return;
+  // A key that is held down plays or stops once.
+  if (name === " " && e.repeat) return e.preventDefault();
   if (hub.prefs.keys === "off" && /^[a-z0-9?+=-]$/.test(name)) return;
   const { transport } = hub;
   const view = hub.actions.roll?.();

@@ -95,7 +95,8 @@ export const pitchName = (pitch: number): string =>
 
 /** 0:07.3, 12:05.0, 1:02:03. */
 export function clock(seconds: number, digits = 1): string {
-  const s = Math.max(0, seconds);
+  // Rounded before it is taken apart: 59.96 s are a minute, and no sixty seconds.
+  const s = Math.round(Math.max(0, seconds) * 10 ** digits) / 10 ** digits;
   const h = Math.floor(s / 3600);
   const m = Math.floor((s % 3600) / 60);
   const rest = (s % 60).toFixed(digits).padStart(digits ? 3 + digits : 2, "0");

@@ -215,13 +215,19 @@ export function mountSource(model: Model, element: HTMLElement, hub: Hub): () =>
 
   // --- microphone ---------------------------------------------------------------------------------------------------
 
+  // While the browser asks whether it may, another press starts no second recording, which nobody could end.
+  let asking = false;
   const record = async () => {
     if (hub.recorder) return hub.recorder.stop();
+    if (asking) return undefined;
     let stream: MediaStream;
+    asking = true;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
     } catch {
       return fail(t("no_microphone"));
+    } finally {
+      asking = false;
     }
     const kinds = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"];
     const mimeType = kinds.find((k) => MediaRecorder.isTypeSupported(k));

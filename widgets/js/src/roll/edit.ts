@@ -234,7 +234,7 @@ export function editing(model: Model, hub: Hub, view: RollView, lane: Lane, tell
       const free = Math.min(1, Math.max(0.08, (view.window.t1 - view.window.t0) / 40));
       const length = hub.snap && hub.beats.time.length > 1 ? Math.max(0.03, gridStep(hub.beats, hub.snap, onset)) : free;
       const first = chosen()[0];
-      const track = first === undefined ? 0 : hub.notes.track[first];
+      const track = first === undefined ? (hub.shown[0] ?? 0) : hub.notes.track[first];
       const made = { onset, offset: onset + length, pitch, velocity: 80, track };
       hub.expected = [[pitch, onset]];
       tell({ what: "add", notes: [made] });
