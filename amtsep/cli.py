@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Failures that are listed again after so many recordings that they have scrolled away."""
+LOG_LINE = 1 << 20
+"""Bytes that the first line of a log is sought in: a recording may be all one line."""
 
 ROOMS = {
     "synthesize": ("amtsep.synthesis.cli", "train", "render a bank of stems with exact notes, to train on"),
@@ -352,9 +354,9 @@ def run_transcribe(args: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             return 2
-    wrong_tempo = None if args.tempo is None else _wrong_tempo(args.tempo, args.metre)
-    if wrong_tempo is not None:
-        print(f"amtsep transcribe: {wrong_tempo}", file=sys.stderr)
+    wrong_word = (None if args.tempo is None else _wrong_tempo(args.tempo, args.metre)) or _wrong_log(args.log)
+    if wrong_word is not None:
+        print(f"amtsep transcribe: {wrong_word}", file=sys.stderr)
         return 2
     threads = args.threads
     if threads is None and (args.jobs > 1 or args.dask):
@@ -412,6 +414,25 @@ def _wrong_tempo(tempo: float, metre: str | None) -> str | None:
     low, high = math.ceil(max(10, 10 / quarters)), math.floor(min(960, 960 / quarters))
     within = "" if quarters == 1 else f" in {metre}"
     return f"--tempo must be from {low} to {high} beats a minute{within}."
+
+
+def _wrong_log(path: Path | None) -> str | None:
+    """The sentence on a log that is something else: after ``--log *.wav`` it is the first of the recordings."""
+    import json
+
+    # What is no plain file (a pipe, a terminal) would lose nothing, and reading it could wait for ever.
+    if path is None or not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file:
+            first = file.readline(LOG_LINE)
+    except OSError:
+        return None  # who opens it for writing says so
+    try:
+        ours = not first or {"source", "status"} <= set(json.loads(first))
+    except (ValueError, TypeError, RecursionError):
+        ours = False
+    return None if ours else f"{path} is no log of amtsep and would be written into; name another file with --log."
 
 
 class _Report:

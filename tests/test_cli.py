@@ -420,6 +420,25 @@ def test_wrong_command_lines(song: Path, words: list[str], reason: str, capsys: 
     assert not song.with_suffix(".mid").exists()
 
 
+def test_a_log_is_added_to_a_log_only(song: Path, network: type[FakeTranscriber], tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.touch()
+    words = ["transcribe", str(song), "--overwrite", "--log", str(log)]
+    assert cli.main(words) == cli.main(words) == 0
+    assert len(log.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("content", [b"RIFF\x24\xff\x00\x00WAVE", b'{\n"notes": []}', b'{"notes": []}', b"[1]\n"])
+def test_a_log_that_is_something_else_is_refused(
+    song: Path, network: type[FakeTranscriber], tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "first.wav"
+    log.write_bytes(content)
+    assert cli.main(["transcribe", str(song), "--log", str(log)]) == 2
+    assert "first.wav is no log of amtsep" in capsys.readouterr().err
+    assert log.read_bytes() == content and not song.with_suffix(".mid").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [("60", 60), ("C4", 60), ("c4", 60), ("F#3", 54), ("Bb2", 46), ("B♭2", 46), ("A0", 21), ("C-1", 0)],
