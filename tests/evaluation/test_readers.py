@@ -259,6 +259,17 @@ def test_folder_of_pairs(tmp_path) -> None:
     assert found.name == "a/one" and found.n_parts == 2
 
 
+def test_pairs_take_a_sound_once_and_tell_equal_names_apart(tmp_path) -> None:
+    for folder in ("a", "b"):
+        tone(tmp_path / folder / "one.wav")
+        (tmp_path / folder / "one.tsv").write_text("0.1\t0.5\t61\t90\n", encoding="utf-8")
+    midi(tmp_path / "a" / "one.mid", (60, 67))
+    midi(tmp_path / "a" / "one.midi", (62, 65, 69))
+    found = recordings("pairs", tmp_path)
+    assert [item.name for item in found] == ["a/one", "b/one"]
+    assert [item.reference.pitch.tolist() for item in found] == [[60, 67], [61]]
+
+
 @pytest.mark.parametrize("dataset", sorted(DATASETS))
 def test_missing_data_set_says_where_it_is_published(tmp_path, dataset) -> None:
     for root in (tmp_path / "absent", tmp_path):

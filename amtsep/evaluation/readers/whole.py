@@ -130,15 +130,24 @@ def musicnet(root: str | Path, hint: str = "") -> list[Recording]:
 
 
 def pairs(root: str | Path, hint: str = "") -> list[Recording]:
-    """One's own pairs: a sound and a MIDI file (or our TSV) of one name."""
+    """One's own pairs: a sound and a MIDI file (or our TSV) of one name.
+
+    A sound is taken once: beside a ``.mid`` a ``.midi`` is not read, and beside either of them no TSV. Names are paths
+    below `root` without their ending.
+    """
     folder = existing_root(root, "pairs", hint)
-    found = _tables(folder, "pairs", "", 0)
-    for midi in sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi")):
-        sound = find_audio(midi.parent, midi.stem)
-        if sound is not None:
-            name = midi.relative_to(folder).with_suffix("").as_posix()
-            found.append(_one(name, "pairs", sound, midi_notes(midi), split_of(midi, folder)))
-    return found
+    found: dict[str, Recording] = {}
+    for ending, read in ((".mid", midi_notes), (".midi", midi_notes), (".tsv", _table_of_own)):
+        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() == ending):
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            sound = None if name in found else find_audio(path.parent, path.stem)
+            if sound is not None:
+                found[name] = _one(name, "pairs", sound, read(path), split_of(path, folder))
+    return [found[name] for name in sorted(found)]
+
+
+def _table_of_own(path: Path) -> Notes:
+    return with_track(read_tsv(path), "Notes", 0)
 
 
 def read_tsv(path: Path) -> Notes:
@@ -160,7 +169,7 @@ def _tables(folder: Path, dataset: str, instrument: str, program: int) -> list[R
     for path in sorted(folder.rglob("*.tsv")):
         sound = find_audio(path.parent, path.stem)
         if sound is not None:
-            notes = with_track(read_tsv(path), instrument or "Notes", program)
+            notes = with_track(read_tsv(path), instrument, program)
             found.append(_one(path.stem, dataset, sound, notes, split_of(path, folder)))
     return found
 
