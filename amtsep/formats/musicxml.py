@@ -33,7 +33,7 @@ def musicxml_bytes(
     title
         Over the score.
     beats
-        Of the recording; by default they are found in the notes (or laid at `tempo`).
+        Of the recording; by default, and where there are none in it, they are found in the notes (or laid at `tempo`).
     quantisation
         See `amtsep.config.Quantisation`.
     metre
@@ -46,7 +46,7 @@ def musicxml_bytes(
     """
     if not len(notes):
         raise FormatError("There are no notes to write as MusicXML; lower the thresholds first.")
-    if beats is None:
+    if beats is None or not len(beats):
         from amtsep.rhythm.tracking import track_beats
 
         beats = track_beats(notes) if tempo is None else Beats.steady(tempo, notes.end)

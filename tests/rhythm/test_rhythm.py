@@ -297,6 +297,12 @@ def test_every_note_has_its_identifier_in_the_score() -> None:
     assert {int(n) for n in re.findall(r'id="n(\d+)"', text)} == set(range(len(notes)))
 
 
+@pytest.mark.parametrize("tempo", [None, 100.0])
+def test_no_beats_are_as_none_given(tempo: float | None) -> None:
+    notes = Notes.build([0.0, 0.5, 1.0], [0.4, 0.9, 1.5], [60, 62, 64])
+    assert formats.musicxml_bytes(notes, tempo, beats=Beats.build([])) == formats.musicxml_bytes(notes, tempo)
+
+
 def test_a_grace_note_is_written_before_its_note_in_whatever_voice() -> None:
     """Here that note is held under another, so that it is in the lower voice."""
     notes = Notes.build([5.46, 5.5, 6.5], [5.51, 7.5, 7.0], [55, 59, 68], tracks=[Track("Guitar", 24)])
