@@ -354,7 +354,8 @@ def run_transcribe(args: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             return 2
-    wrong_word = (None if args.tempo is None else _wrong_tempo(args.tempo, args.metre)) or _wrong_log(args.log)
+    wrong_tempo = None if args.tempo is None else _wrong_tempo(args.tempo, args.metre)
+    wrong_word = wrong_tempo or _wrong_log(args.log) or _wrong_output(args.output, args.files)
     if wrong_word is not None:
         print(f"amtsep transcribe: {wrong_word}", file=sys.stderr)
         return 2
@@ -433,6 +434,17 @@ def _wrong_log(path: Path | None) -> str | None:
     except (ValueError, TypeError, RecursionError):
         ours = False
     return None if ours else f"{path} is no log of amtsep and would be written into; name another file with --log."
+
+
+def _wrong_output(output: str | None, files: Sequence[Path]) -> str | None:
+    """The sentence on a MIDI file that several recordings are to become: it would be made as a folder of that name."""
+    from amtsep.batch import MIDI
+
+    several = len(files) > 1 or any(file.is_dir() for file in files)
+    # With a slash at its end, or where it is there, it is meant as a folder.
+    if not several or output is None or not output.lower().endswith(MIDI) or Path(output).is_dir():
+        return None
+    return f"-o must be a folder for several recordings, and {output} is named like a MIDI file; name a folder."
 
 
 class _Report:

@@ -447,6 +447,19 @@ def test_pitches(text: str, number: int) -> None:
     assert cli.pitch(text) == number
 
 
+def test_several_recordings_become_no_folder_that_is_named_like_a_file(
+    song: Path, network: type[FakeTranscriber], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.mid"
+    for sources in ([str(song), str(song)], [str(song.parent)]):
+        assert cli.main(["transcribe", *sources, "-o", str(out)]) == 2
+        assert "-o must be a folder for several recordings" in capsys.readouterr().err
+    assert not out.exists()
+    out.mkdir()
+    assert cli.main(["transcribe", str(song), str(song), "-o", str(out)]) == 0
+    assert len(list(out.glob("*.mid"))) == 2
+
+
 def test_output_paths(tmp_path: Path) -> None:
     files = [Path("a/x.wav"), Path("b/X.mp3")]
     assert batch.output_paths(files[:1], None) == [Path("a/x.mid")]
