@@ -73,7 +73,7 @@ class Agnostic:
     frame_accuracy: float
     """TP / (TP + FP + FN) over frames and pitches (Poliner and Ellis 2007)."""
     average_overlap: float
-    """Mean overlap ratio of the notes matched by onset and pitch; 0 where none is."""
+    """Mean overlap ratio of the notes matched by onset and pitch; 0 where none is, nan where there are no notes."""
     onset_bias_s: float
     """Median of estimated minus reference onset over notes paired within 100 ms; positive = late; nan where none is."""
     onset_unbiased: Score
@@ -343,7 +343,9 @@ def moved(notes: Notes, seconds: float) -> Notes:
 
 
 def average_overlap(reference: Notes, estimate: Notes, pairs: Pairs) -> float:
-    """``mir_eval.transcription.average_overlap_ratio`` of matched pairs."""
+    """``mir_eval.transcription.average_overlap_ratio`` of matched pairs; nan where neither side has a note."""
+    if not len(reference) and not len(estimate):
+        return float("nan")  # silence found silent is right, and has no overlap to judge
     if not len(pairs):
         return 0.0
     ratio = transcription.average_overlap_ratio(

@@ -21,6 +21,7 @@ from amtsep.cli import main
 from amtsep.config import Decoding
 from amtsep.evaluation.metrics import evaluate_agnostic
 from amtsep.evaluation.readers import recordings
+from amtsep.evaluation.readers.base import Recording
 from amtsep.evaluation.report import Report, compare_reports, figures
 from amtsep.evaluation.runner import evaluate_notes, evaluate_recordings, posteriors_of, score
 from amtsep.notes import Notes, Track
@@ -285,6 +286,17 @@ def test_page_of_an_empty_transcription_is_written(tmp_path) -> None:
     report = Report("bach10", "silence", Decoding(), "none", evaluate_notes(items, lambda item: Notes.empty()))
     report.write(tmp_path / "out")
     assert json.loads((tmp_path / "out" / "report.json").read_text())["summary"]["onset_bias_s"]["mean"] is None
+
+
+def test_silence_found_silent_has_no_overlap_that_pulls_the_mean_down(tmp_path) -> None:
+    items = [Recording(name, "own", (), notes) for name, notes in (("music", music()), ("silence", Notes.empty()))]
+    report = Report("own", "truth", Decoding(), "none", evaluate_notes(items, lambda item: item.reference))
+    overlap = report.interval("average_overlap")
+    assert (overlap.mean, overlap.low, overlap.n) == (1.0, 1.0, 1)
+    assert "average overlap: 1.000 [1.000, 1.000]" in report.text()
+    report.write(tmp_path)
+    written = json.loads((tmp_path / "report.json").read_text())["recordings"]
+    assert [item["figures"]["average_overlap"] for item in written] == [1.0, None]
 
 
 def test_development_quartets_damaged_by_hand() -> None:
