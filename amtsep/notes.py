@@ -102,7 +102,8 @@ class Notes:
     def joined(self, other: Notes) -> tuple[Notes, NDArray[np.intp]]:
         """Both tables' notes, the other's tracks behind ours, and where each stood: from ``len(self)`` on in `other`.
 
-        Embeddings are kept where both have one of the same length.
+        Embeddings are kept where both have one of the same length; panning where one of them has it, quite unsure for
+        the other's notes.
         """
         width = self.embedding.shape[1] if self.embedding.shape[1] == other.embedding.shape[1] else 0
         onset, offset, pitch, velocity, confidence = (
@@ -113,7 +114,8 @@ class Notes:
         embedding = np.concatenate([self.embedding[:, :width], other.embedding[:, :width]])
         order = np.lexsort((track, pitch, onset))
         tracks = [*self.tracks, *other.tracks]
-        table = Notes.build(onset, offset, pitch, velocity, confidence, track, embedding, tracks)
+        panning = _pannings((self, other))
+        table = Notes.build(onset, offset, pitch, velocity, confidence, track, embedding, tracks, panning)
         return table, order
 
     def parted(self) -> tuple[Notes, Notes]:
@@ -137,10 +139,12 @@ class Notes:
         track: ArrayLike | None = None,
         embedding: ArrayLike | None = None,
         tracks: Sequence[Track] | None = None,
+        panning: ArrayLike | None = None,
     ) -> Notes:
         """Make a table from anything array-like: fills what is left out, sorts, checks.
 
-        Left out, velocity is 80, confidence 1, track 0, and `tracks` is as long as `track` needs.
+        Left out, velocity is 80, confidence 1, track 0, and `tracks` is as long as `track` needs; nobody knows the
+        panning.
         """
         on = np.asarray(onset, np.float64).reshape(-1)
         n = len(on)
@@ -152,11 +156,17 @@ class Notes:
         emb = np.zeros((n, 0), np.float32) if embedding is None else np.asarray(embedding, np.float32)
         if emb.ndim != 2 or not (len(off) == len(pit) == len(vel) == len(conf) == len(trk) == len(emb) == n):
             raise ValueError("The columns of a note table must have the same length.")
+        pan = None if panning is None else np.asarray(panning, np.float32)
+        if pan is not None and pan.shape != (n, 2):
+            raise ValueError("The panning of a note table must have two values a note.")
         if tracks is None:
             count = max(int(trk.max()) + 1 if n else 1, 1)
             tracks = (Track(),) if count == 1 else tuple(Track(f"Timbre {i + 1}") for i in range(count))
         order = np.lexsort((trk, pit, on))
-        table = cls(on[order], off[order], pit[order], vel[order], conf[order], trk[order], emb[order], tuple(tracks))
+        pan = None if pan is None else pan[order]
+        table = cls(
+            on[order], off[order], pit[order], vel[order], conf[order], trk[order], emb[order], tuple(tracks), pan
+        )
         table.validate()
         return table
 
@@ -290,7 +300,15 @@ class Notes:
             np.concatenate([t.track + s for t, s in zip(tables, shift[:-1], strict=True)]),
             np.concatenate(embeddings),
             [track for t in tables for track in t.tracks],
+            _pannings(tables),
         )
+
+
+def _pannings(tables: Sequence[Notes]) -> NDArray[np.float32] | None:
+    """Panning of the notes of several tables: quite unsure where a table has none, ``None`` where no table has any."""
+    if all(t.panning is None for t in tables):
+        return None
+    return np.concatenate([np.zeros((len(t), 2), np.float32) if t.panning is None else t.panning for t in tables])
 
 
 def _whole(values: ArrayLike, what: str) -> NDArray[np.int16]:

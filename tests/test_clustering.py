@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -296,6 +297,9 @@ def test_a_note_between_two_timbres_goes_to_both() -> None:
         here = doubled.onset == notes.onset[index]
         assert sorted(doubled.track[here].tolist()) == [0, 1]
     assert len(double_unisons(plain)) == n + 3
+    panning = np.stack([np.linspace(-1, 1, n), np.full(n, 0.5)], axis=1).astype(np.float32)
+    doubled = double_unisons(replace(plain, panning=panning), Clustering(stereo=0.0))
+    np.testing.assert_array_equal(doubled.panning, panning[np.searchsorted(onset, doubled.onset)])
 
 
 def test_clear_notes_are_not_doubled() -> None:

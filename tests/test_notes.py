@@ -58,3 +58,14 @@ def test_notes_and_strokes_are_parted_with_their_own_tracks() -> None:
     assert [(t.name, own.pitch.tolist()) for t, own in strokes.by_track()] == [("Kit", [36]), ("Toms", [45])]
     for table, count in ((pitched, (2, 0)), (strokes, (0, 2)), (Notes.empty(), (0, 0))):
         assert tuple(map(len, table.parted())) == count
+
+
+def test_panning_goes_with_its_notes_into_joined_tables() -> None:
+    late = Notes.build([2, 1], [3, 2], [60, 62], panning=[[-0.5, 0.9], [0.25, 1.0]])
+    early = Notes.build([0.5, 1.5], [1, 2], [40, 41])
+    expected = [[0, 0], [0.25, 1.0], [0, 0], [-0.5, 0.9]]
+    for table in (late.joined(early)[0], early.joined(late)[0], Notes.concatenate([late, early])):
+        np.testing.assert_allclose(table.panning, expected, rtol=1e-6)
+    assert early.joined(early)[0].panning is None
+    with pytest.raises(ValueError, match="panning"):
+        Notes.build([0.0], [1.0], [60], panning=[[0.0, 1.0], [0.0, 1.0]])

@@ -12,12 +12,13 @@ import pytest
 from amtsep import audio as audio_module
 from amtsep.audio import from_samples, load_audio, spool_audio
 from amtsep.clustering import Evidence, cluster, estimate_timbres
-from amtsep.config import Clustering
+from amtsep.config import CleanUp, Clustering
 from amtsep.decoding import embed_notes
 from amtsep.errors import FormatError
-from amtsep.notes import Notes
+from amtsep.notes import Notes, Track
 from amtsep.panning import note_panning
 from amtsep.posteriors import Posteriors, encode_db
+from amtsep.rhythm.cleanup import clean
 from amtsep.stereo import BINS_PER_OCTAVE, N_ROWS, StereoImage, StereoMeter
 
 RATE = 22050
@@ -262,6 +263,12 @@ def test_one_channel_one_place_or_no_confidence_is_sorted_as_by_sound_alone() ->
         assert estimate_timbres(stereo).timbres == estimate_timbres(notes).timbres
     left_out = cluster(with_places(notes, rng.uniform(-1, 1, 150), 1.0), Clustering(timbres=3, stereo=0.0))
     assert np.array_equal(left_out.track, alone)
+
+
+def test_notes_keep_their_places_where_the_clean_up_sorts_them_anew() -> None:
+    pair = Notes.build([0, 0], [1, 1], [60, 60], panning=[[-1, 1], [1, 1]])
+    cleaned = clean(pair.with_tracks([1, 0], [Track("A"), Track("B")]), CleanUp(strength=0.5)).notes
+    assert cleaned.track.tolist() == [0, 1] and cleaned.panning[:, 0].tolist() == [1, -1]
 
 
 def test_no_notes_is_no_error() -> None:

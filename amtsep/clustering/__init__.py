@@ -139,7 +139,8 @@ def double_unisons(
     copies = notes.select(doubled).with_tracks(used[partner[doubled]], notes.tracks)
     columns = ("onset", "offset", "pitch", "velocity", "confidence", "track", "embedding")
     both = {name: np.concatenate([getattr(notes, name), getattr(copies, name)]) for name in columns}
-    return Notes.build(**both, tracks=notes.tracks)
+    panning = None if notes.panning is None else np.concatenate([notes.panning, notes.panning[doubled]])
+    return Notes.build(**both, tracks=notes.tracks, panning=panning)
 
 
 def track_memberships(notes: Notes, settings: Clustering = Clustering()) -> Values:  # noqa: B008 - frozen

@@ -95,7 +95,8 @@ def clean(notes: Notes, settings: CleanUp = CleanUp()) -> Cleaned:  # noqa: B008
 
 def _sorted(notes: Notes, order: NDArray[np.intp]) -> Notes:
     columns = ("onset", "offset", "pitch", "velocity", "confidence", "track", "embedding")
-    return replace(notes, **{name: getattr(notes, name)[order] for name in columns})
+    panning = None if notes.panning is None else notes.panning[order]
+    return replace(notes, panning=panning, **{name: getattr(notes, name)[order] for name in columns})
 
 
 def _lines(notes: Notes, reason: NDArray[np.int8]) -> list[NDArray[np.intp]]:
