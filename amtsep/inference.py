@@ -489,6 +489,10 @@ def conditioned(samples: Samples, conditioning: Conditioning, start: int, stop: 
     return np.pad(inner, (before, after)) if before or after else inner
 
 
+RUN_BY = ("inference.py", "loudness.py", "onnx_graph.py", "openvino_engine.py", "stereo.py", "tuning.py")
+"""Code whose change makes other posteriors of the same samples: none of before may come from a cache."""
+
+
 def model_hash(model: str | os.PathLike[str]) -> str:
     """SHA-256 over a network's file, shipped or one's own, and the code that runs it.
 
@@ -499,7 +503,7 @@ def model_hash(model: str | os.PathLike[str]) -> str:
     """
     path = find_model(model, Path(model).suffix or ".onnx")
     code = Path(__file__).parent
-    files = [path, *(code / name for name in ("inference.py", "loudness.py", "onnx_graph.py", "openvino_engine.py"))]
+    files = [path, *(code / name for name in RUN_BY)]
     if path.suffix == ".safetensors":
         files += sorted((code / "nets").glob("*.py"))
     digest = hashlib.sha256()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amtsep import cache
+from amtsep import cache, inference
 from amtsep.inference import model_hash, models_folder
 from amtsep.posteriors import Posteriors
 
@@ -66,3 +66,17 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(posteriors: Poster
     (tmp_path / "cache").write_text("a file is in the way")
     cache.store_posteriors("a", posteriors)
     assert cache.load_posteriors("a") is None
+
+
+def test_other_code_of_what_posteriors_hold_gives_other_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that estimates the tuning in another way would else show what the one before has kept."""
+    before = model_hash("light")
+    for name in ("loudness.py", "stereo.py", "tuning.py"):
+        with monkeypatch.context() as changed:
+            changed.setattr(
+                inference, "_file_hash", lambda path, _modified, name=name: "other" if path.name == name else path.name
+            )
+            other = model_hash("light")
+            changed.setattr(inference, "_file_hash", lambda path, _modified: path.name)
+            assert other != model_hash("light"), name
+    assert model_hash("light") == before
