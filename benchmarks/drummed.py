@@ -88,9 +88,12 @@ class Heard:
 
     def add(self, mix: Mix) -> None:
         """Listen to both sounds of a mix."""
-        for what, sound in (("without", mix.plain), ("with drums", mix.drummed)):
-            strokes = find_strokes(hear_drums(Audio(sound, RATE, mix.name)), FrontEnd().hop_s)
-            self.found[what] += has_drums(strokes)
+        plain, strokes = (
+            find_strokes(hear_drums(Audio(sound, RATE, mix.name)), FrontEnd().hop_s)
+            for sound in (mix.plain, mix.drummed)
+        )
+        self.found["without"] += has_drums(plain)
+        self.found["with drums"] += has_drums(strokes)
         self.counts += stroke_counts(mix.strokes, np.stack([strokes.time, strokes.kind], axis=1))
         self.mixes += 1
 

@@ -42,9 +42,9 @@ def near(notes: Notes, other: Notes, apart: int, within_s: float) -> Mask:
 def sounding(notes: Notes, other: Notes, below: int) -> Mask:
     """For each note whether a note of the other table sounds at its onset, so many semitones below it."""
     time = notes.onset[:, None]
-    there = (other.onset < time - TOGETHER_S) & (other.offset > time)
-    if below:
-        there = (other.onset < time + TOGETHER_S) & (other.offset > time)
+    # A note over its own beginning is no note that is struck again.
+    latest = time + TOGETHER_S if below else time - TOGETHER_S
+    there = (other.onset < latest) & (other.offset > time)
     return np.asarray((there & (other.pitch == notes.pitch[:, None] - below)).any(axis=1))
 
 

@@ -19,6 +19,17 @@ from amtsep.nets.model import AnyNet, EndToEnd, build_network
 FORMAT = "amtsep-1"
 
 
+def network_from(told: dict[str, Any]) -> Network:
+    """The settings that JSON holds, which knows lists alone where they have tuples."""
+
+    def held(value: Any) -> Any:
+        return tuple(map(held, value)) if isinstance(value, list) else value
+
+    if "blocks" not in told:  # today's default says nothing of a file
+        raise KeyError("blocks")
+    return Network(**{name: held(value) for name, value in told.items()})
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """What a weights file says about itself, beside its tensors.
@@ -57,11 +68,9 @@ class Checkpoint:
         # Files written before networks had an offset head say nothing of its shift.
         known = {"offset_shift": "0.0", **metadata}
         values = {f.name: json.loads(known[f.name]) for f in fields(Checkpoint)}
-        network = values.pop("network")
-        for name in {"harmonics", "block_harmonics"} & network.keys():
-            network[name] = tuple(network[name])
-        network["blocks"] = tuple(b if isinstance(b, str) else tuple(b) for b in network["blocks"])
-        return Checkpoint(network=Network(**network), front_end=FrontEnd(**values.pop("front_end")), **values)
+        return Checkpoint(
+            network=network_from(values.pop("network")), front_end=FrontEnd(**values.pop("front_end")), **values
+        )
 
 
 def save_checkpoint(path: Path, net: AnyNet, checkpoint: Checkpoint) -> None:

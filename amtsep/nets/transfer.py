@@ -12,7 +12,6 @@ import json
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from amtsep.config import Network
 from amtsep.errors import ModelError
+from amtsep.nets.checkpoint import network_from
 from amtsep.nets.harmonic import HarmonicBlock, harmonic_shifts
 from amtsep.nets.layers import ResidualBlock
 
@@ -179,11 +179,7 @@ def _network_in(metadata: dict[str, str]) -> Network | None:
     except (KeyError, ValueError):
         return None
     known = {field.name for field in fields(Network)}
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in told.items() if name in known
-    }
-    values["blocks"] = tuple(b if isinstance(b, str) else tuple(b) for b in values.get("blocks", ()))
-    return Network(**values)
+    return network_from({"blocks": [], **{name: value for name, value in told.items() if name in known}})
 
 
 def _begin_idle(block: nn.Module) -> None:

@@ -167,7 +167,7 @@ export class Hub {
     this.used = new Set(notes.track);
     const selection = new Set<number>();
     for (const [pitch, onset, number] of wanted) {
-      const i = number ? notes.hand.indexOf(number) : findNote(notes, pitch, onset);
+      const i = findNote(notes, pitch, onset, number);
       if (i >= 0) selection.add(i);
     }
     const changed = selection.size !== this.selection.size || [...selection].some((i) => !this.selection.has(i));

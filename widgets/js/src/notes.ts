@@ -76,8 +76,9 @@ export function firstAt(notes: Notes, time: number): number {
   return low;
 }
 
-/** Index of the note of this pitch that begins within 60 ms of `onset`, or -1. */
-export function findNote(notes: Notes, pitch: number, onset: number): number {
+/** Index of the note of this pitch that begins within 60 ms of `onset`, or of the one with this number by hand; or -1. */
+export function findNote(notes: Notes, pitch: number, onset: number, hand = 0): number {
+  if (hand) return notes.hand.indexOf(hand);
   let best = -1;
   for (let i = firstAt(notes, onset - 0.06); i < notes.n && notes.onset[i] <= onset + 0.06; i++) {
     if (notes.pitch[i] !== pitch) continue;

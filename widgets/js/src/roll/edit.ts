@@ -191,7 +191,7 @@ export function editing(model: Model, hub: Hub, view: RollView, lane: Lane, tell
       const renumber = () => {
         if (hub.strokes !== strokes) given = new Map();
         else if (hub.notes !== table && !hub.struck.size) {
-          const again = (i: number) => (table.hand[i] ? hub.notes.hand.indexOf(table.hand[i]) : findNote(hub.notes, table.pitch[i], table.onset[i]));
+          const again = (i: number) => findNote(hub.notes, table.pitch[i], table.onset[i], table.hand[i]);
           given = new Map([...given].map(([i, value]) => [again(i), value] as const).filter(([i]) => i >= 0));
         }
         [table, strokes] = [hub.notes, hub.strokes];
