@@ -516,7 +516,7 @@ def file_of(ending: str, music: Music, task: Task, work: Work) -> bytes:
         info: dict[str, Any] = {"source": name}
         if music.tuning is not None:
             info["tuning_cents"] = round(music.tuning, 1)
-        return formats.json_text(notes, info, music.beats, music.bends).encode()
+        return formats.json_text(notes, info, music.beats, music.bends, music.pedal).encode()
     metre = None if work.music.metre is None else Metre.parse(work.music.metre)
     if ending == ".musicxml":
         return formats.musicxml_bytes(notes, work.tempo, stem, music.beats, work.music.quantisation, metre)

@@ -46,10 +46,10 @@ def run(args: argparse.Namespace) -> int:
     """Export and say where to, or compare the variants."""
     if args.compare:
         return _compare(args)
-    from amtsep.nets.checkpoint import load_checkpoint
+    from amtsep.nets.checkpoint import read_checkpoint
     from amtsep.nets.export import export_onnx
 
-    if not load_checkpoint(args.weights)[1].calibrated:
+    if not read_checkpoint(args.weights).calibrated:
         print(
             f"{args.weights.name} is not calibrated, so that the default thresholds will not suit it: "
             f"'amtsep calibrate {args.weights} --bank DIR' writes weights that are.",

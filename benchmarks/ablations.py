@@ -226,7 +226,7 @@ def run_row(row: Row, seed: int, job: Job) -> None:
 def train_row(row: Row, seed: int, job: Job, folder: Path) -> tuple[Path, dict[str, Any]]:
     """Train; the path of the weights, and how long it took."""
     from amtsep.config import TRAININGS
-    from amtsep.nets.checkpoint import load_checkpoint
+    from amtsep.nets.checkpoint import read_checkpoint
     from amtsep.training.loop import Run, train
 
     settings = {"network": job.network, **row.settings}
@@ -266,7 +266,7 @@ def train_row(row: Row, seed: int, job: Job, folder: Path) -> tuple[Path, dict[s
             **({"max_minutes": job.minutes} if job.minutes else {}),
         ),
     )
-    _, checkpoint = load_checkpoint(path)
+    checkpoint = read_checkpoint(path)
     minutes = (time.monotonic() - started) / 60
     return path, {
         "steps": checkpoint.info.get("step"),
@@ -364,13 +364,13 @@ def judge_notes(weights: Path, job: Job, folder: Path) -> Figures:
 
 def judge_timbres(weights: Path, job: Job, row: Row) -> Figures:
     """Mean V-measure and micro onset F1 by set, the number of timbres given."""
-    from amtsep.nets.checkpoint import load_checkpoint, save_checkpoint
+    from amtsep.nets.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 
     path = weights.with_name("calibrated.safetensors")
     if "notes" not in row.judged:
         # Frozen notes are calibrated already.
         net, checkpoint = load_checkpoint(weights)
-        _, known = load_checkpoint(job.init)
+        known = read_checkpoint(job.init)
         shifts = {name: getattr(known, name) for name in ("onset_shift", "frame_shift", "offset_shift")}
         save_checkpoint(path, net, replace(checkpoint, **shifts))
     from amtsep.clustering import cluster

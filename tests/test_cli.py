@@ -219,7 +219,9 @@ def test_pedal_is_found_though_the_network_hears_keys_come_up(tmp_path: Path) ->
     import mido
 
     under_pedal.posteriors().save(tmp_path / "a.npz")
-    assert cli.main(["transcribe", str(tmp_path / "a.npz"), "-q", "--pedal"]) == 0
+    assert cli.main(["transcribe", str(tmp_path / "a.npz"), "-q", "--pedal", "--json"]) == 0
+    told = json.loads((tmp_path / "a.json").read_text())["tracks"][0]["pedal_s"]
+    assert len(told) == 3 and all(down < up for down, up in told)
     track = [m for m in mido.MidiFile(tmp_path / "a.mid") if m.type == "control_change" and m.control == 64]
     assert [m.value >= 64 for m in track] == [True, False] * 3
 

@@ -26,14 +26,21 @@ def json_text(
     info: Mapping[str, Any] | None = None,
     beats: Beats | None = None,
     bends: Sequence[Bend | None] | None = None,
+    pedal: Mapping[int, Sequence[tuple[float, float]]] | None = None,
 ) -> str:
     """Everything as JSON: ``format``, ``version``, ``info``, ``tracks`` and ``notes``, a note a line.
 
     `info` is any JSON value map (settings, source) for people and other programs; `read_json` does not need it.
     With `beats` there is a map ``beats`` (see `Beats.to_dict`), with `bends` a note has ``bend_start_s``,
-    ``bend_step_s`` and ``bend_cents``, a value a step.
+    ``bend_step_s`` and ``bend_cents``, a value a step, with `pedal` (by track number) a track has ``pedal_s``, pairs of
+    when the sustain pedal goes down and up.
     """
-    tracks = [{"name": t.name, "program": int(t.program), **({"drums": True} if t.drums else {})} for t in notes.tracks]
+    tracks: list[dict[str, Any]] = [
+        {"name": t.name, "program": int(t.program), **({"drums": True} if t.drums else {})} for t in notes.tracks
+    ]
+    for index, spans in (pedal or {}).items():
+        if len(spans):
+            tracks[index]["pedal_s"] = [[round(float(down), 4), round(float(up), 4)] for down, up in spans]
     lines = []
     for i in range(len(notes)):
         note: dict[str, Any] = {
@@ -66,9 +73,10 @@ def write_json(
     info: Mapping[str, Any] | None = None,
     beats: Beats | None = None,
     bends: Sequence[Bend | None] | None = None,
+    pedal: Mapping[int, Sequence[tuple[float, float]]] | None = None,
 ) -> Path:
     """Write a JSON file; see `json_text`."""
-    return write_file(path, json_text(notes, info, beats, bends).encode("utf-8"))
+    return write_file(path, json_text(notes, info, beats, bends, pedal).encode("utf-8"))
 
 
 def read_json(source: Readable, *, name: str | None = None) -> Notes:

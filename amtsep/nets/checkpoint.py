@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -88,19 +90,31 @@ def load_checkpoint(path: Path) -> tuple[AnyNet, Checkpoint]:
     ModelError
         If the file is absent, damaged or made by another version.
     """
+    with _opened(path) as file:
+        checkpoint = Checkpoint.from_metadata(file.metadata() or {})
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        net = build_network(checkpoint.network, checkpoint.front_end)
+        net.load_state_dict(tensors)
+    return net.eval(), checkpoint
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """What a weights file says of its network, without its weights; raises as `load_checkpoint` does."""
+    with _opened(path) as file:
+        return Checkpoint.from_metadata(file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise ModelError(
             f"{path.name} does not exist; name a weights file (.safetensors) or one of the shipped models."
         )
     try:
         with safe_open(str(path), framework="pt") as file:
-            checkpoint = Checkpoint.from_metadata(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        net = build_network(checkpoint.network, checkpoint.front_end)
-        net.load_state_dict(tensors)
+            yield file
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(f"{path.name} is not a weights file of this version of amtsep; fetch it again.") from error
-    return net.eval(), checkpoint
 
 
 def load_end_to_end(path: Path) -> EndToEnd:

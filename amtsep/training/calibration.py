@@ -22,7 +22,7 @@ from amtsep.errors import ModelError
 from amtsep.evaluation.metrics import evaluate_agnostic
 from amtsep.evaluation.readers import recordings
 from amtsep.inference import Transcriber
-from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, sha256
+from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint, sha256
 from amtsep.notes import Notes
 from amtsep.posteriors import Posteriors
 from amtsep.synthesis.bank import Bank
@@ -180,7 +180,7 @@ def take_shifts(weights: Path, out: Path, other: Path) -> Checkpoint:
         If `other` is not calibrated.
     """
     net, checkpoint = load_checkpoint(weights)
-    _, known = load_checkpoint(other)
+    known = read_checkpoint(other)
     if not known.calibrated:
         raise ModelError(f"{other.name} has no shifts to take: 'amtsep calibrate {other.name} --bank DIR' finds them.")
     calibrated = replace(

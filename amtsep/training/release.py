@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from amtsep.nets.checkpoint import Checkpoint, load_checkpoint, sha256
+from amtsep.nets.checkpoint import Checkpoint, read_checkpoint, sha256
 from amtsep.nets.export import export_onnx
 
 
@@ -18,7 +18,7 @@ def release(weights: Path, models: Path, calibrated: Callable[[Path, Path], Chec
     `calibrated` reads the first file and writes the second, calibrated.
     """
     models.mkdir(parents=True, exist_ok=True)
-    path = models / f"{load_checkpoint(weights)[1].network.name}.safetensors"
+    path = models / f"{read_checkpoint(weights).network.name}.safetensors"
     calibrated(weights, path)
     export_onnx(path, path.with_suffix(".onnx"))
     files = sorted([*models.glob("*.safetensors"), *models.glob("*.onnx")])

@@ -265,9 +265,20 @@ def test_a_session_goes_to_the_dashboard_and_back(page, posteriors, tmp_path):
     back = tmp_path / "back.amtsep"
     drums = np.full((5, session.posteriors.n_frames), 0.5, np.float32)
     heard = replace(session.posteriors, drums=drums, tuning=-45.0)
+    found_with = (
+        session.state.clean_up,
+        replace(session.state.decoding, onset_threshold=0.7),
+        session.state.clustering,
+    )
     back.write_bytes(
         write_session(
-            replace(session.snapshot(), posteriors=heard, reference=session.notes, reference_name="truth.mid")
+            replace(
+                session.snapshot(),
+                posteriors=heard,
+                reference=session.notes,
+                reference_name="truth.mid",
+                reference_settings=found_with,
+            )
         )
     )
     page.page.click(".amt-demos")
@@ -283,6 +294,7 @@ def test_a_session_goes_to_the_dashboard_and_back(page, posteriors, tmp_path):
         again = read_session(file, "again")
     assert again.reference is not None and len(again.reference) == len(session.notes)
     assert again.reference_name == "truth.mid" and again.posteriors.tuning == -45.0
+    assert again.reference_settings == found_with
     assert again.posteriors.drums is not None and again.posteriors.drums.shape == drums.shape
     session.close()
     back.write_bytes(back.read_bytes()[:5000])

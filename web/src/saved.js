@@ -27,6 +27,7 @@ export async function writeSession({ name, state, sorted, posteriors, sound, ori
     state,
     reference_name: reference?.name ?? "",
     reference_heard: Boolean(reference?.heard),
+    reference_settings: reference?.settings ?? null,
     ...(grid && { grid }),
     posteriors: "",
     turn: 0,
@@ -88,7 +89,9 @@ export async function readSession(bytes) {
   const sound = members["audio.wav"] ?? members["audio.flac"];
   if (!sound) throw new Error("sound");
   const notes = members[REFERENCE];
-  const reference = notes ? { notes, name: String(about.reference_name), heard: Boolean(about.reference_heard) } : null;
+  const reference = notes
+    ? { notes, name: String(about.reference_name), heard: Boolean(about.reference_heard), settings: about.reference_settings ?? null }
+    : null;
   return { name: String(about.name), state: about.state, sorted, posteriors, sound, original: members.original ?? null, reference, grid: about.grid };
 }
 

@@ -91,7 +91,7 @@ def _csv(work: Work) -> bytes:
 
 def _json(work: Work) -> bytes:
     notes, curves = work.everything()
-    return formats.json_text(notes, {"source": work.source}, bends=curves).encode()
+    return formats.json_text(notes, {"source": work.source}, bends=curves, pedal=work.pedal).encode()
 
 
 def _posteriors(work: Work) -> bytes:
