@@ -364,15 +364,12 @@ def judge_notes(weights: Path, job: Job, folder: Path) -> Figures:
 
 def judge_timbres(weights: Path, job: Job, row: Row) -> Figures:
     """Mean V-measure and micro onset F1 by set, the number of timbres given."""
-    from amtsep.nets.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
-
     path = weights.with_name("calibrated.safetensors")
     if "notes" not in row.judged:
+        from amtsep.training.calibration import take_shifts
+
         # Frozen notes are calibrated already.
-        net, checkpoint = load_checkpoint(weights)
-        known = read_checkpoint(job.init)
-        shifts = {name: getattr(known, name) for name in ("onset_shift", "frame_shift", "offset_shift")}
-        save_checkpoint(path, net, replace(checkpoint, **shifts))
+        take_shifts(weights, path, job.init)
     from amtsep.clustering import cluster
     from amtsep.config import Clustering, FrontEnd
     from amtsep.decoding import decode, embed_notes

@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import update_bn
 
 from amtsep.config import Mixing, Training
 from amtsep.errors import AmtsepError, DataError
@@ -33,10 +33,29 @@ BATCH = 4
 """Clips that are normalised together."""
 
 
-def averaged(
-    earlier: Path, later: Path, bank: Path, mixing: Mixing, share: float = 0.5, clips: int = 160, seed: int = 777
+@dataclass(frozen=True)
+class Averaging:
+    """Settings of a mean.
+
+    Parameters
+    ----------
+    share
+        Of the later weights, 0 … 1.
+    clips
+        How many its normalisation is measured on.
+    seed
+        Of their mixes.
+    """
+
+    share: float = 0.5
+    clips: int = 160
+    seed: int = 777
+
+
+def mean_network(
+    earlier: Path, later: Path, bank: Path, mixing: Mixing, averaging: Averaging
 ) -> tuple[AnyNet, Checkpoint]:
-    """The mean network in evaluation mode, uncalibrated.
+    """The mean of two networks in evaluation mode, uncalibrated.
 
     Parameters
     ----------
@@ -46,12 +65,8 @@ def averaged(
         Whose mixes measure the mean and variance of every normalisation.
     mixing
         As in the training.
-    share
-        Of the later one, 0 … 1.
-    clips
-        How many are heard.
-    seed
-        Of the mixes.
+    averaging
+        How much of each, and what is heard.
 
     Raises
     ------
@@ -67,36 +82,23 @@ def averaged(
     state = first.state_dict()
     net.load_state_dict(
         {
-            name: torch.lerp(state[name], value, share) if value.dtype.is_floating_point else value
+            name: torch.lerp(state[name], value, averaging.share) if value.dtype.is_floating_point else value
             for name, value in net.state_dict().items()
         }
     )
-    measure_normalisation(net, Mixer(Bank.open(bank), replace(mixing, drumless=False), told.front_end, seed), clips)
+    features = CQT(told.front_end)
+    mixer = Mixer(Bank.open(bank), replace(mixing, drumless=False), told.front_end, averaging.seed)
+    audio = [mixer.clip(index).audio for index in range(averaging.clips)]
+    batches = (np.stack(audio[first : first + BATCH]) for first in range(0, len(audio), BATCH))
+    update_bn((features(torch.from_numpy(batch)) for batch in batches), net)
     info = {name: value for name, value in told.info.items() if name != "calibration"}
-    info["mean_of"] = {sha256(earlier): round(1 - share, 6), sha256(later): round(share, 6)}
+    info["mean_of"] = {sha256(earlier): round(1 - averaging.share, 6), sha256(later): round(averaging.share, 6)}
     return net, replace(told, onset_shift=0.0, frame_shift=0.0, offset_shift=0.0, info=info)
-
-
-@torch.no_grad()
-def measure_normalisation(net: AnyNet, mixer: Mixer, clips: int) -> None:
-    """Set every batch normalisation to mean and variance of what `net` makes of the first `clips` mixes, in place."""
-    features = CQT(mixer.front_end)
-    layers = [module for module in net.modules() if isinstance(module, _BatchNorm)]
-    kept = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # every batch counts the same
-        layer.train()
-    for first in range(0, clips, BATCH):
-        audio = np.stack([mixer.clip(index).audio for index in range(first, min(first + BATCH, clips))])
-        net(features(torch.from_numpy(audio)))
-    for layer, momentum in zip(layers, kept, strict=True):
-        layer.momentum = momentum
-    net.eval()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Average, and write the weights."""
+    averaging = Averaging()
     parser = argparse.ArgumentParser(
         prog="python -m amtsep.training.average", description="The mean of two networks' weights."
     )
@@ -105,17 +107,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bank", type=Path, required=True, help="folder of a bank")
     parser.add_argument("--settings", type=Path, help="settings of the training (settings.json beside its weights)")
     parser.add_argument("--out", type=Path, required=True, help="weights to write (.safetensors)")
-    parser.add_argument("--share", type=float, default=0.5, help="of the later weights (default %(default)s)")
-    parser.add_argument("--clips", type=int, default=160, help="to measure normalisation on (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=777, help="of chance (default %(default)s)")
+    parser.add_argument(
+        "--share", type=float, default=averaging.share, help="of the later weights (default %(default)s)"
+    )
+    parser.add_argument(
+        "--clips", type=int, default=averaging.clips, help="to measure normalisation on (default %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=averaging.seed, help="of chance (default %(default)s)")
     args = parser.parse_args(arguments)
     if not 0 <= args.share <= 1 or args.clips < 1:
         parser.error("--share must be 0 to 1, and --clips 1 or more")
     try:
         training = Training() if args.settings is None else given.from_file(args.settings, Training())
-        net, checkpoint = averaged(
-            args.earlier, args.later, args.bank, training.mixing, args.share, args.clips, args.seed
-        )
+        averaging = Averaging(args.share, args.clips, args.seed)
+        net, checkpoint = mean_network(args.earlier, args.later, args.bank, training.mixing, averaging)
     except AmtsepError as error:
         print(error, file=sys.stderr)
         return 1
